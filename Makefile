@@ -1,0 +1,51 @@
+# One command a target; each sets up what it needs. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup bench smoke baseline check test lint clean
+
+PROFILE ?= embedded
+EXPERIMENTS ?= headline
+RUNS ?= runs
+WORKERS ?=
+PYTHON ?= python3
+BASELINE := configs/baselines/smoke.csv
+SMOKE := $(RUNS)/smoke
+
+VENV := .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python -m fpt_bench
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+setup: $(READY)  ## Create .venv with everything the other targets need
+
+$(READY): setup.cfg pyproject.toml requirements-bodies.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bodies.txt
+	touch $@
+
+bench: $(READY)  ## Run EXPERIMENTS (headline) at PROFILE (embedded) and print the tables
+	$(RUN) bench --experiments $(EXPERIMENTS) --profile $(PROFILE) --runs $(RUNS) $(if $(WORKERS),--workers $(WORKERS))
+
+smoke: $(READY)  ## Run the headline experiment at the smoke profile, from nothing, in minutes
+	rm -rf $(SMOKE)
+	$(RUN) bench --profile smoke --runs $(SMOKE) --offline
+
+check: smoke  ## Compare the smoke table with the kept one
+	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE)
+
+baseline: smoke  ## Renew the kept smoke table; commit it by itself
+	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE) --renew
+
+test: $(READY)  ## Run all tests
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)  ## Check style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:  ## Remove .venv and caches; results stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

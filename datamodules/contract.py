@@ -1,0 +1,294 @@
+"""What a model may know of data: the contract between `datamodules/` and everything else.
+
+Shapes use one glossary: B batch, T positions, D features a position, V vocabulary, L labels an
+example, R positions read out, C classes.
+"""
+
+import hashlib
+import itertools
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from datamodules.randomness import random_permutation
+
+DataKind = Literal["real", "embedded"]
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What a model must know about a task, known before any file is read.
+
+    Raises:
+        ValueError: sizes that no model could serve, such as R not dividing L.
+
+    Example:
+        >>> spec = TaskSpec("bit-xor", "vectors", input_size=1, max_length=10, num_classes=2,
+        ...                 num_labels=5, read_positions=5, trivial={"coin": 0.5})
+        >>> spec.floor
+        0.5
+    """
+
+    name: str
+    input_kind: Literal["vectors", "tokens"]
+    input_size: int
+    """D for vectors; V, the padding id included, for tokens."""
+    max_length: int
+    """Largest T of any batch."""
+    num_classes: int
+    num_labels: int = 1
+    read_positions: int = 1
+    """R: the last R real positions are read out; it divides L."""
+    trivial: Mapping[str, float] = field(default_factory=dict)
+    """Accuracy in [0, 1] of baselines that need no learning, by name."""
+
+    def __post_init__(self) -> None:
+        if self.num_labels % self.read_positions:
+            raise ValueError(
+                f"task {self.name!r}: expected read_positions to divide num_labels, "
+                f"got {self.read_positions} and {self.num_labels}"
+            )
+        if self.read_positions > self.max_length:
+            raise ValueError(
+                f"task {self.name!r}: expected at most {self.max_length} positions to read, got {self.read_positions}"
+            )
+
+    @property
+    def floor(self) -> float:
+        """Accuracy of the best trivial baseline: what a model must beat to have learned anything."""
+        return max(self.trivial.values(), default=1.0 / self.num_classes)
+
+
+class Batch(NamedTuple):
+    """Examples as every model takes them."""
+
+    inputs: Tensor
+    """(B, T, D) float32, or (B, T) int64 in [0, V)."""
+    mask: Tensor
+    """(B, T) bool, True at real positions; padding on the right."""
+    labels: Tensor
+    """(B, L) int64 in [0, C)."""
+
+
+class Examples(Protocol):
+    """A split held in memory: a fixed, ordered set of examples."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        """Give the examples at `indices`, (B,) int64, in that order."""
+
+    def fingerprint(self) -> str:
+        """Give a hash of inputs and labels, in hexadecimal."""
+
+
+@dataclass(frozen=True)
+class ArrayExamples:
+    """Examples of one length, as two arrays.
+
+    Args:
+        inputs: (N, T, D) float32 or (N, T) integer.
+        labels: (N, L) integer.
+    """
+
+    inputs: NDArray[np.generic]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        inputs = torch.from_numpy(self.inputs[indices])
+        inputs = inputs if inputs.is_floating_point() else inputs.long()
+        mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
+        return Batch(inputs, mask, torch.from_numpy(self.labels[indices]).long())
+
+    def fingerprint(self) -> str:
+        return array_fingerprint(self.inputs, self.labels)
+
+
+@dataclass(frozen=True)
+class SequenceExamples:
+    """Token sequences of different lengths, padded on the right to the longest of a batch.
+
+    Args:
+        sequences: N arrays, each (T,) integer in [0, V).
+        labels: (N, L) integer.
+        padding: id that fills the positions behind a sequence.
+    """
+
+    sequences: tuple[NDArray[np.integer], ...]
+    labels: NDArray[np.int64]
+    padding: int = 0
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        chosen = [self.sequences[i] for i in indices]
+        lengths = np.array([len(sequence) for sequence in chosen])
+        inputs = np.full((len(chosen), lengths.max()), self.padding, dtype=np.int64)
+        for row, sequence in zip(inputs, chosen, strict=True):
+            row[: len(sequence)] = sequence
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(mask), torch.from_numpy(self.labels[indices]).long())
+
+    def fingerprint(self) -> str:
+        lengths = np.array([len(sequence) for sequence in self.sequences])
+        return array_fingerprint(lengths, np.concatenate(self.sequences), self.labels)
+
+
+def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
+    """Give a SHA-256 over shapes, types and bytes of the arrays: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class TaskDataModule(pl.LightningDataModule):
+    """One task's data. A subclass gives `task`, `examples` and, where training data is made as it is needed, `training_batch`.
+
+    Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
+    in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
+    the arms of a comparison paired. Validation and test sets do not depend on the seed.
+
+    Args:
+        data: where examples come from, `real` or `embedded`.
+        seed: seed of the order of training examples (and of augmentation).
+        batch_size: B of training batches, at least 1.
+        eval_batch_size: B of validation and test batches.
+        root: folder to look in for real data and to keep caches in; None for the default.
+        offline: never touch the network.
+    """
+
+    kinds: ClassVar[tuple[DataKind, ...]] = ("real", "embedded")
+    """Where this task's examples can come from, besides its generator."""
+    test_splits: ClassVar[tuple[str, ...]] = (TEST,)
+    """Names of the test sets; the first is the headline."""
+    source: str
+    """One sentence: where the examples come from; for embedded data, what the stand-in is."""
+
+    def __init__(
+        self,
+        data: DataKind = "embedded",
+        seed: int = 0,
+        batch_size: int = 16,
+        eval_batch_size: int = 64,
+        root: Path | None = None,
+        offline: bool = True,
+    ) -> None:
+        super().__init__()
+        self.data = data
+        self.seed = seed
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.root = root
+        self.offline = offline
+        self.first_step = 0
+        """Optimizer step of the first training batch: set it before resuming."""
+
+    @property
+    @abstractmethod
+    def task(self) -> TaskSpec:
+        """What a model must know; reading it touches no file."""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the fixed splits: train unless it is drawn fresh, validation and the test sets."""
+        return (TRAIN, VALIDATION, *self.test_splits)
+
+    @classmethod
+    def real_data_at(cls, root: Path | None) -> Path | None:
+        """Give the local folder or file that holds this task's real data under `root`, or None."""
+        return None
+
+    @abstractmethod
+    def examples(self, split: str) -> Examples:
+        """Give one split; made or read at the first call."""
+
+    def training_batch(self, step: int) -> Batch:
+        """Give the batch of optimizer step `step`, counted from 0.
+
+        Examples are visited in a fresh seeded order each time all have been seen; a batch may span two orders.
+        """
+        train = self.examples(TRAIN)
+        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        rounds, offsets = np.divmod(places, len(train))
+        indices = np.empty_like(places)
+        for visit in np.unique(rounds):
+            indices[rounds == visit] = self._order(int(visit))[offsets[rounds == visit]]
+        return train.batch(indices)
+
+    def fingerprint(self) -> str:
+        """Give a hash of all fixed examples: 64 hexadecimal digits."""
+        joined = ":".join(f"{split}={self.examples(split).fingerprint()}" for split in self.splits)
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+    def train_dataloader(self) -> "DataLoader[Batch]":
+        return DataLoader(_TrainingBatches(self), batch_size=None, sampler=_Steps(self.first_step))
+
+    def val_dataloader(self) -> "DataLoader[Batch]":
+        return self._evaluation(VALIDATION)
+
+    def test_dataloader(self) -> "list[DataLoader[Batch]]":
+        return [self._evaluation(split) for split in self.test_splits]
+
+    def _evaluation(self, split: str) -> "DataLoader[Batch]":
+        return DataLoader(_EvaluationBatches(self.examples(split), self.eval_batch_size), batch_size=None)
+
+    def _order(self, visit: int) -> NDArray[np.int64]:
+        if self._last_order is None or self._last_order[0] != visit:
+            order = random_permutation(len(self.examples(TRAIN)), self.seed, "order", visit)
+            self._last_order = (visit, order)
+        return self._last_order[1]
+
+    _last_order: tuple[int, NDArray[np.int64]] | None = None
+
+
+class _TrainingBatches(Dataset[Batch]):
+    """Whole training batches, indexed by optimizer step."""
+
+    def __init__(self, module: TaskDataModule) -> None:
+        self.module = module
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.module.training_batch(step)
+
+
+class _Steps(Sampler[int]):
+    """Optimizer steps from `first` on, without end: the Trainer's `max_steps` ends them."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.first)
+
+
+class _EvaluationBatches(Dataset[Batch]):
+    """A split cut into batches in its own order; the last one may be smaller, none is dropped."""
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        first = index * self.batch_size
+        return self.examples.batch(np.arange(first, min(first + self.batch_size, len(self.examples))))

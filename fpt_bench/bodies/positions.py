@@ -1,0 +1,48 @@
+"""Learned position tables, fitted to the length a task can reach."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def fit_positions(table: Tensor, length: int) -> Tensor:
+    """Give a position table of exactly `length` rows: the first rows, or all of them stretched linearly.
+
+    Rows that no position of the task reaches would only be carried along by the optimizer, so they are cut.
+
+    Args:
+        table: (P, H) float.
+        length: rows wanted, at least 1.
+
+    Returns:
+        (length, H) float. First and last row stay as they are when the table is stretched.
+
+    Example:
+        >>> fit_positions(torch.tensor([[0.0], [1.0]]), 3).flatten().tolist()
+        [0.0, 0.5, 1.0]
+    """
+    if length <= len(table):
+        return table[:length].clone()
+    return functional.interpolate(table.T[None], size=length, mode="linear", align_corners=True)[0].T.contiguous()
+
+
+def fit_model_positions(model: nn.Module, name: str, length: int) -> str | None:
+    """Fit the position table called `name` (and the index buffers beside it) to `length` positions, in place.
+
+    Returns:
+        A sentence for the record where the table had to be stretched, else None.
+    """
+    path, _, leaf = name.rpartition(".")
+    embedding = model.get_submodule(path)
+    old = int(getattr(embedding, leaf).shape[0])
+    with torch.no_grad():
+        setattr(embedding, leaf, nn.Parameter(fit_positions(getattr(embedding, leaf), length)))
+    if isinstance(embedding, nn.Embedding):
+        embedding.num_embeddings = length
+    parent = model.get_submodule(path.rpartition(".")[0])
+    for buffer_name, buffer in list(parent.named_buffers(recurse=False)):
+        if buffer.shape == (1, old):
+            counts_up = torch.equal(buffer[0], torch.arange(old))
+            fitted = torch.arange(length) if counts_up else buffer[0, :1].expand(length)
+            parent.register_buffer(buffer_name, fitted[None].clone().to(buffer.dtype), persistent=False)
+    return f"position table stretched from {old} to {length} rows by linear interpolation" if length > old else None

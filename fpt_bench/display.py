@@ -1,0 +1,170 @@
+"""What people watch while runs go on: one bar for a run, one live view for a grid."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from fpt_bench.launch import Finished, Started
+from fpt_bench.results import RunResult
+from fpt_bench.spec import Grid
+
+if TYPE_CHECKING:
+    from fpt_bench.callbacks import Progress
+
+
+def percent(accuracy: float | None) -> str:
+    """Write a fraction as percent, or a dash where there is none.
+
+    Example:
+        >>> percent(0.975), percent(None)
+        ('97.5 %', '-')
+    """
+    return "-" if accuracy is None else f"{100 * accuracy:.1f} %"
+
+
+def _bars(console: Console) -> Bars:
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps  {task.fields[accuracy]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+class RunBar:
+    """The progress bar of a single run. A context manager; `report` is what the harness calls."""
+
+    def __init__(self, title: str, max_steps: int, console: Console) -> None:
+        self.bars = _bars(console)
+        self.task = self.bars.add_task(title, total=max_steps, accuracy="")
+
+    def __enter__(self) -> "RunBar":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def report(self, progress: "Progress") -> None:
+        loss = "" if progress.loss is None else f"loss {progress.loss:.3f}  "
+        text = f"{loss}val {percent(progress.accuracy)}  best {percent(progress.best_accuracy)}"
+        self.bars.update(self.task, completed=progress.step, accuracy=text)
+
+
+class GridView:
+    """The state of a grid: finished runs by task and arm, bars of running ones, and the time left.
+
+    On a terminal it is drawn in place; elsewhere each finished run is a line.
+    """
+
+    def __init__(self, grid: Grid, workers: int, console: Console) -> None:
+        self.grid = grid
+        self.workers = workers
+        self.console = console
+        self.bars = _bars(console)
+        self.running: dict[str, TaskID] = {}
+        self.results: dict[str, RunResult] = {}
+        self.places = {run.spec.run_id: (run.task, run.arm) for run in grid.runs}
+        self.specs = {run.spec.run_id: run.spec for run in grid.runs}
+        self.started = time.monotonic()
+        self.steps: dict[str, int] = {}
+        self.steps_done = 0
+
+    @contextmanager
+    def live(self) -> Iterator["GridView"]:
+        """Draw while the block runs."""
+        if not self.console.is_terminal:
+            yield self
+            return
+        with Live(self, console=self.console, refresh_per_second=4):
+            yield self
+
+    def found(self, results: list[RunResult]) -> None:
+        """Take note of runs that were finished before."""
+        self.results |= {result.spec.run_id: result for result in results}
+
+    def take(self, event: "Started | Progress | Finished") -> None:
+        """Take an event of the launcher into the view."""
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Finished):
+            self._finish(event.result)
+        else:
+            self._advance(event)
+
+    def _start(self, event: Started) -> None:
+        run_id = event.spec.run_id
+        task, arm = self.places[run_id]
+        title = f"{task} · {arm} · seed {event.spec.seed}"
+        if event.attempt > 1:
+            title += f" · attempt {event.attempt}"
+            self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
+        self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
+
+    def _advance(self, progress: "Progress") -> None:
+        # The first report of a resumed run starts high: only steps done here count for the time left.
+        self.steps_done += progress.step - self.steps.get(progress.run_id, progress.step)
+        self.steps[progress.run_id] = progress.step
+        if progress.run_id in self.running:
+            text = f"val {percent(progress.accuracy)}"
+            self.bars.update(self.running[progress.run_id], completed=progress.step, accuracy=text)
+
+    def _finish(self, result: RunResult) -> None:
+        run_id = result.spec.run_id
+        self.results[run_id] = result
+        if run_id in self.running:
+            self.bars.remove_task(self.running.pop(run_id))
+        if not self.console.is_terminal:
+            task, arm = self.places[run_id]
+            outcome = f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
+            done = f"{len(self.results)}/{len(self.places)}"
+            self.console.print(f"[{done}] {task} {arm} seed {result.spec.seed}: {outcome}", markup=False, highlight=False)
+
+    def __rich__(self) -> RenderableType:
+        return Group(self._table(), self.bars, self._footer())
+
+    def _table(self) -> Table:
+        """Draw tasks x arms; a cell holds finished of all runs and their mean test accuracy."""
+        arms = list(self.grid.experiment.arms)
+        table = Table("", *arms, title=self.grid.name)
+        for task in self.grid.experiment.tasks:
+            table.add_row(task, *(self._cell(task, arm) for arm in arms))
+        return table
+
+    def _cell(self, task: str, arm: str) -> Text:
+        ids = [run_id for run_id, place in self.places.items() if place == (task, arm)]
+        done = [self.results[run_id] for run_id in ids if run_id in self.results]
+        scores = [result.score for result in done if result.score is not None]
+        troubles = [result.status for result in done if result.status != "ok"]
+        text = Text(f"{len(done)}/{len(ids)}", style="green" if len(done) == len(ids) else "dim")
+        if scores:
+            text.append(f"  {percent(sum(scores) / len(scores))}", style="bold")
+        if troubles:
+            text.append(f"  {len(troubles)} {'/'.join(sorted(set(troubles)))}", style="red")
+        return text
+
+    def _footer(self) -> Text:
+        elapsed = time.monotonic() - self.started
+        left = sum(
+            spec.max_steps - self.steps.get(run_id, 0) for run_id, spec in self.specs.items() if run_id not in self.results
+        )
+        text = f"{len(self.results)} of {len(self.places)} runs done, {self.workers} at a time, {_duration(elapsed)} so far"
+        if self.steps_done:
+            text += f", at most {_duration(left * elapsed / self.steps_done)} left"
+        return Text(text)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

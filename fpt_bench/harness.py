@@ -1,0 +1,264 @@
+"""From a spec to a result. The only file that builds a Trainer."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from datamodules import TASKS
+from datamodules.contract import Batch, TaskDataModule
+from datamodules.sources import choose_kind
+from fpt_bench.bodies.build import INITS, build_body
+from fpt_bench.bodies.weights import find_body
+from fpt_bench.callbacks import (
+    BEST,
+    LAST,
+    AtomicCheckpoints,
+    Progress,
+    RunRecorder,
+    checkpoint_callbacks,
+    early_stopping,
+    is_over,
+)
+from fpt_bench.module import FPTModule, derive_seed
+from fpt_bench.names import require_known
+from fpt_bench.provenance import peak_memory_mb, provenance
+from fpt_bench.results import DataRecord, RunResult, read_result, write_result
+from fpt_bench.spec import RunSpec
+
+LOG_EVERY_STEPS = 10
+TRAIN_SAMPLE = 500
+"""Training examples at most that train accuracy is measured on."""
+_CHECKPOINTS = "checkpoints"
+_LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where runs read and write: nothing in it changes a number."""
+
+    runs: Path = Path("runs")
+    data_root: Path | None = None
+    offline: bool = False
+
+
+def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
+    """Build a run's datamodule; touches no file.
+
+    Raises:
+        ValueError: unknown task, or a data argument that the task does not take.
+    """
+    require_known("task", spec.task, TASKS)
+    build = TASKS[spec.task]
+    taken = [name for name, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    for name in spec.data_arguments:
+        require_known(f"data argument of {spec.task}", name, taken)
+    try:
+        return build(
+            data="real" if spec.data == "auto" else spec.data,
+            seed=spec.seed,
+            batch_size=spec.batch_size,
+            eval_batch_size=spec.eval_batch_size,
+            root=workspace.data_root,
+            offline=workspace.offline,
+            **spec.data_arguments,
+        )
+    except TypeError as error:
+        raise ValueError(f"data arguments of {spec.task}: {error}") from error
+
+
+def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
+    """Give the spec with the data that will be used, and a warning where it is a stand-in nobody asked for.
+
+    Every name in the spec is checked, so that a grid with a mistake fails before it trains anything.
+
+    Raises:
+        ValueError: a name, file or data argument that is wrong.
+        FileNotFoundError: data or weights that cannot be had.
+    """
+    require_known("task", spec.task, TASKS)
+    require_known("init", spec.init, INITS)
+    find_body(spec.body, spec.body_path)
+    make_datamodule(spec, workspace)
+    kind, warning = choose_kind(TASKS[spec.task], spec.data, workspace.data_root, workspace.offline)
+    return spec.model_copy(update={"data": kind}), warning
+
+
+def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None] = lambda _: None) -> RunResult:
+    """Give the result of a run: the one that is there, or a new one; an interrupted run goes on where it was.
+
+    Divergence is an outcome, not an error. Two processes that ask for the same run do it once.
+
+    Args:
+        spec: what `resolve` gave.
+        workspace: where to read and write.
+        report: told how far the run is.
+
+    Raises:
+        OSError: the run's folder cannot be written.
+        ValueError: the spec asks for what there is not, such as more layers than the body has.
+    """
+    folder = workspace.runs / spec.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "run.lock"):
+        done = _finished(folder)
+        if done is not None:
+            return done
+        _quiet_libraries()
+        result = _train_and_test(spec, workspace, folder, report)
+        write_result(result, folder)
+        return result
+
+
+def _finished(folder: Path) -> RunResult | None:
+    """Give the result that needs no new run: a failed one does, and so does a garbled file, which is reported."""
+    try:
+        result = read_result(folder)
+    except ValueError as error:
+        logging.getLogger(__name__).warning("%s The run is done again.", error)
+        return None
+    return result if result is not None and result.status != "failed" else None
+
+
+def _train_and_test(
+    spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]
+) -> RunResult:
+    datamodule = make_datamodule(spec, workspace)
+    task = datamodule.task
+    torch.manual_seed(derive_seed(spec.seed, "body"))
+    body, body_record = build_body(spec, task.max_length)
+    module = FPTModule(task, body, spec)
+    recorder = RunRecorder(spec.run_id, report)
+    checkpoint = _load_last(folder)
+    first_step = checkpoint["global_step"] if checkpoint else 0
+    trainer = _make_trainer(spec, folder, recorder, first_step)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    datamodule.first_step = first_step
+    error = None
+    if checkpoint is not None and is_over(checkpoint, spec.max_steps, spec.patience):
+        recorder.load_state_dict(checkpoint["callbacks"][recorder.state_key])
+    else:
+        error = _fit(trainer, module, datamodule, folder if checkpoint else None)
+    scores = {} if error else _test(trainer, module, datamodule, folder)
+    best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
+    return RunResult(
+        spec=spec,
+        status="diverged" if error else "ok",
+        error=error,
+        curve=tuple(recorder.curve.items()),
+        best_step=best_step,
+        validation_accuracy=recorder.curve[best_step] if best_step is not None else None,
+        test_accuracy=scores.get(datamodule.test_splits[0]),
+        test_accuracies={split: scores[split] for split in datamodule.test_splits if split in scores},
+        test_examples=len(datamodule.examples(datamodule.test_splits[0])),
+        train_accuracy=scores.get("train"),
+        parameters=module.count_parameters(),
+        seconds=recorder.seconds,
+        tokens_per_second=recorder.tokens_per_second,
+        peak_memory_mb=peak_memory_mb(),
+        data=DataRecord(
+            kind=datamodule.data,
+            source=datamodule.source,
+            fingerprint=datamodule.fingerprint(),
+            trivial=dict(task.trivial),
+            floor=task.floor,
+        ),
+        body=body_record,
+        provenance=provenance(),
+    )
+
+
+def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step: int) -> pl.Trainer:
+    # A log is never appended to: each attempt has its own, named by the step it starts from.
+    attempt = f"from-step-{first_step}"
+    return pl.Trainer(
+        max_steps=spec.max_steps,
+        max_epochs=-1,
+        val_check_interval=min(spec.eval_every, spec.max_steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=spec.gradient_clip,
+        precision="bf16-mixed" if spec.precision == "bfloat16" else "32-true",
+        accelerator="auto",
+        devices=1,
+        callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
+        plugins=[AtomicCheckpoints()],
+        logger=[
+            CSVLogger(folder / "logs", name="csv", version=attempt),
+            TensorBoardLogger(folder / "logs", name="tensorboard", version=attempt),
+        ],
+        log_every_n_steps=LOG_EVERY_STEPS,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _load_last(folder: Path) -> dict[str, Any] | None:
+    """Give the checkpoint to go on from, or None; one that cannot be read is reported and left out."""
+    path = folder / _CHECKPOINTS / f"{LAST}.ckpt"
+    if not path.is_file():
+        return None
+    try:
+        return AtomicCheckpoints().load_checkpoint(path)
+    except Exception as error:  # whatever a damaged or hostile file makes torch raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, reason)
+        path.unlink()
+        return None
+
+
+def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, resume: Path | None) -> str | None:
+    """Train to the end; give a sentence where the run diverged."""
+    checkpoint = str(resume / _CHECKPOINTS / f"{LAST}.ckpt") if resume else None
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
+    except FloatingPointError as error:
+        return f"diverged: {error}"
+    except SystemExit as error:  # Lightning turns Ctrl-C into an exit
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+    return None
+
+
+def _test(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, folder: Path) -> dict[str, float]:
+    """Give the accuracy at the best validation step on every test split, and on training examples as `train`."""
+    best = AtomicCheckpoints().load_checkpoint(folder / _CHECKPOINTS / f"{BEST}.ckpt")
+    module.load_state_dict(best["state_dict"], strict=False)
+    loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
+    loaders["train"] = _training_sample(datamodule)
+    scores = {}
+    for split, loader in loaders.items():
+        metrics = trainer.test(module, dataloaders=loader, verbose=False)
+        scores[split] = float(metrics[0]["test/accuracy"])
+    return scores
+
+
+def _training_sample(datamodule: TaskDataModule) -> "DataLoader[Batch]":
+    """Give the first training batches of the run, about TRAIN_SAMPLE examples."""
+    count = max(1, TRAIN_SAMPLE // datamodule.batch_size)
+    batches = [datamodule.training_batch(step) for step in range(count)]
+    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+def _quiet_libraries() -> None:
+    """Let libraries speak only of errors: what they say of hardware and loading is in the result."""
+    for name in _LIGHTNING_TALK:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="torch.utils.data")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()

@@ -1,0 +1,250 @@
+"""What is asked for: a run as a frozen value, and experiments as flat lists of runs.
+
+Nothing here imports torch: a grid can be planned, hashed and tabulated on a machine that cannot train.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fpt_bench.names import require_known
+
+GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
+"""Parameter groups that can be trained. A body's vocabulary tables (`token`) never are."""
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+
+Argument = bool | int | float | str
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RunSpec(BaseModel):
+    """Everything that can change a number of one run. Equal specs give equal results on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(description="what to learn; see `list tasks`")
+    data: Literal["auto", "real", "embedded"] = Field(
+        "embedded", description="real: the task's own data; embedded: data that needs no network; auto: real if it can be had"
+    )
+    data_arguments: dict[str, Argument] = Field(
+        default_factory=dict, description="arguments of the task's datamodule, as name=value; may be repeated"
+    )
+    body: str = Field("minilm", description="transformer between input layer and readout; see `list bodies`")
+    body_path: str | None = Field(None, description="folder with the body's weights in Hugging Face's layout")
+    layers: int | None = Field(None, ge=1, description="keep only the first n layers of the body")
+    init: str = Field("pretrained", description="where the body's weights come from; see `list inits`")
+    train: tuple[str, ...] = Field(
+        ("input", "readout", "norm", "position"),
+        description="parameter groups to train, separated by commas, or `all`: " + ", ".join(GROUPS),
+    )
+    learning_rate: float = Field(1e-3, gt=0, lt=10, allow_inf_nan=False, description="of Adam, constant")
+    batch_size: int = Field(16, ge=1, description="training examples a step")
+    eval_batch_size: int = Field(64, ge=1, description="examples a batch in validation and test")
+    max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
+    eval_every: int = Field(50, ge=1, description="steps from one validation to the next")
+    patience: int | None = Field(
+        None, ge=1, description="stop after this many validations without a new best; none: never"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability inside the body")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all trained parameters")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the body's matrix products; bfloat16 pays off only where the hardware has it"
+    )
+    seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _split_groups(cls, value: object) -> object:
+        """Accept `all`, a comma-separated string or a list; order and repetition do not matter."""
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return value
+        if tuple(names) == ("all",):
+            return GROUPS
+        for name in names:
+            require_known("parameter group", str(name), (*GROUPS, "all"))
+        chosen = tuple(group for group in GROUPS if group in names)
+        if len(chosen) < len(set(names)):
+            raise ValueError("expected `all` to stand alone")
+        if not chosen:
+            raise ValueError("expected at least one parameter group to train")
+        return chosen
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run's folder: readable words and a hash of everything in the spec."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        body = "".join(c if c.isalnum() or c in "-._" else "-" for c in self.body).strip(".")
+        init = self.init.replace(":", "-")
+        return f"{self.task}_{body}_{init}_seed{self.seed}_{digest}"
+
+
+class Arm(BaseModel):
+    """One way to set up a model, to be compared with others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: str | None = None
+    """Name of a body in the profile's `bodies`; or say `body` in `run`."""
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec that this arm sets."""
+    published: str | None = None
+    """Row of the published figures to show beside this arm, as `paper.table.row`."""
+
+
+class Experiment(BaseModel):
+    """One published table or claim: tasks x arms, compared with one baseline arm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    claim: str
+    tasks: tuple[str, ...]
+    arms: dict[str, Arm]
+    baseline: str
+    effects: tuple[str, ...] = ()
+    """Claims that the regression gate holds on to, as `arm > arm on task`."""
+
+    @model_validator(mode="after")
+    def _baseline_is_an_arm(self) -> Self:
+        require_known("baseline arm", self.baseline, self.arms)
+        return self
+
+
+class Profile(BaseModel):
+    """How much is spent: which bodies, which data, how many steps and seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    bodies: dict[str, str]
+    seeds: tuple[int, ...] = Field(min_length=1)
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec for every task."""
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Fields of RunSpec by task."""
+    targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
+
+
+class GridRun(BaseModel):
+    """A run's place in a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    arm: str
+    spec: RunSpec
+
+
+class Grid(BaseModel):
+    """All runs of one experiment at one profile, and what a table of them must know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiment: Experiment
+    profile: str
+    targets: dict[str, float]
+    runs: tuple[GridRun, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.name}-{self.profile}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Give the mapping in a YAML file.
+
+    Raises:
+        FileNotFoundError: there is no such file; the message lists its neighbours.
+        ValueError: the file is not YAML or not a mapping.
+    """
+    if not path.is_file():
+        siblings = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise FileNotFoundError(f"{path} does not exist. Known there: {', '.join(siblings) or 'nothing'}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a mapping of names to values, got {type(content).__name__}")
+    return content
+
+
+def explain(error: ValidationError, known: tuple[str, ...]) -> str:
+    """Turn pydantic's findings into sentences, with the nearest known name for an unknown one."""
+    sentences = []
+    for finding in error.errors():
+        place = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "extra_forbidden":
+            try:
+                require_known("key", str(finding["loc"][-1]), known)
+            except ValueError as unknown:
+                sentences.append(str(unknown))
+        else:
+            message = finding["msg"].removeprefix("Value error, ")
+            sentences.append(f"{place}: {message}, got {finding['input']!r}" if place else message)
+    return "; ".join(sentences)
+
+
+def make_spec(fields: dict[str, Any]) -> RunSpec:
+    """Give the checked RunSpec of these fields; a ValueError in plain sentences where they are wrong."""
+    try:
+        return RunSpec(**fields)
+    except ValidationError as error:
+        raise ValueError(explain(error, tuple(RunSpec.model_fields))) from error
+
+
+def load(model: type[Model], path: Path) -> Model:
+    """Give the checked content of a YAML file, named after the file."""
+    content = read_yaml(path)
+    try:
+        return model(name=path.stem, **content)
+    except (ValidationError, TypeError) as error:
+        sentence = explain(error, tuple(model.model_fields)) if isinstance(error, ValidationError) else str(error)
+        raise ValueError(f"{path}: {sentence}") from error
+
+
+def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
+    """Give the file that `name` means: a path to a YAML file, or a name in `configs/<kind>/`."""
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    require_known(kind.removesuffix("s"), name, (file.stem for file in (configs / kind).glob("*.yaml")))
+    return configs / kind / f"{name}.yaml"
+
+
+def run_fields(profile: Profile, task: str, configs: Path = CONFIGS) -> dict[str, Any]:
+    """Give a task's RunSpec fields under a profile: tasks.yaml, then the profile, then the profile's task."""
+    path = configs / "tasks.yaml"
+    tasks = read_yaml(path)
+    try:
+        require_known("task", task, tasks)
+    except ValueError as error:
+        raise ValueError(f"{error} (in {path})") from error
+    return {"task": task, **tasks[task], **profile.run, **profile.tasks.get(task, {})}
+
+
+def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
+    """Give every run of an experiment: seeds innermost, so that arms of one seed are paired."""
+    runs = []
+    for task in experiment.tasks:
+        fields = run_fields(profile, task, configs)
+        for name, arm in experiment.arms.items():
+            body = {}
+            if arm.role is not None:
+                require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
+                body = {"body": profile.bodies[arm.role]}
+            for seed in profile.seeds:
+                try:
+                    spec = make_spec({**fields, **body, **arm.run, "seed": seed})
+                except ValueError as error:
+                    raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {name}: {error}") from error
+                runs.append(GridRun(task=task, arm=name, spec=spec))
+    return Grid(experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs))

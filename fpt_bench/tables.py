@@ -1,0 +1,277 @@
+"""From results to tables: one frame, rendered as Markdown and CSV. Only here fractions become percent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fpt_bench.results import RunResult, write_atomically
+from fpt_bench.spec import Grid, read_yaml
+from fpt_bench.statistics import (
+    Estimate,
+    area_under_curve,
+    converged_accuracy,
+    estimate_mean,
+    estimate_paired_difference,
+    estimate_welch_difference,
+    speed_up,
+    steps_to_reach,
+)
+
+LOW_N = 6
+"""Below this many seeds a cell is marked: its interval rests on very few runs."""
+GRID_FILE = "grid.json"
+
+
+def build_frame(grid: Grid, results: Sequence[RunResult], published: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Give one row for each task and arm, in the grid's order.
+
+    Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps;
+    what is not known is NaN.
+
+    Args:
+        grid: which run belongs to which task and arm.
+        results: outcomes, in any order; those that the grid does not name are passed over.
+        published: content of `configs/reference/published.yaml`, for figures shown beside real data.
+    """
+    by_id = {result.spec.run_id: result for result in results}
+    cells: dict[tuple[str, str], list[RunResult]] = {}
+    expected: dict[tuple[str, str], int] = {}
+    for run in grid.runs:
+        place = (run.task, run.arm)
+        expected[place] = expected.get(place, 0) + 1
+        found = by_id.get(run.spec.run_id)
+        cells.setdefault(place, []).extend([found] if found else [])
+    rows = []
+    for (task, arm), members in cells.items():
+        baseline = cells.get((task, grid.experiment.baseline), [])
+        row = {"task": task, "arm": arm, "expected": expected[task, arm]}
+        row |= _describe_cell(members, grid.targets.get(task))
+        row |= _compare(members, baseline, grid.targets.get(task), arm == grid.experiment.baseline)
+        row["published"] = _published(grid, task, arm, members, published or {})
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[str, Any]:
+    """Describe the runs of one task and arm by themselves."""
+    row: dict[str, Any] = {status: sum(r.status == status for r in members) for status in ("ok", "diverged", "failed")}
+    scored = [r for r in members if r.score is not None]
+    row["n"] = len(scored)
+    if not scored:
+        return row
+    first = scored[0]
+    assert first.data is not None
+    accuracy = estimate_mean([_score(r) for r in scored])
+    row |= {
+        "data": first.data.kind,
+        "data_source": first.data.source,
+        "data_fingerprint": first.data.fingerprint[:16],
+        "body": first.spec.body,
+        "body_source": first.body.source if first.body else "",
+        "body_fingerprint": first.body.fingerprint[:16] if first.body else "",
+        "body_notes": "; ".join(first.body.notes) if first.body else "",
+        "learning_rate": first.spec.learning_rate,
+        "trained_parameters": first.trained_parameters(),
+        "floor": first.data.floor,
+        "floor_name": max(first.data.trivial, key=lambda name: first.data.trivial[name], default="guess"),
+        **_named("accuracy", accuracy),
+        "train_accuracy": float(np.mean([r.train_accuracy for r in scored if r.train_accuracy is not None] or [math.nan])),
+        "max_steps": first.spec.max_steps,
+        "eval_every": first.spec.eval_every,
+        "test_examples": first.test_examples,
+        "seconds": float(np.mean([r.seconds for r in scored])),
+        "area": float(np.mean([_area(r) for r in scored])),
+    }
+    if target is not None:
+        steps = _steps(scored, target)
+        row |= {
+            "target": target,
+            "steps_to_target": float(np.median(steps)),
+            "reached_target": sum(math.isfinite(s) for s in steps),
+        }
+    return row
+
+
+def _compare(
+    members: Sequence[RunResult], baseline: Sequence[RunResult], target: float | None, is_baseline: bool
+) -> dict[str, Any]:
+    """Compare an arm with the baseline arm of its task: paired by seed where the seeds are the same."""
+    ours = {r.spec.seed: _score(r) for r in members if r.score is not None}
+    theirs = {r.spec.seed: _score(r) for r in baseline if r.score is not None}
+    if is_baseline or not ours or not theirs:
+        return {}
+    paired = ours.keys() == theirs.keys() and _same_data(members, baseline)
+    if paired:
+        difference = estimate_paired_difference([ours[s] for s in ours], [theirs[s] for s in ours])
+    else:
+        difference = estimate_welch_difference(list(ours.values()), list(theirs.values()))
+    row = {**_named("delta", difference), "delta_method": "paired" if paired else "Welch"}
+    if target is not None:
+        row["speed_up"] = speed_up(
+            _steps([r for r in members if r.score is not None], target),
+            _steps([r for r in baseline if r.score is not None], target),
+        )
+    return row
+
+
+def _same_data(members: Sequence[RunResult], baseline: Sequence[RunResult]) -> bool:
+    """Say whether two arms saw the same examples in the same order from the same input layer."""
+    shared = ("task", "data", "data_arguments", "batch_size")
+    first, second = members[0], baseline[0]
+    same_spec = all(getattr(first.spec, name) == getattr(second.spec, name) for name in shared)
+    prints = {r.data.fingerprint for r in (*members, *baseline) if r.data}
+    return same_spec and first.spec.body == second.spec.body and len(prints) == 1
+
+
+def _score(result: RunResult) -> float:
+    assert result.score is not None
+    return result.score
+
+
+def _area(result: RunResult) -> float:
+    assert result.data is not None
+    return area_under_curve(result.curve, result.data.floor, result.spec.max_steps) if result.curve else 0.0
+
+
+def _steps(results: Sequence[RunResult], target: float) -> list[float]:
+    return [steps_to_reach(r.curve, converged_accuracy(r.floor or 0.0, target)) for r in results]
+
+
+def _named(prefix: str, estimate: Estimate) -> dict[str, float]:
+    return {
+        f"{prefix}_mean": estimate.mean,
+        f"{prefix}_deviation": estimate.deviation,
+        f"{prefix}_low": estimate.low,
+        f"{prefix}_high": estimate.high,
+    }
+
+
+def _published(
+    grid: Grid, task: str, arm: str, members: Sequence[RunResult], published: Mapping[str, Any]
+) -> float | None:
+    """Give the published accuracy, a fraction, that an arm is shown beside; None beside embedded data."""
+    place = grid.experiment.arms[arm].published
+    if place is None or not published or any(r.data and r.data.kind != "real" for r in members):
+        return None
+    paper, table, row = place.split(".")
+    figures = published[paper][table]
+    return figures[row][figures["columns"].index(task)] / 100 if task in figures["columns"] else None
+
+
+def render_markdown(frame: pd.DataFrame, grid: Grid) -> str:
+    """Render the frame as a Markdown page: claim, table, notes."""
+    shown = pd.DataFrame([_shown(row, grid.experiment.baseline) for row in _rows(frame)])
+    lines = [f"# {grid.name}", "", grid.experiment.claim.strip(), "", *_markdown_table(shown), "", *_notes(frame, grid)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give the rows as dicts in which what is not known is absent."""
+    return [{str(k): v for k, v in row.items() if not _unknown(v)} for row in frame.to_dict("records")]
+
+
+def _unknown(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _shown(row: Mapping[str, Any], baseline: str) -> dict[str, str]:
+    """Give the cells of one row as people read them."""
+    dagger = "†" if row.get("data") == "embedded" else ""
+    cells = {"task": f"{row['task']}{dagger}", "arm": row["arm"]}
+    if not row["n"]:
+        missing = ["accuracy %", "n", "floor %", f"Δ to {baseline}, pp", "steps to target", "speed-up", "area", "train %"]
+        state = "FAIL" if row["failed"] else "…"
+        return cells | dict.fromkeys(missing, "") | {"accuracy %": state, "rate": "", "trained": "", "published %": ""}
+    return cells | {
+        "accuracy %": _plus_minus(row["accuracy_mean"], row["accuracy_low"], row["accuracy_high"]),
+        "n": str(row["n"]) + (f" ({row['diverged']} diverged)" if row["diverged"] else ""),
+        "floor %": f"{100 * row['floor']:.1f}",
+        f"Δ to {baseline}, pp": _plus_minus(row["delta_mean"], row["delta_low"], row["delta_high"], sign="+")
+        if "delta_mean" in row
+        else "",
+        "steps to target": _steps_cell(row),
+        "speed-up": f"{row['speed_up']:.1f}x" if "speed_up" in row else "",
+        "area": f"{row['area']:.2f}",
+        "train %": f"{100 * row['train_accuracy']:.1f}" if "train_accuracy" in row else "",
+        "rate": f"{row['learning_rate']:g}",
+        "trained": f"{row['trained_parameters']:,}",
+        "published %": f"{100 * row['published']:.1f}" if "published" in row else "",
+    }
+
+
+def _plus_minus(mean: float, low: float, high: float, sign: str = "") -> str:
+    """Write a fraction as percent with the half-width of its interval: `97.1 ± 0.4`."""
+    if not math.isfinite(low):
+        return f"{100 * mean:{sign}.1f}"
+    return f"{100 * mean:{sign}.1f} ± {100 * (high - low) / 2:.1f}"
+
+
+def _steps_cell(row: Mapping[str, Any]) -> str:
+    if "steps_to_target" not in row:
+        return ""
+    steps = row["steps_to_target"]
+    text = f"{steps:.0f}" if math.isfinite(steps) else f">{row['max_steps']}"
+    return text if row["reached_target"] in (0, row["n"]) else f"{text} ({row['reached_target']} of {row['n']})"
+
+
+def _markdown_table(frame: pd.DataFrame) -> list[str]:
+    columns = [name for name in frame.columns if frame[name].astype(bool).any()]
+    texts = [columns, *frame[columns].astype(str).to_numpy().tolist()]
+    widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in texts]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return [lines[0], rule, *lines[1:]]
+
+
+def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
+    """Say what the columns mean, what the data are and what to be careful with."""
+    notes = [
+        "Accuracy: on the whole test set, read once, at the first best validation; mean over n seeds ± half of Student's "
+        "95 % interval.",
+        f"Δ: difference to the arm `{grid.experiment.baseline}` in percentage points, paired by seed where both arms "
+        "share examples, order and input layer, else Welch.",
+    ]
+    rows = [row for row in _rows(frame) if row["n"]]
+    known = {row["task"]: row for row in rows}
+    if any("target" in row for row in rows):
+        where = ", ".join(
+            f"{task} {100 * converged_accuracy(row['floor'], row['target']):.1f} %"
+            for task, row in known.items()
+            if "target" in row
+        )
+        resolution = ", ".join(f"{task} {row['eval_every']}" for task, row in known.items())
+        notes.append(
+            "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from floor "
+            f"to target ({where}); `>` means not reached. Resolution in steps: {resolution}. Speed-up only where both "
+            "medians exist. Area: mean over training of (validation accuracy - floor) / (1 - floor)."
+        )
+    notes += [f"Floor of {task}: {row['floor_name']}." for task, row in known.items()]
+    notes += [
+        f"{'† ' if row['data'] == 'embedded' else ''}Data of {task}: {row['data_source']} "
+        f"({row['test_examples']} test examples)."
+        for task, row in known.items()
+    ]
+    notes += sorted({f"Body `{row['body']}`, arm `{row['arm']}`: {row['body_source']}." for row in rows})
+    notes += sorted({f"{row['task']}: {row['body_notes']}." for row in rows if row.get("body_notes")})
+    smallest = min((row["n"] for row in rows), default=0)
+    if rows and smallest < LOW_N:
+        notes.append(f"Low n: as few as {smallest} seeds a cell; an interval from so few runs is wide and rests on normality.")
+    missing = int((frame["expected"] - frame["ok"] - frame["diverged"]).sum())
+    if missing:
+        notes.append(f"Incomplete: {missing} of {int(frame['expected'].sum())} runs have no score yet.")
+    return [f"- {note}" for note in notes]
+
+
+def write_tables(grid: Grid, results: Sequence[RunResult], folder: Path, published: Path) -> pd.DataFrame:
+    """Write table.md, table.csv, table.json and the grid into a folder, and give the frame."""
+    reference = read_yaml(published) if published.is_file() else {}
+    frame = build_frame(grid, results, reference)
+    write_atomically(folder / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / "table.md", render_markdown(frame, grid))
+    write_atomically(folder / "table.csv", frame.to_csv(index=False, float_format="%.6g"))
+    write_atomically(folder / "table.json", frame.to_json(orient="records", indent=1) + "\n")
+    return frame
