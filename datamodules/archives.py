@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+Readable = IO[bytes] | gzip.GzipFile
 _CORRUPT = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)
 
 
@@ -26,6 +27,9 @@ def unpack_into(archive: Path, folder: Path) -> None:
         ValueError: the archive is broken or empty, or holds a link, a device, or a path that leaves the folder.
     """
     folder.mkdir()
+    # To gzip an empty file is a whole one that holds nothing.
+    if not archive.stat().st_size:
+        raise ValueError(f"{archive}: expected an archive, got an empty file. Fetch it again.")
     try:
         for name, stream in _members(archive):
             target = folder / _safe(name, archive)
@@ -34,23 +38,24 @@ def unpack_into(archive: Path, folder: Path) -> None:
                 shutil.copyfileobj(stream, out)
     except _CORRUPT as error:
         reason = str(error) or type(error).__name__
-        raise ValueError(f"{archive}: expected a whole archive, got a broken one ({reason}). Fetch it again.") from error
+        message = f"{archive}: expected a whole archive, got a broken one ({reason}). Fetch it again."
+        raise ValueError(message) from error
     if not any(folder.iterdir()):
         raise ValueError(f"{archive}: expected an archive with files, got an empty one. Fetch it again.")
 
 
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _members(archive: Path) -> Iterator[tuple[str, Readable]]:
     """Give name and content of each plain file, in archive order."""
     if zipfile.is_zipfile(archive):
         yield from _zip_members(archive)
     elif archive.name.endswith(".gz") and not archive.name.endswith(".tar.gz"):
-        with gzip.open(archive) as stream:
+        with _opened(gzip.open(archive)) as stream:
             yield archive.name.removesuffix(".gz"), stream
     else:
         yield from _tar_members(archive)
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _tar_members(archive: Path) -> Iterator[tuple[str, Readable]]:
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isdir():
@@ -62,7 +67,7 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 yield member.name, stream
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path) -> Iterator[tuple[str, Readable]]:
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
             if member.is_dir():
@@ -75,7 +80,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 @contextmanager
-def _opened(stream: IO[bytes] | None) -> Iterator[IO[bytes]]:
+def _opened(stream: Readable | None) -> Iterator[Readable]:
     assert stream is not None, "a plain file in a tar always has content"
     with stream:
         yield stream

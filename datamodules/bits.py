@@ -111,9 +111,7 @@ class BitMemoryDataModule(TaskDataModule):
         inputs, labels = self._draw(self.batch_size, self.seed, TRAIN, step)
         return ArrayExamples(inputs, labels).batch(np.arange(self.batch_size))
 
-    def _draw(
-        self, count: int, seed: int, *address: int | str
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _draw(self, count: int, seed: int, *address: int | str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Give inputs (count, T, D) and labels (count, L): a longer draw starts with the shorter one."""
         shown = self.patterns * self.pattern_bits
         words = random_words(count * -(-shown // 64), seed, *address, "bits").astype("<u8")

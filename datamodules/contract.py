@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,6 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.randomness import random_permutation
+
+if TYPE_CHECKING:
+    from datamodules.sources import RemoteFile
 
 DataKind = Literal["real", "embedded"]
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -158,7 +161,7 @@ def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
 
 
 class TaskDataModule(pl.LightningDataModule):
-    """One task's data. A subclass gives `task`, `examples` and, where training data is made as it is needed, `training_batch`.
+    """One task's data. A subclass gives `task`, `source`, `examples` and, where it must, `training_batch`.
 
     Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
     in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
@@ -177,6 +180,8 @@ class TaskDataModule(pl.LightningDataModule):
     """Where this task's examples can come from, besides its generator."""
     test_splits: ClassVar[tuple[str, ...]] = (TEST,)
     """Names of the test sets; the first is the headline."""
+    remote_files: ClassVar[tuple["RemoteFile", ...]] = ()
+    """What `fetch_real` downloads."""
     source: str
     """One sentence: where the examples come from; for embedded data, what the stand-in is."""
 
@@ -190,6 +195,8 @@ class TaskDataModule(pl.LightningDataModule):
         offline: bool = True,
     ) -> None:
         super().__init__()
+        if data not in self.kinds:
+            raise ValueError(f"expected data to be one of {', '.join(self.kinds)}, got {data!r}")
         self.data = data
         self.seed = seed
         self.batch_size = batch_size
@@ -214,6 +221,15 @@ class TaskDataModule(pl.LightningDataModule):
         """Give the local folder or file that holds this task's real data under `root`, or None."""
         return None
 
+    @classmethod
+    def fetch_real(cls, root: Path | None, offline: bool) -> Path:
+        """Give the folder or file of the real data, downloaded where it is missing.
+
+        Raises:
+            FileNotFoundError: it is not to be had; the message says where to put it by hand.
+        """
+        raise FileNotFoundError(f"{cls.__name__}: there is no real data to download, and none was found")
+
     @abstractmethod
     def examples(self, split: str) -> Examples:
         """Give one split; made or read at the first call."""
@@ -223,13 +239,16 @@ class TaskDataModule(pl.LightningDataModule):
 
         Examples are visited in a fresh seeded order each time all have been seen; a batch may span two orders.
         """
-        train = self.examples(TRAIN)
+        return self.examples(TRAIN).batch(self.training_indices(step))
+
+    def training_indices(self, step: int) -> NDArray[np.int64]:
+        """Give the places in the training set of the examples of step `step`, (B,) int64."""
         places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        rounds, offsets = np.divmod(places, len(train))
+        rounds, offsets = np.divmod(places, len(self.examples(TRAIN)))
         indices = np.empty_like(places)
         for visit in np.unique(rounds):
             indices[rounds == visit] = self._order(int(visit))[offsets[rounds == visit]]
-        return train.batch(indices)
+        return indices
 
     def fingerprint(self) -> str:
         """Give a hash of all fixed examples: 64 hexadecimal digits."""

@@ -16,13 +16,11 @@ from datamodules.randomness import random_integers, random_uniform, random_words
 
 AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYV"
 """The twenty, in BLOSUM's order."""
-FREQUENCIES = np.array(
-    # fmt: off
-    [.07805, .05129, .04487, .05364, .01925, .04264, .06295, .07377, .02199, .05142,
-     .09019, .05744, .02243, .03856, .05203, .07120, .05841, .01330, .03216, .06441]
-    # fmt: on
-)
-"""How often each occurs in proteins (Robinson and Robinson 1991), in the order of `AMINO_ACIDS`."""
+FREQUENCIES = np.array([
+    7805, 5129, 4487, 5364, 1925, 4264, 6295, 7377, 2199, 5142,
+    9019, 5744, 2243, 3856, 5203, 7120, 5841, 1330, 3216, 6441,
+])  # fmt: skip
+"""How often each occurs in 100,000 residues (Robinson and Robinson 1991), in the order of `AMINO_ACIDS`."""
 _SCORE_UNIT = 0.3176
 """Natural logarithm of odds that one point of BLOSUM62 stands for (Karlin and Altschul's lambda, no gaps)."""
 _RATES = np.array([0.1369, 0.4768, 1.0, 2.3863])
@@ -68,7 +66,7 @@ class FamilyRules:
             )
 
 
-DISTANCES = {"superfamily": 0.9, "family": 0.25, "sequence": 0.2}
+DISTANCES = {"superfamily": 2.4, "family": 1.0, "sequence": 1.0}
 """Changes a residue on the way to each, from its fold, superfamily and family; a change may restore what was there."""
 
 
@@ -82,22 +80,27 @@ class Chain:
     """(T,) places in `_RATES`: how fast each residue changes, handed down with it."""
 
 
+def _in_steps(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(probabilities * _STEPS).astype(np.int64)
+
+
 @cache
 def _replacements() -> NDArray[np.int64]:
     """Give, for each amino acid, the cumulative probabilities of what a change makes of it: (20, 20), in `_STEPS`.
 
     A pair's score is the logarithm of how much more often the two stand in one place of related proteins than by
-    chance; so the odds times the frequency of the second, scaled to sum to 1, is the chance of the second given the first.
+    chance; the odds times the frequency of the second, scaled to sum to 1, are the chance of it given the first.
     """
-    matrix = substitution_matrices.load("BLOSUM62")
+    matrix = substitution_matrices.load("BLOSUM62")  # type: ignore[no-untyped-call]
     scores = np.array([[matrix[first, second] for second in AMINO_ACIDS] for first in AMINO_ACIDS])
     joint = FREQUENCIES * np.exp(_SCORE_UNIT * scores)
-    return np.rint(np.cumsum(joint / joint.sum(axis=1, keepdims=True), axis=1) * _STEPS).astype(np.int64)
+    cumulative = np.cumsum(joint / joint.sum(axis=1, keepdims=True), axis=1)
+    return _in_steps(cumulative)
 
 
 def _draw_residues(count: int, seed: int, *address: int | str) -> NDArray[np.int64]:
     """Give `count` residues, each as frequent as in proteins."""
-    bounds = np.rint(np.cumsum(FREQUENCIES / FREQUENCIES.sum()) * _STEPS).astype(np.int64)
+    bounds = _in_steps(np.cumsum(FREQUENCIES) / FREQUENCIES.sum())
     return np.searchsorted(bounds, random_integers(count, _STEPS, seed, *address), side="right")
 
 
@@ -122,16 +125,14 @@ def evolve(parent: Chain, distance: float, rules: FamilyRules, seed: int, *addre
     """
     count = len(parent.residues)
     hit, choice, indel = (random_words(3 * count, seed, *address) >> np.uint64(44)).astype(np.int64).reshape(3, count)
-    changing = hit < np.rint(-np.expm1(-distance * _RATES) * _STEPS)[parent.rates]
+    changing = hit < _in_steps(-np.expm1(-distance * _RATES))[parent.rates]
     changed = np.argmax(choice[:, None] < _replacements()[parent.residues], axis=1)
     child = replace(parent, residues=np.where(changing, changed, parent.residues))
-    events = np.flatnonzero(indel < np.rint(np.minimum(distance * _RATES * _INDELS_A_CHANGE, 1) * _STEPS)[parent.rates])
+    events = np.flatnonzero(indel < _in_steps(distance * _RATES * _INDELS_A_CHANGE)[parent.rates])
     return _with_indels(child, events, rules, seed, *address)
 
 
-def _with_indels(
-    chain: Chain, places: NDArray[np.int64], rules: FamilyRules, seed: int, *address: int | str
-) -> Chain:
+def _with_indels(chain: Chain, places: NDArray[np.int64], rules: FamilyRules, seed: int, *address: int | str) -> Chain:
     """Delete or insert, as likely, 1 to 8 residues behind each of the places."""
     sizes = 1 + random_integers(len(places), _LONGEST_INDEL, seed, *address, "sizes")
     inserts = random_integers(len(places), 2, seed, *address, "inserts")

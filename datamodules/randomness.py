@@ -39,7 +39,7 @@ def random_bits(count: int, seed: int, *address: int | str) -> NDArray[np.uint8]
 
 def random_uniform(count: int, seed: int, *address: int | str) -> NDArray[np.float64]:
     """Give `count` uniform numbers in [0, 1), (count,) float64, from :func:`random_words`."""
-    return (random_words(count, seed, *address) >> np.uint64(11)) * 2.0**-53
+    return (random_words(count, seed, *address) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def random_integers(count: int, bound: int, seed: int, *address: int | str) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -96,7 +96,7 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
         _remove(unfinished)
         try:
             make(unfinished)
-            os.replace(unfinished, path)
+            unfinished.replace(path)
         except BaseException as error:
             _remove(unfinished)
             _explain_full_disk(error, path)
@@ -146,7 +146,7 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
             if trouble is None and not file.matches(part):
                 trouble = _put_aside(file, part, path)
             if trouble is None:
-                os.replace(part, path)
+                part.replace(path)
                 return path
             troubles.append(f"{url}: {trouble}")
             Console(stderr=True).print(f"{file.name}: {troubles[-1]}", style="yellow", markup=False, highlight=False)
@@ -206,14 +206,15 @@ def _put_aside(file: RemoteFile, found: Path, path: Path) -> str:
     aside = path.with_name(f"{path.name}.wrong-hash")
     assert file.checksum is not None, "a file without a checksum matches whatever it holds"
     got = file_checksum(found, file.checksum.partition(":")[0])
-    os.replace(found, aside)
+    found.replace(aside)
     return f"expected {file.checksum}, got {got}; put aside as {aside}"
 
 
 def _how_to_get(file: RemoteFile, path: Path, troubles: list[str]) -> str:
     size = "size unknown" if file.size is None else f"{file.size / 1e6:.1f} MB"
     lines = [f"{path} ({size}) is missing.", *troubles]
-    lines.append(f"Get it from {' or '.join(file.urls)} and put it at {path}, or name another folder by {PLACES_TO_SET}.")
+    sources = " or ".join(file.urls)
+    lines.append(f"Get it from {sources} and put it at {path}, or name another folder by {PLACES_TO_SET}.")
     return "\n  ".join(lines)
 
 
@@ -230,14 +231,6 @@ def _explain_full_disk(error: BaseException, path: Path) -> None:
         raise OSError(error.errno, message, str(path)) from error
 
 
-@runtime_checkable
-class Downloads(Protocol):
-    """A datamodule class whose real data can be downloaded."""
-
-    def fetch_real(self, root: Path | None, offline: bool) -> Path:
-        """Give the folder or file of the real data under `root`, downloaded where it is missing."""
-
-
 def real_data(module_class: "type[TaskDataModule]", root: Path | None, offline: bool) -> Path:
     """Give the folder or file of a task's real data: the local copy, else the download.
 
@@ -245,14 +238,7 @@ def real_data(module_class: "type[TaskDataModule]", root: Path | None, offline: 
         FileNotFoundError: there is none.
     """
     local = module_class.real_data_at(root)
-    if local is not None:
-        return local
-    if isinstance(module_class, Downloads):
-        return module_class.fetch_real(root, offline)
-    raise FileNotFoundError(
-        f"{module_class.__name__}: no real data in {data_root(root)}, and none to download. "
-        f"Put it there, or name another folder by {PLACES_TO_SET}."
-    )
+    return module_class.fetch_real(root, offline) if local is None else local
 
 
 def choose_kind(
@@ -278,5 +264,6 @@ def choose_kind(
     except FileNotFoundError as error:
         if data == "real":
             raise
-        return "embedded", f"real data is not to be had, so the embedded stand-in is used: {error}"
+        reason = " ".join(str(error).split())
+        return "embedded", f"real data is not to be had, so the embedded stand-in is used: {reason}"
     return "real", None

@@ -2,25 +2,23 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from fpt_bench.display import GridView
-from fpt_bench.launch import Finished, run_all
+from fpt_bench.events import Finished
+from fpt_bench.launch import run_all
 from fpt_bench.results import RunResult, collect_results
 from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
 from fpt_bench.tables import GRID_FILE, write_tables
-
-if TYPE_CHECKING:
-    from fpt_bench.harness import Workspace
+from fpt_bench.workspace import Workspace
 
 PUBLISHED = CONFIGS / "reference" / "published.yaml"
 TABLES = "tables"
 """Folder beside the runs that holds a folder of tables for each experiment."""
 
 
-def plan_grid(experiment: str, profile: str, workspace: "Workspace") -> tuple[Grid, list[str]]:
+def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid, list[str]]:
     """Give an experiment's grid with the data that will be used, and the warnings that belong to it.
 
     Raises:
@@ -40,7 +38,7 @@ def plan_grid(experiment: str, profile: str, workspace: "Workspace") -> tuple[Gr
     return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
 
 
-def run_grid(grid: Grid, workspace: "Workspace", workers: int, console: Console) -> list[RunResult]:
+def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -> list[RunResult]:
     """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and give all results.
 
     Ctrl-C stops the workers and leaves the tables of what is finished.
@@ -92,4 +90,6 @@ def read_grid(path: Path) -> Grid:
     try:
         return Grid.model_validate_json(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again.") from error
+        raise ValueError(
+            f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again."
+        ) from error

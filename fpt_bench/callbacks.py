@@ -1,9 +1,8 @@
 """What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
 
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,11 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from datamodules.contract import Batch
+from fpt_bench.events import Progress
 
 BEST, LAST = "best", "last"
 REPORT_SECONDS = 0.5
 PERFECT = 1.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is."""
-
-    run_id: str
-    step: int
-    max_steps: int
-    loss: float | None = None
-    accuracy: float | None = None
-    """Of the last validation, in [0, 1]."""
-    best_accuracy: float | None = None
 
 
 class RunRecorder(Callback):
@@ -65,7 +52,9 @@ class RunRecorder(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         self._batch_started = time.monotonic()
 
     def on_train_batch_end(
@@ -104,7 +93,7 @@ class AtomicCheckpoints(CheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".unfinished-{path.name}")
         torch.save(checkpoint, unfinished)
-        os.replace(unfinished, path)
+        unfinished.replace(path)
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         # Unpickling runs code: admit nothing but what a checkpoint of ours is made of.
@@ -120,9 +109,9 @@ def checkpoint_callbacks(folder: Path) -> list[ModelCheckpoint]:
 
     The order matters: the last checkpoint has to know of the best that was written at the same step.
     """
-    common = {"dirpath": folder, "enable_version_counter": False}
-    best = ModelCheckpoint(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True, **common)
-    last = ModelCheckpoint(filename=LAST, monitor=None, save_top_k=1, every_n_epochs=1, **common)
+    make = partial(ModelCheckpoint, dirpath=folder, enable_version_counter=False)
+    best = make(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True)
+    last = make(filename=LAST, monitor=None)
     return [best, last]
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from fpt_bench.options import spec_from_options, takes_run_fields
 from fpt_bench.spec import CONFIGS, find_config, read_yaml
+from fpt_bench.workspace import Workspace
 
 app = typer.Typer(
     help="Does a transformer pretrained on language help on tasks with no language in them, and when?",
@@ -72,7 +73,7 @@ def run(
     """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
     spec = spec_from_options(fields, profile)
     from fpt_bench.display import RunBar, percent
-    from fpt_bench.harness import Workspace, resolve, run_one
+    from fpt_bench.harness import resolve, run_one
 
     workspace = Workspace(runs, data_root, offline)
     spec, warning = resolve(spec, workspace)
@@ -100,7 +101,9 @@ def run(
 @app.command()
 @says_what_is_wrong
 def bench(
-    experiments: Annotated[str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")] = "headline",
+    experiments: Annotated[
+        str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")
+    ] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
@@ -109,7 +112,6 @@ def bench(
 ) -> None:
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
     from fpt_bench.bench import TABLES, plan_grid, run_grid
-    from fpt_bench.harness import Workspace
     from fpt_bench.launch import default_workers
 
     workspace = Workspace(runs, data_root, offline)
@@ -214,7 +216,9 @@ def _list_inits(_: Path) -> Listing:
 
 def _list_configs(kind: str, words: str, _: Path) -> Listing:
     names = _names(kind)
-    return (kind.removesuffix("s"), words), [(n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names]
+    return (kind.removesuffix("s"), words), [
+        (n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names
+    ]
 
 
 def _list_runs(runs: Path) -> Listing:
@@ -224,8 +228,8 @@ def _list_runs(runs: Path) -> Listing:
     results, problems = collect_results(runs)
     for problem in problems:
         notes.print(problem, style="yellow", markup=False)
-    rows = [(r.spec.run_id, r.status, percent(r.test_accuracy), percent(r.floor)) for r in results]
-    return ("run", "status", "test accuracy", "floor"), rows
+    rows = [(r.spec.run_id, str(r.status), percent(r.test_accuracy), percent(r.floor)) for r in results]
+    return ("run", "status", "test accuracy", "floor"), [*rows]
 
 
 def _first_line(thing: object) -> str:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,12 +11,9 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from fpt_bench.launch import Finished, Started
+from fpt_bench.events import Event, Finished, Progress, Started
 from fpt_bench.results import RunResult
 from fpt_bench.spec import Grid
-
-if TYPE_CHECKING:
-    from fpt_bench.callbacks import Progress
 
 
 def percent(accuracy: float | None) -> str:
@@ -55,7 +51,7 @@ class RunBar:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def report(self, progress: "Progress") -> None:
+    def report(self, progress: Progress) -> None:
         loss = "" if progress.loss is None else f"loss {progress.loss:.3f}  "
         text = f"{loss}val {percent(progress.accuracy)}  best {percent(progress.best_accuracy)}"
         self.bars.update(self.task, completed=progress.step, accuracy=text)
@@ -93,7 +89,7 @@ class GridView:
         """Take note of runs that were finished before."""
         self.results |= {result.spec.run_id: result for result in results}
 
-    def take(self, event: "Started | Progress | Finished") -> None:
+    def take(self, event: Event) -> None:
         """Take an event of the launcher into the view."""
         if isinstance(event, Started):
             self._start(event)
@@ -111,7 +107,7 @@ class GridView:
             self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
         self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
 
-    def _advance(self, progress: "Progress") -> None:
+    def _advance(self, progress: Progress) -> None:
         # The first report of a resumed run starts high: only steps done here count for the time left.
         self.steps_done += progress.step - self.steps.get(progress.run_id, progress.step)
         self.steps[progress.run_id] = progress.step
@@ -126,9 +122,13 @@ class GridView:
             self.bars.remove_task(self.running.pop(run_id))
         if not self.console.is_terminal:
             task, arm = self.places[run_id]
-            outcome = f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
+            outcome = (
+                f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
+            )
             done = f"{len(self.results)}/{len(self.places)}"
-            self.console.print(f"[{done}] {task} {arm} seed {result.spec.seed}: {outcome}", markup=False, highlight=False)
+            self.console.print(
+                f"[{done}] {task} {arm} seed {result.spec.seed}: {outcome}", markup=False, highlight=False
+            )
 
     def __rich__(self) -> RenderableType:
         return Group(self._table(), self.bars, self._footer())
@@ -155,10 +155,10 @@ class GridView:
 
     def _footer(self) -> Text:
         elapsed = time.monotonic() - self.started
-        left = sum(
-            spec.max_steps - self.steps.get(run_id, 0) for run_id, spec in self.specs.items() if run_id not in self.results
-        )
-        text = f"{len(self.results)} of {len(self.places)} runs done, {self.workers} at a time, {_duration(elapsed)} so far"
+        open_runs = [spec for run_id, spec in self.specs.items() if run_id not in self.results]
+        left = sum(spec.max_steps - self.steps.get(spec.run_id, 0) for spec in open_runs)
+        text = f"{len(self.results)} of {len(self.places)} runs done, {self.workers} at a time, "
+        text += f"{_duration(elapsed)} so far"
         if self.steps_done:
             text += f", at most {_duration(left * elapsed / self.steps_done)} left"
         return Text(text)

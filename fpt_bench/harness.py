@@ -4,7 +4,6 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from filelock import FileLock
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
+from transformers.utils.logging import disable_progress_bar
 
 from datamodules import TASKS
 from datamodules.contract import Batch, TaskDataModule
@@ -23,17 +23,18 @@ from fpt_bench.callbacks import (
     BEST,
     LAST,
     AtomicCheckpoints,
-    Progress,
     RunRecorder,
     checkpoint_callbacks,
     early_stopping,
     is_over,
 )
+from fpt_bench.events import Progress
 from fpt_bench.module import FPTModule, derive_seed
 from fpt_bench.names import require_known
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.results import DataRecord, RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
 
 LOG_EVERY_STEPS = 10
 TRAIN_SAMPLE = 500
@@ -42,29 +43,21 @@ _CHECKPOINTS = "checkpoints"
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """Where runs read and write: nothing in it changes a number."""
-
-    runs: Path = Path("runs")
-    data_root: Path | None = None
-    offline: bool = False
-
-
 def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
-    """Build a run's datamodule; touches no file.
+    """Build the datamodule of a run whose data are resolved; touches no file.
 
     Raises:
         ValueError: unknown task, or a data argument that the task does not take.
     """
     require_known("task", spec.task, TASKS)
     build = TASKS[spec.task]
+    assert spec.data != "auto", "`resolve` decides which data a run uses"
     taken = [name for name, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name in spec.data_arguments:
         require_known(f"data argument of {spec.task}", name, taken)
     try:
         return build(
-            data="real" if spec.data == "auto" else spec.data,
+            data=spec.data,
             seed=spec.seed,
             batch_size=spec.batch_size,
             eval_batch_size=spec.eval_batch_size,
@@ -88,9 +81,10 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     require_known("task", spec.task, TASKS)
     require_known("init", spec.init, INITS)
     find_body(spec.body, spec.body_path)
-    make_datamodule(spec, workspace)
     kind, warning = choose_kind(TASKS[spec.task], spec.data, workspace.data_root, workspace.offline)
-    return spec.model_copy(update={"data": kind}), warning
+    resolved = spec.model_copy(update={"data": kind})
+    make_datamodule(resolved, workspace)
+    return resolved, warning
 
 
 def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None] = lambda _: None) -> RunResult:
@@ -129,9 +123,7 @@ def _finished(folder: Path) -> RunResult | None:
     return result if result is not None and result.status != "failed" else None
 
 
-def _train_and_test(
-    spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]
-) -> RunResult:
+def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]) -> RunResult:
     datamodule = make_datamodule(spec, workspace)
     task = datamodule.task
     torch.manual_seed(derive_seed(spec.seed, "body"))
@@ -259,6 +251,4 @@ def _quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="torch.utils.data")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]

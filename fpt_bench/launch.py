@@ -1,43 +1,22 @@
 """Where runs execute: in this process, or in pinned one-thread worker processes on this machine."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
 
+from fpt_bench.events import Event, Finished, Progress, Started
 from fpt_bench.results import RunResult
 from fpt_bench.spec import RunSpec
-
-if TYPE_CHECKING:
-    from fpt_bench.callbacks import Progress
-    from fpt_bench.harness import Workspace
+from fpt_bench.workspace import Workspace
 
 ATTEMPTS = 2
 """Times a run is tried when the process that works on it dies."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """A worker took a run up."""
-
-    spec: RunSpec
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run is over, or was found finished."""
-
-    result: RunResult
-
-
-Event = "Started | Progress | Finished"
 
 
 def default_workers() -> int:
@@ -50,7 +29,7 @@ def default_workers() -> int:
     return torch.cuda.device_count() or len(os.sched_getaffinity(0))
 
 
-def run_all(specs: Iterable[RunSpec], workspace: "Workspace", workers: int) -> Iterator["Started | Progress | Finished"]:
+def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:
     """Do all runs, each once, and tell what happens as it happens.
 
     A run that fails is an outcome like any other. A worker process that dies costs its run one more attempt. When the
@@ -90,62 +69,65 @@ def _with_news(crew: list["_Worker"]) -> list["_Worker"]:
 
 
 class _Worker:
-    """A process that does one run at a time, and is replaced when it dies."""
+    """A process that does one run at a time; started when there is something to do, and again when it has died."""
 
-    def __init__(self, place: int, workspace: "Workspace") -> None:
+    def __init__(self, place: int, workspace: Workspace) -> None:
         self.place = place
         self.workspace = workspace
         self.job: tuple[RunSpec, int] | None = None
-        self._start()
+        self.process: BaseProcess | None = None
+        self.last_exit = 0
+
+    def give(self, spec: RunSpec, attempt: int) -> None:
+        if self.process is None:
+            self._start()
+        self.job = (spec, attempt)
+        # If it died while idle, `receive` finds out, and the run is given to its successor.
+        with contextlib.suppress(BrokenPipeError):
+            self.pipe.send(spec)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=_work, args=(theirs, self.pipe, self.place, self.workspace), daemon=True
-        )
+        self.process = context.Process(target=_work, args=(theirs, self.place, self.workspace), daemon=True)
         self.process.start()
         theirs.close()
-        self.last_exit: int | None = None
 
-    def give(self, spec: RunSpec, attempt: int) -> None:
-        self.job = (spec, attempt)
-        try:
-            self.pipe.send(spec)
-        except BrokenPipeError:
-            pass  # it died while idle: `receive` finds out, and the run is given to its successor
-
-    def receive(self) -> tuple["Progress | Finished | None", tuple[RunSpec, int] | None]:
+    def receive(self) -> tuple[Progress | Finished | None, tuple[RunSpec, int] | None]:
         """Give the next event; or, where the process has died, the run that was lost with it."""
         try:
             event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             lost, self.job = self.job, None
-            self.process.join()
-            exit_code = self.process.exitcode
-            self._start()
-            self.last_exit = exit_code
+            self.stop()
             return None, lost
         if isinstance(event, Finished):
             self.job = None
         return event, None
 
     def obituary(self) -> str:
-        code = self.last_exit or 0
+        """Say how the last process ended."""
+        code = self.last_exit
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         memory = " (out of memory?)" if code == -signal.SIGKILL else ""
         return f"the worker process {how}{memory}, {ATTEMPTS} times"
 
     def stop(self) -> None:
+        """End the process, if there is one."""
+        if self.process is None:
+            return
         self.pipe.close()
         self.process.terminate()
         self.process.join()
+        self.last_exit = self.process.exitcode or 0
+        self.process = None
 
 
-def _work(pipe: Connection, parents_end: Connection, place: int, workspace: "Workspace") -> None:
-    """Do the runs that come through the pipe until it closes."""
-    # Inherited, the parent's end would keep this pipe open after the parent's death.
-    parents_end.close()
+def _work(pipe: Connection, place: int, workspace: Workspace) -> None:
+    """Do the runs that come through the pipe until it closes.
+
+    Nothing that unpickling the arguments imports may import torch: it reads the number of threads only once.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _claim_one_core(place)
     from fpt_bench.harness import run_one

@@ -70,5 +70,3 @@ def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
             raise ValueError(f"--data-arguments: expected name=value, got '{pair}'")
         parsed[name.strip().replace("-", "_")] = yaml.safe_load(value)
     return parsed
-
-

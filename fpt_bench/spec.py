@@ -29,7 +29,8 @@ class RunSpec(BaseModel):
 
     task: str = Field(description="what to learn; see `list tasks`")
     data: Literal["auto", "real", "embedded"] = Field(
-        "embedded", description="real: the task's own data; embedded: data that needs no network; auto: real if it can be had"
+        "embedded",
+        description="real: the task's own data; embedded: data that needs no network; auto: real if it can be had",
     )
     data_arguments: dict[str, Argument] = Field(
         default_factory=dict, description="arguments of the task's datamodule, as name=value; may be repeated"
@@ -245,6 +246,8 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
                 try:
                     spec = make_spec({**fields, **body, **arm.run, "seed": seed})
                 except ValueError as error:
-                    raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {name}: {error}") from error
+                    raise ValueError(
+                        f"experiment {experiment.name}, profile {profile.name}, arm {name}: {error}"
+                    ) from error
                 runs.append(GridRun(task=task, arm=name, spec=spec))
     return Grid(experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs))

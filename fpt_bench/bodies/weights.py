@@ -34,7 +34,8 @@ class BodyFiles:
         if self.architecture:
             sizes = dict(self.architecture)
             return AutoConfig.for_model(sizes.pop("model_type"), **sizes)
-        return AutoConfig.from_pretrained(self.place, **self._gguf_argument())
+        config: PretrainedConfig = AutoConfig.from_pretrained(self.place, **self._gguf_argument())
+        return config
 
     def load(self, config: PretrainedConfig, attention: str) -> PreTrainedModel:
         """Load the pretrained model, in float32.
@@ -43,7 +44,7 @@ class BodyFiles:
             FileNotFoundError: the weights cannot be had; the message says what to do.
         """
         try:
-            return AutoModel.from_pretrained(
+            model: PreTrainedModel = AutoModel.from_pretrained(
                 self.place,
                 config=config,
                 dtype="float32",
@@ -56,11 +57,14 @@ class BodyFiles:
                 f"the weights of {self.source} cannot be had: {str(error).splitlines()[0]} "
                 "Save them as safetensors in a folder and pass --body-path FOLDER."
             ) from error
+        return model
 
     def fingerprint(self) -> str:
         """Give the SHA-256 of the weights files, or of their place on the Hub: 64 hexadecimal digits."""
-        digests = [file_sha256(path) for path in self.weights] or [self.place]
-        return digests[0] if self.weights and len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+        digests = [file_sha256(path) for path in self.weights]
+        if len(digests) == 1:
+            return digests[0]
+        return hashlib.sha256("".join(digests or [self.place]).encode()).hexdigest()
 
     def _gguf_argument(self) -> dict[str, str]:
         return {"gguf_file": self.gguf} if self.gguf else {}
@@ -80,7 +84,7 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     if path is not None:
         return _in_folder(Path(path), name)
     if name in BODIES:
-        return _named(name, BODIES[name])
+        return _named(BODIES[name])
     if Path(name).is_dir():
         return _in_folder(Path(name), Path(name).name)
     if name.count("/") == 1 and not name.startswith((".", "/")):
@@ -89,12 +93,12 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     raise AssertionError("unreachable: the name is no key of BODIES")
 
 
-def _named(name: str, entry: BodyEntry) -> BodyFiles:
+def _named(entry: BodyEntry) -> BodyFiles:
     if entry.packaged is not None:
         weights = packaged_file(entry.packaged)
         gguf = weights.name if weights.suffix == ".gguf" else None
         source = f"{entry.description}; from pip package {entry.packaged.distribution}"
-        return BodyFiles(place=str(weights.parent), source=source, gguf=gguf, weights=(weights,))
+        return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
     assert entry.hub is not None
     return BodyFiles(
         place=entry.hub,
@@ -105,7 +109,9 @@ def _named(name: str, entry: BodyEntry) -> BodyFiles:
 
 def _in_folder(folder: Path, name: str) -> BodyFiles:
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"body '{name}': expected config.json and safetensors in {folder}, found no config.json")
+        raise FileNotFoundError(
+            f"body '{name}': expected config.json and safetensors in {folder}, found no config.json"
+        )
     weights = tuple(sorted(folder.glob("*.safetensors")))
     return BodyFiles(place=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
 
@@ -138,12 +144,12 @@ def packaged_file(file: PackagedFile) -> Path:
 def file_sha256(path: Path) -> str:
     """Give the SHA-256 of a file, 64 hexadecimal digits; read once for each state of the file."""
     state = path.stat()
-    return _sha256_of_state(path, state.st_size, state.st_mtime_ns)
+    return _sha256_of((path, state.st_size, state.st_mtime_ns))
 
 
 @lru_cache(maxsize=16)
-def _sha256_of_state(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as stream:
+def _sha256_of(state: tuple[Path, int, int]) -> str:
+    with state[0].open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

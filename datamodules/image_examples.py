@@ -1,0 +1,109 @@
+"""Labelled images in memory, cut into patches a batch at a time."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.contract import Batch, array_fingerprint
+from datamodules.randomness import random_permutation
+
+
+class LabelledImages(NamedTuple):
+    """Images as files hold them."""
+
+    pixels: NDArray[np.uint8]
+    """(N, height, width, channels) uint8."""
+    labels: NDArray[np.int64]
+    """(N,) int64 in [0, C)."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> "LabelledImages":
+        """Give the images at which `chosen`, (N,) bool, is True."""
+        return LabelledImages(self.pixels[chosen], self.labels[chosen])
+
+
+def cut_patches(images: NDArray[np.generic], size: int) -> NDArray[np.generic]:
+    """Cut images into square patches, row by row.
+
+    Args:
+        images: (B, height, width, channels), both sides multiples of `size`.
+        size: side of a patch, pixels.
+
+    Returns:
+        (B, T, D) of the same type: T patches in reading order, each with its D = size * size * channels values
+        row by row, channels last.
+
+    Raises:
+        ValueError: a side is no multiple of `size`.
+
+    Example:
+        >>> image = np.arange(16).reshape(1, 4, 4, 1)
+        >>> cut_patches(image, 2).tolist()
+        [[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]
+    """
+    count, height, width, channels = images.shape
+    if height % size or width % size:
+        raise ValueError(f"expected sides that are multiples of the patch size {size}, got {height} x {width} pixels")
+    grid = images.reshape(count, height // size, size, width // size, size, channels)
+    return grid.transpose(0, 1, 3, 2, 4, 5).reshape(count, -1, size * size * channels)
+
+
+def hold_out(labels: NDArray[np.int64], count: int, seed: int, *address: int | str) -> NDArray[np.bool_]:
+    """Choose `count` examples to hold out, from each class in proportion to its size.
+
+    Args:
+        labels: (N,) int64, the classes.
+        count: examples to hold out, at most N.
+        seed: seed of the choice, with `address` as in :func:`datamodules.randomness.random_words`.
+
+    Returns:
+        (N,) bool, True at exactly `count` places.
+
+    Example:
+        >>> labels = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+        >>> np.bincount(labels[hold_out(labels, 4, 0, "example")]).tolist()
+        [2, 2]
+    """
+    shuffled = random_permutation(len(labels), seed, *address)
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    # Even steps through the examples sorted by class take the same share of each class, to one example.
+    places = ((np.arange(count) + 0.5) * len(labels) / count).astype(np.int64)
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    chosen[by_class[places]] = True
+    return chosen
+
+
+@dataclass(frozen=True)
+class ImageExamples:
+    """Images of one split; kept as bytes, normalised and cut into patches when a batch is made.
+
+    Args:
+        images: N images with both sides multiples of `patch_size`.
+        patch_size: side of a patch, pixels.
+        mean: mean of each channel, on the scale where pixels are in [0, 1].
+        standard_deviation: of each channel, on that scale.
+    """
+
+    images: LabelledImages
+    patch_size: int
+    mean: tuple[float, ...]
+    standard_deviation: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.images.labels)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        return self.as_batch(self.images.pixels[indices], self.images.labels[indices])
+
+    def as_batch(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Batch:
+        """Give images, (B, height, width, channels) uint8, and labels, (B,) int64, as models take them."""
+        mean, deviation = np.array([self.mean, self.standard_deviation], dtype=np.float32)
+        normalised = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
+        inputs = torch.from_numpy(np.ascontiguousarray(cut_patches(normalised, self.patch_size)))
+        return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), torch.from_numpy(labels[:, None]))
+
+    def fingerprint(self) -> str:
+        how = np.array([self.patch_size, *self.mean, *self.standard_deviation])
+        return array_fingerprint(self.images.pixels, self.images.labels, how)

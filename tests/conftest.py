@@ -1,0 +1,27 @@
+"""Shared by all tests: one thread, no network, small specs."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(runs=tmp_path / "runs", offline=True)
+
+
+@pytest.fixture
+def tiny_spec() -> RunSpec:
+    """Two layers of real weights on Bit XOR: a run of a few seconds."""
+    return RunSpec(task="bit-xor", data="real", layers=2, max_steps=30, eval_every=10, dropout=0.1)

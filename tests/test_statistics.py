@@ -1,0 +1,65 @@
+"""Statistics against calculations by hand."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from fpt_bench.statistics import (
+    area_under_curve,
+    converged_accuracy,
+    estimate_mean,
+    estimate_paired_difference,
+    estimate_welch_difference,
+    speed_up,
+    steps_to_reach,
+)
+
+
+def test_mean_interval_by_hand() -> None:
+    # mean 0.9, sd 0.02, t(0.975, 2) = 4.30265: half width 4.30265 * 0.02 / sqrt(3) = 0.049683
+    estimate = estimate_mean([0.88, 0.90, 0.92])
+    assert estimate.mean == pytest.approx(0.9)
+    assert estimate.deviation == pytest.approx(0.02)
+    assert estimate.half_width == pytest.approx(0.049683, abs=1e-6)
+    assert estimate.n == 3
+
+
+def test_one_value_has_no_finite_interval() -> None:
+    assert math.isinf(estimate_mean([0.5]).high)
+
+
+def test_pairing_removes_what_seeds_share() -> None:
+    first, second = [0.5, 0.7, 0.9], [0.4, 0.6, 0.8]
+    assert estimate_paired_difference(first, second).half_width == pytest.approx(0, abs=1e-12)
+    assert estimate_welch_difference(first, second).half_width > 0.3
+
+
+def test_welch_interval_equals_scipys() -> None:
+    first, second = [0.71, 0.74, 0.69, 0.80], [0.60, 0.65, 0.61]
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
+    estimate = estimate_welch_difference(first, second)
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_welch_of_identical_constants_is_certain() -> None:
+    estimate = estimate_welch_difference([1.0, 1.0], [0.5, 0.5])
+    assert (estimate.low, estimate.high) == (0.5, 0.5)
+
+
+def test_convergence_by_hand() -> None:
+    curve = [(10, 0.5), (20, 0.8), (30, 0.7), (40, 0.96)]
+    assert converged_accuracy(0.5, 1.0) == pytest.approx(0.95)
+    assert steps_to_reach(curve, 0.75) == 20
+    assert steps_to_reach(curve, 0.95) == 40
+    assert math.isinf(steps_to_reach(curve, 0.97))
+
+
+def test_area_by_hand() -> None:
+    # floor 0.5: normalised 0, 0.5, 1 at steps 0, 10, 20 and 1 until 40: (2.5 + 7.5 + 20) / 40
+    assert area_under_curve([(10, 0.75), (20, 1.0)], floor=0.5, max_steps=40) == pytest.approx(0.75)
+
+
+def test_speed_up_counts_missed_targets_as_infinite() -> None:
+    assert speed_up([100, 100, math.inf], [300, 400, 500]) == 4
+    assert speed_up([100, 100, 100], [300, math.inf, math.inf]) is None
