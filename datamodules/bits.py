@@ -1,13 +1,22 @@
 """Bit Memory and Bit XOR: tasks made of random bits, drawn fresh for every optimizer step."""
 
 from functools import cached_property
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, ArrayExamples, Batch, DataKind, TaskDataModule, TaskSpec
+from datamodules.contract import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    ArrayExamples,
+    Batch,
+    DataKind,
+    SharedArguments,
+    TaskDataModule,
+    TaskSpec,
+)
 from datamodules.randomness import random_integers, random_permutation, random_uniform, random_words
 
 DATA_SEED = 0
@@ -53,12 +62,6 @@ class BitMemoryDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "real",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         patterns: int = 5,
         pattern_bits: int = 1000,
@@ -66,8 +69,9 @@ class BitMemoryDataModule(TaskDataModule):
         mask_rate: float = 0.5,
         validation_examples: int = 100,
         test_examples: int = 500,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         if patterns < 1 or token_bits < 1 or pattern_bits < token_bits or pattern_bits % token_bits:
             raise ValueError(
                 "bit-memory: expected at least 1 pattern and pattern_bits a multiple of token_bits, "
@@ -75,6 +79,11 @@ class BitMemoryDataModule(TaskDataModule):
             )
         if not 0 <= mask_rate <= 1:
             raise ValueError(f"bit-memory: expected mask_rate in [0, 1], got {mask_rate}")
+        if min(validation_examples, test_examples) < 1:
+            raise ValueError(
+                "bit-memory: expected at least 1 validation and 1 test example, "
+                f"got {validation_examples} and {test_examples}"
+            )
         self.patterns = patterns
         self.pattern_bits = pattern_bits
         self.token_bits = token_bits
@@ -147,23 +156,23 @@ class BitXorDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "real",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 256,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         string_bits: int = 5,
         validation_share: float = 0.125,
         test_share: float = 0.125,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         if not 2 <= string_bits <= 12:
             raise ValueError(f"bit-xor: expected string_bits from 2 to 12, got {string_bits}")
         if min(validation_share, test_share) <= 0 or validation_share + test_share >= 1:
             raise ValueError(
                 "bit-xor: expected shares above 0 that leave something to train on, "
+                f"got validation_share={validation_share} and test_share={test_share}"
+            )
+        if min(validation_share, test_share) * 4**string_bits < 1:
+            raise ValueError(
+                f"bit-xor: expected shares of at least 1 of the {4**string_bits} inputs, "
                 f"got validation_share={validation_share} and test_share={test_share}"
             )
         self.string_bits = string_bits

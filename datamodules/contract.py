@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypedDict, Unpack
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,9 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.randomness import random_permutation
-
-if TYPE_CHECKING:
-    from datamodules.sources import RemoteFile
+from datamodules.sources import PLACES_TO_SET, RemoteFile, data_root
 
 DataKind = Literal["real", "embedded"]
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -160,6 +158,23 @@ def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
     return digest.hexdigest()
 
 
+class SharedArguments(TypedDict, total=False):
+    """Constructor arguments of every datamodule."""
+
+    data: DataKind
+    """Where examples come from; by default the kind that needs neither network nor files."""
+    seed: int
+    """Seed of the order of training examples, of generated ones and of augmentation; by default 0."""
+    batch_size: int
+    """B of training batches; by default 16."""
+    eval_batch_size: int
+    """B of validation and test batches; by default 64."""
+    root: Path | None
+    """Folder to look in for real data and to keep caches in; by default that of `sources.data_root`."""
+    offline: bool
+    """Never touch the network; by default true."""
+
+
 class TaskDataModule(pl.LightningDataModule):
     """One task's data. A subclass gives `task`, `source`, `examples` and, where it must, `training_batch`.
 
@@ -167,42 +182,29 @@ class TaskDataModule(pl.LightningDataModule):
     in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
     the arms of a comparison paired. Validation and test sets do not depend on the seed.
 
-    Args:
-        data: where examples come from, `real` or `embedded`.
-        seed: seed of the order of training examples (and of augmentation).
-        batch_size: B of training batches, at least 1.
-        eval_batch_size: B of validation and test batches.
-        root: folder to look in for real data and to keep caches in; None for the default.
-        offline: never touch the network.
+    All take :class:`SharedArguments`; a subclass adds its own as keywords.
     """
 
     kinds: ClassVar[tuple[DataKind, ...]] = ("real", "embedded")
     """Where this task's examples can come from, besides its generator."""
     test_splits: ClassVar[tuple[str, ...]] = (TEST,)
     """Names of the test sets; the first is the headline."""
-    remote_files: ClassVar[tuple["RemoteFile", ...]] = ()
+    remote_files: ClassVar[tuple[RemoteFile, ...]] = ()
     """What `fetch_real` downloads."""
     source: str
     """One sentence: where the examples come from; for embedded data, what the stand-in is."""
 
-    def __init__(
-        self,
-        data: DataKind = "embedded",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
-    ) -> None:
+    def __init__(self, **shared: Unpack[SharedArguments]) -> None:
         super().__init__()
-        if data not in self.kinds:
-            raise ValueError(f"expected data to be one of {', '.join(self.kinds)}, got {data!r}")
-        self.data = data
-        self.seed = seed
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.root = root
-        self.offline = offline
+        # Where a task is generated there is one kind of data; else the kind that needs nothing is the default.
+        self.data: DataKind = shared.get("data", self.kinds[-1])
+        if self.data not in self.kinds:
+            raise ValueError(f"expected data to be one of {', '.join(self.kinds)}, got {self.data!r}")
+        self.seed = shared.get("seed", 0)
+        self.batch_size = shared.get("batch_size", 16)
+        self.eval_batch_size = shared.get("eval_batch_size", 64)
+        self.root = shared.get("root")
+        self.offline = shared.get("offline", True)
         self.first_step = 0
         """Optimizer step of the first training batch: set it before resuming."""
 
@@ -228,7 +230,48 @@ class TaskDataModule(pl.LightningDataModule):
         Raises:
             FileNotFoundError: it is not to be had; the message says where to put it by hand.
         """
-        raise FileNotFoundError(f"{cls.__name__}: there is no real data to download, and none was found")
+        raise FileNotFoundError(
+            f"{cls.__name__}: no real data in {data_root(root)}, and none to download. "
+            f"Put it there, or name another folder by {PLACES_TO_SET}."
+        )
+
+    @classmethod
+    def real_data(cls, root: Path | None, offline: bool) -> Path:
+        """Give the folder or file of the real data: the local copy, else the download.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        local = cls.real_data_at(root)
+        return cls.fetch_real(root, offline) if local is None else local
+
+    @classmethod
+    def choose_kind(
+        cls, data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
+    ) -> tuple[DataKind, str | None]:
+        """Give the kind of data to use, and a warning where it is not what was hoped for.
+
+        `auto` is the local copy, else the download, else the embedded stand-in with a warning. A task that has no
+        embedded data generates its examples, and always gives `real`.
+
+        Raises:
+            FileNotFoundError: `real` was asked for and is not to be had.
+            ValueError: another word was asked for.
+        """
+        if data not in ("auto", "real", "embedded"):
+            raise ValueError(f"data: expected 'auto', 'real' or 'embedded', got {data!r}")
+        if cls.kinds == ("real",):
+            return "real", None
+        if data == "embedded":
+            return "embedded", None
+        try:
+            cls.real_data(root, offline)
+        except FileNotFoundError as error:
+            if data == "real":
+                raise
+            reason = " ".join(str(error).split())
+            return "embedded", f"real data is not to be had, so the embedded stand-in is used: {reason}"
+        return "real", None
 
     @abstractmethod
     def examples(self, split: str) -> Examples:

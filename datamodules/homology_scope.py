@@ -6,13 +6,22 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from Bio import SeqIO
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SequenceExamples, TaskDataModule, TaskSpec
+from datamodules.contract import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataKind,
+    SequenceExamples,
+    SharedArguments,
+    TaskDataModule,
+    TaskSpec,
+)
 from datamodules.protein_files import VOCABULARY_SIZE, encode_residues
 from datamodules.proteins import LONGEST, check_max_length, within_length
 from datamodules.randomness import random_permutation
@@ -159,27 +168,22 @@ class HomologyScopeDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "real",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         fasta: Path | str | None = None,
         num_folds: int = 50,
         min_superfamilies: int = 3,
         split_seed: int = 0,
         max_length: int | None = None,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         if num_folds < 2 or min_superfamilies < 3:
             raise ValueError(
                 "homology-scope: expected num_folds of at least 2 and min_superfamilies of at least 3, one a split, "
                 f"got num_folds={num_folds} and min_superfamilies={min_superfamilies}"
             )
         check_max_length("homology-scope", max_length)
-        self.fasta = self.real_data_at(root) if fasta is None else Path(fasta)
+        self.fasta = self.real_data_at(self.root) if fasta is None else Path(fasta)
         self.num_folds = num_folds
         self.min_superfamilies = min_superfamilies
         self.split_seed = split_seed

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from datamodules.cifar_sets import (
     local_cifar,
     read_cifar,
 )
-from datamodules.contract import TRAIN, Batch, DataKind, TaskDataModule, TaskSpec
+from datamodules.contract import TRAIN, Batch, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.image_augmentation import augment
 from datamodules.image_examples import ImageExamples, LabelledImages
 from datamodules.mnist_sets import MNIST_FILES, embedded_mnist, fetch_mnist, local_mnist, mnist_source, real_mnist
-from datamodules.sources import RemoteFile, real_data
+from datamodules.sources import RemoteFile
 
 PATCH_SIZE = 4
 SIDE = 32
@@ -50,17 +50,9 @@ class MnistDataModule(TaskDataModule):
 
     remote_files: ClassVar[tuple[RemoteFile, ...]] = MNIST_FILES
 
-    def __init__(
-        self,
-        data: DataKind = "embedded",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
-    ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
-        self.source = mnist_source(data)
+    def __init__(self, **shared: Unpack[SharedArguments]) -> None:
+        super().__init__(**shared)
+        self.source = mnist_source(self.data)
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -83,7 +75,7 @@ class MnistDataModule(TaskDataModule):
     @cached_property
     def _images(self) -> dict[str, LabelledImages]:
         real = self.data == "real"
-        splits = real_mnist(real_data(type(self), self.root, self.offline)) if real else embedded_mnist()
+        splits = real_mnist(self.real_data(self.root, self.offline)) if real else embedded_mnist()
         padding = ((0, 0), (2, 2), (2, 2), (0, 0))
         return {split: LabelledImages(np.pad(pixels, padding), labels) for split, (pixels, labels) in splits.items()}
 
@@ -121,20 +113,15 @@ class CifarDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "embedded",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         augmentation: bool = False,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         if not isinstance(augmentation, bool):
             raise ValueError(f"cifar: expected augmentation true or false, got {augmentation!r}")
         self.augmentation = augmentation
-        self.source = cifar_source(data, root)
+        self.source = cifar_source(self.data, self.root)
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -191,21 +178,16 @@ class CifarLraDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "embedded",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         image_size: int = SIDE,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         if image_size not in (32, 16, 8):
             raise ValueError(f"cifar-lra: expected image_size 32, 16 or 8 pixels, got {image_size!r}")
         self.image_size = image_size
         shrunk = "" if image_size == SIDE else f"; shrunk to {image_size} x {image_size} pixels, {image_size**2} tokens"
-        self.source = f"{cifar_source(data, root)}, in grey{shrunk}"
+        self.source = f"{cifar_source(self.data, self.root)}, in grey{shrunk}"
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -235,7 +217,7 @@ class CifarLraDataModule(TaskDataModule):
 
 def _cifar_images(module: TaskDataModule) -> dict[str, LabelledImages]:
     if module.data == "real":
-        return read_cifar(real_data(type(module), module.root, module.offline))
+        return read_cifar(module.real_data(module.root, module.offline))
     return embedded_cifar()
 
 

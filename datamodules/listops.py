@@ -4,12 +4,21 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SequenceExamples, TaskDataModule, TaskSpec
+from datamodules.contract import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataKind,
+    SequenceExamples,
+    SharedArguments,
+    TaskDataModule,
+    TaskSpec,
+)
 from datamodules.listops_trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
 from datamodules.sequence_files import load_splits, save_splits, state_of_files
 from datamodules.sources import data_root, made_once
@@ -79,12 +88,6 @@ class ListOpsDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "real",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         min_length: int = 500,
         max_length: int = 2000,
@@ -93,15 +96,16 @@ class ListOpsDataModule(TaskDataModule):
         test_examples: int = 2000,
         max_depth: int = 10,
         max_arguments: int = 10,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         self.rules = TreeRules(min_length, max_length, max_depth, max_arguments)
         # Drawn in this order, so that validation and test sets do not depend on how much there is to train on.
         self.sizes = {TEST: test_examples, VALIDATION: validation_examples, TRAIN: train_examples}
         if min(self.sizes.values()) < 1:
             raise ValueError(f"listops: expected at least 1 example a split, got {self.sizes}")
         # Published files hold the published rules' trees; under other rules there is nothing in them to read.
-        self._published = self.real_data_at(root) if self.rules == TreeRules() else None
+        self._published = self.real_data_at(self.root) if self.rules == TreeRules() else None
         self.source = self._describe()
 
     @property

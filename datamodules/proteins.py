@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
-from datamodules.contract import TEST, TRAIN, DataKind, SequenceExamples, TaskDataModule, TaskSpec
+from datamodules.contract import TEST, TRAIN, SequenceExamples, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.evolution import AMINO_ACIDS, FamilyRules, evolve_families
 from datamodules.protein_files import (
     TAPE_FOLDS,
@@ -17,7 +17,7 @@ from datamodules.protein_files import (
     tape_file,
 )
 from datamodules.sequence_files import load_splits, save_splits, state_of_files
-from datamodules.sources import RemoteFile, data_root, fetch, made_once, real_data, unpack
+from datamodules.sources import RemoteFile, data_root, fetch, made_once, unpack
 
 DATA_SEED = 0
 """Seed of the evolved families, which are the same for every run."""
@@ -107,26 +107,21 @@ class HomologyDataModule(TaskDataModule):
 
     def __init__(
         self,
-        data: DataKind = "embedded",
-        seed: int = 0,
-        batch_size: int = 16,
-        eval_batch_size: int = 64,
-        root: Path | None = None,
-        offline: bool = True,
         *,
         max_length: int | None = None,
         folds: int = 20,
         superfamilies: int = 10,
         min_residues: int = 60,
         max_residues: int = 400,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(data, seed, batch_size, eval_batch_size, root, offline)
+        super().__init__(**shared)
         check_max_length("homology", max_length)
         self.max_length = max_length
         self.rules = FamilyRules(folds, superfamilies, min_residues=min_residues, max_residues=max_residues)
         self.source = (
             "TAPE remote homology (Rao et al. 2019)"
-            if data == "real"
+            if self.data == "real"
             else f"synthetic protein families evolved from random ancestors with BLOSUM62, {folds} folds, "
             f"{min_residues}-{max_residues} residues, seed {DATA_SEED}; not TAPE's proteins"
         )
@@ -175,7 +170,7 @@ class HomologyDataModule(TaskDataModule):
 
     def _read(self) -> dict[str, SequenceExamples]:
         """Read TAPE's files, parsed once."""
-        folder = real_data(type(self), self.root, self.offline)
+        folder = self.real_data(self.root, self.offline)
         files = {split: tape_file(folder, split) for split in self.splits}
         found = {split: path for split, path in files.items() if path is not None}
         missing = [f"remote_homology_{TAPE_SPLITS[split]}" for split in self.splits if split not in found]

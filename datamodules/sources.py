@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -18,9 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from datamodules.archives import unpack_into
-
-if TYPE_CHECKING:
-    from datamodules.contract import DataKind, TaskDataModule
 
 DATA_VARIABLE = "FPT_BENCH_DATA"
 """Environment variable that names the data root."""
@@ -229,41 +225,3 @@ def _explain_full_disk(error: BaseException, path: Path) -> None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         message = f"no space left while writing; free some, or name another folder by {PLACES_TO_SET}"
         raise OSError(error.errno, message, str(path)) from error
-
-
-def real_data(module_class: "type[TaskDataModule]", root: Path | None, offline: bool) -> Path:
-    """Give the folder or file of a task's real data: the local copy, else the download.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    local = module_class.real_data_at(root)
-    return module_class.fetch_real(root, offline) if local is None else local
-
-
-def choose_kind(
-    module_class: "type[TaskDataModule]", data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
-) -> "tuple[DataKind, str | None]":
-    """Give the kind of data to use, and a warning where it is not what was hoped for.
-
-    `auto` is the local copy, else the download, else the embedded stand-in with a warning. A class that knows no
-    embedded data generates its examples, and always gives `real`.
-
-    Raises:
-        FileNotFoundError: `real` was asked for and is not to be had.
-        ValueError: another word was asked for.
-    """
-    if data not in ("auto", "real", "embedded"):
-        raise ValueError(f"data: expected 'auto', 'real' or 'embedded', got {data!r}")
-    if module_class.kinds == ("real",):
-        return "real", None
-    if data == "embedded":
-        return "embedded", None
-    try:
-        real_data(module_class, root, offline)
-    except FileNotFoundError as error:
-        if data == "real":
-            raise
-        reason = " ".join(str(error).split())
-        return "embedded", f"real data is not to be had, so the embedded stand-in is used: {reason}"
-    return "real", None

@@ -44,14 +44,13 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     Ctrl-C stops the workers and leaves the tables of what is finished.
     """
     wanted = {run.spec.run_id for run in grid.runs}
-    found, problems = collect_results(workspace.runs)
-    for problem in problems:
-        console.print(problem, style="yellow", markup=False)
+    found = read_results(workspace.runs, console)
     results = {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     folder = workspace.runs / TABLES / grid.name
-    missing = [run.spec for run in grid.runs if run.spec.run_id not in results]
+    # All arms of one seed first: the table is whole early, and what a run costs is known for the time left.
+    missing = sorted((run.spec for run in grid.runs if run.spec.run_id not in results), key=lambda spec: spec.seed)
     try:
         with view.live(), closing(run_all(missing, workspace, workers)) as events:
             for event in events:
@@ -64,21 +63,29 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     return list(results.values())
 
 
-def render_again(runs: Path) -> list[Path]:
+def render_again(runs: Path, console: Console) -> list[Path]:
     """Render the tables of every grid under a folder of runs, or of the one grid whose folder it is, from its results.
 
     Raises:
         FileNotFoundError: no grid is there.
         ValueError: a grid file that is none.
     """
+    runs = runs.resolve()
     grids = [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
     if not grids:
         raise FileNotFoundError(f"{runs}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none")
     for path in grids:
         grid = read_grid(path)
-        results, _ = collect_results(path.parents[2])
-        write_tables(grid, results, path.parent, PUBLISHED)
+        write_tables(grid, read_results(path.parents[2], console), path.parent, PUBLISHED)
     return [path.parent for path in grids]
+
+
+def read_results(runs: Path, console: Console) -> list[RunResult]:
+    """Give all results in a folder of runs, and print a sentence for each file that is none."""
+    results, problems = collect_results(runs)
+    for problem in problems:
+        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+    return results
 
 
 def read_grid(path: Path) -> Grid:

@@ -1,5 +1,6 @@
 """What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -74,6 +75,9 @@ class RunRecorder(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._tick()
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._tick()
+
     def _tick(self) -> None:
         now = time.monotonic()
         self.seconds += now - self._started if self._started else 0.0
@@ -92,7 +96,10 @@ class AtomicCheckpoints(CheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".unfinished-{path.name}")
-        torch.save(checkpoint, unfinished)
+        with unfinished.open("wb") as stream:
+            torch.save(checkpoint, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
         unfinished.replace(path)
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
@@ -104,12 +111,24 @@ class AtomicCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class _MovableCheckpoint(ModelCheckpoint):
+    """A ModelCheckpoint that remembers its best score where the folder of runs was moved between two attempts."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "best_k_models": best, "dirpath": self.dirpath})
+
+
 def checkpoint_callbacks(folder: Path) -> list[ModelCheckpoint]:
     """Keep the weights of the best validation, and all that resuming needs of the last one; best first.
 
     The order matters: the last checkpoint has to know of the best that was written at the same step.
     """
-    make = partial(ModelCheckpoint, dirpath=folder, enable_version_counter=False)
+    make = partial(_MovableCheckpoint, dirpath=folder, enable_version_counter=False)
     best = make(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True)
     last = make(filename=LAST, monitor=None)
     return [best, last]

@@ -98,17 +98,20 @@ def _compare(before: "pd.Series[float]", after: "pd.Series[float]") -> list[str]
             f"by more than the {100 * allowed:.1f} pp that are allowed"
         )
     was, now = before["steps_to_target"], after["steps_to_target"]
-    if math.isfinite(was) and now > SLOWER * was:
+    if math.isfinite(was) and not now <= SLOWER * was:
         problems.append(f"steps to target rose from {was:.0f} to {now:.0f}, more than {SLOWER} times")
     return problems
 
 
 def _noise(before: "pd.Series[float]", after: "pd.Series[float]") -> float:
-    """Give half of the 95 % interval of the difference of two means; 0 where a cell has one run."""
+    """Give half of the 95 % interval of the difference of two means; 0 where a cell has one run.
+
+    The degrees of freedom are those of both cells together: with two seeds a cell, Welch's would allow any fall.
+    """
     if min(before["n"], after["n"]) < 2:
         return 0.0
     variance = before["accuracy_deviation"] ** 2 / before["n"] + after["accuracy_deviation"] ** 2 / after["n"]
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, min(before["n"], after["n"]) - 1)) * math.sqrt(variance)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, before["n"] + after["n"] - 2)) * math.sqrt(variance)
 
 
 def _check_effect(effect: str, cells: "dict[tuple[str, str], pd.Series[float]]") -> list[str]:

@@ -139,7 +139,7 @@ def table(runs: Annotated[Path, typer.Argument(help="folder of a bench's results
     """Render the tables of a bench again from its results, without training."""
     from fpt_bench.bench import render_again
 
-    for folder in render_again(runs):
+    for folder in render_again(runs, notes):
         print((folder / "table.md").read_text())
         notes.print(f"tables: {folder}", markup=False, soft_wrap=True)
 
@@ -152,13 +152,14 @@ def check(
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
-    from fpt_bench.bench import PUBLISHED, read_grid
+    from fpt_bench.bench import PUBLISHED, read_grid, read_results
     from fpt_bench.check import check_table, make_baseline, read_baseline
-    from fpt_bench.results import collect_results, write_atomically
+    from fpt_bench.results import write_atomically
     from fpt_bench.tables import GRID_FILE, write_tables
 
-    grid = read_grid(runs / GRID_FILE)
-    frame = write_tables(grid, collect_results(runs.parents[1])[0], runs, PUBLISHED)
+    tables = runs.resolve()
+    grid = read_grid(tables / GRID_FILE)
+    frame = write_tables(grid, read_results(tables.parents[1], notes), tables, PUBLISHED)
     if renew:
         write_atomically(baseline, make_baseline(frame).to_csv(index=False, float_format="%.6g"))
         print(f"baseline written: {baseline}")
@@ -169,6 +170,24 @@ def check(
     print(verdict.line)
     if verdict.problems:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@says_what_is_wrong
+def fetch(
+    tasks: Annotated[list[str], typer.Argument(help="tasks whose real data to download; see `list tasks`")],
+    data_root: DataRoot = None,
+) -> None:
+    """Download the real data of tasks, unless they are there; what stopped goes on where it was."""
+    from datamodules import TASKS
+    from fpt_bench.names import require_known
+
+    for task in tasks:
+        require_known("task", task, TASKS)
+    for task in tasks:
+        needs_files = TASKS[task].remote_files
+        where = TASKS[task].real_data(data_root, offline=False) if needs_files else TASKS[task]().source
+        print(f"{task}: {where}")
 
 
 @app.command(name="list")
@@ -222,12 +241,10 @@ def _list_configs(kind: str, words: str, _: Path) -> Listing:
 
 
 def _list_runs(runs: Path) -> Listing:
+    from fpt_bench.bench import read_results
     from fpt_bench.display import percent
-    from fpt_bench.results import collect_results
 
-    results, problems = collect_results(runs)
-    for problem in problems:
-        notes.print(problem, style="yellow", markup=False)
+    results = read_results(runs, notes)
     rows = [(r.spec.run_id, str(r.status), percent(r.test_accuracy), percent(r.floor)) for r in results]
     return ("run", "status", "test accuracy", "floor"), [*rows]
 

@@ -74,7 +74,6 @@ class GridView:
         self.specs = {run.spec.run_id: run.spec for run in grid.runs}
         self.started = time.monotonic()
         self.steps: dict[str, int] = {}
-        self.steps_done = 0
 
     @contextmanager
     def live(self) -> Iterator["GridView"]:
@@ -105,11 +104,11 @@ class GridView:
         if event.attempt > 1:
             title += f" · attempt {event.attempt}"
             self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
+        if run_id in self.running:
+            self.bars.remove_task(self.running[run_id])
         self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
 
     def _advance(self, progress: Progress) -> None:
-        # The first report of a resumed run starts high: only steps done here count for the time left.
-        self.steps_done += progress.step - self.steps.get(progress.run_id, progress.step)
         self.steps[progress.run_id] = progress.step
         if progress.run_id in self.running:
             text = f"val {percent(progress.accuracy)}"
@@ -155,13 +154,28 @@ class GridView:
 
     def _footer(self) -> Text:
         elapsed = time.monotonic() - self.started
-        open_runs = [spec for run_id, spec in self.specs.items() if run_id not in self.results]
-        left = sum(spec.max_steps - self.steps.get(spec.run_id, 0) for spec in open_runs)
         text = f"{len(self.results)} of {len(self.places)} runs done, {self.workers} at a time, "
         text += f"{_duration(elapsed)} so far"
-        if self.steps_done:
-            text += f", at most {_duration(left * elapsed / self.steps_done)} left"
+        left = self._seconds_left()
+        if left is not None:
+            text += f", about {_duration(left)} left"
         return Text(text)
+
+    def _seconds_left(self) -> float | None:
+        """Estimate the seconds left from what finished runs of the same task cost; None while a task has none."""
+        costs: dict[str, list[float]] = {}
+        for result in self.results.values():
+            if result.curve:
+                costs.setdefault(result.spec.task, []).append(result.seconds / result.curve[-1][0])
+        left = 0.0
+        for run_id, spec in self.specs.items():
+            if run_id in self.results:
+                continue
+            if spec.task not in costs:
+                return None
+            a_step = sum(costs[spec.task]) / len(costs[spec.task])
+            left += a_step * (spec.max_steps - self.steps.get(run_id, 0))
+        return left / self.workers
 
 
 def _duration(seconds: float) -> str:

@@ -3,22 +3,22 @@
 import inspect
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
 from datamodules import TASKS
 from datamodules.contract import Batch, TaskDataModule
-from datamodules.sources import choose_kind
-from fpt_bench.bodies.build import INITS, build_body
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.build import build_body, plan_body
 from fpt_bench.callbacks import (
     BEST,
     LAST,
@@ -33,7 +33,7 @@ from fpt_bench.module import FPTModule, derive_seed
 from fpt_bench.names import require_known
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.results import DataRecord, RunResult, read_result, write_result
-from fpt_bench.spec import RunSpec
+from fpt_bench.spec import Argument, RunSpec
 from fpt_bench.workspace import Workspace
 
 LOG_EVERY_STEPS = 10
@@ -52,21 +52,33 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     require_known("task", spec.task, TASKS)
     build = TASKS[spec.task]
     assert spec.data != "auto", "`resolve` decides which data a run uses"
-    taken = [name for name, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
-    for name in spec.data_arguments:
-        require_known(f"data argument of {spec.task}", name, taken)
-    try:
-        return build(
-            data=spec.data,
-            seed=spec.seed,
-            batch_size=spec.batch_size,
-            eval_batch_size=spec.eval_batch_size,
-            root=workspace.data_root,
-            offline=workspace.offline,
-            **spec.data_arguments,
-        )
-    except TypeError as error:
-        raise ValueError(f"data arguments of {spec.task}: {error}") from error
+    return build(
+        data=spec.data,
+        seed=spec.seed,
+        batch_size=spec.batch_size,
+        eval_batch_size=spec.eval_batch_size,
+        root=workspace.data_root,
+        offline=workspace.offline,
+        **spec.data_arguments,
+    )
+
+
+def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
+    """Give a task's data arguments in the types that its datamodule declares; a number written as text becomes one.
+
+    Raises:
+        ValueError: an argument that the task does not take, or of a wrong type.
+    """
+    parameters = inspect.signature(TASKS[task]).parameters
+    taken = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    checked = {}
+    for name, value in arguments.items():
+        require_known(f"data argument of {task}", name, taken)
+        try:
+            checked[name] = TypeAdapter(taken[name]).validate_python(value)
+        except ValidationError as error:
+            raise ValueError(f"data argument {name} of {task}: {error.errors()[0]['msg']}, got {value!r}") from error
+    return checked
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
@@ -79,11 +91,10 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
         FileNotFoundError: data or weights that cannot be had.
     """
     require_known("task", spec.task, TASKS)
-    require_known("init", spec.init, INITS)
-    find_body(spec.body, spec.body_path)
-    kind, warning = choose_kind(TASKS[spec.task], spec.data, workspace.data_root, workspace.offline)
-    resolved = spec.model_copy(update={"data": kind})
-    make_datamodule(resolved, workspace)
+    kind, warning = TASKS[spec.task].choose_kind(spec.data, workspace.data_root, workspace.offline)
+    arguments = _checked_arguments(spec.task, spec.data_arguments)
+    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
+    plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
     return resolved, warning
 
 
@@ -127,7 +138,7 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     datamodule = make_datamodule(spec, workspace)
     task = datamodule.task
     torch.manual_seed(derive_seed(spec.seed, "body"))
-    body, body_record = build_body(spec, task.max_length)
+    body, body_record = build_body(spec, task.max_length, workspace.offline)
     module = FPTModule(task, body, spec)
     recorder = RunRecorder(spec.run_id, report)
     checkpoint = _load_last(folder)
@@ -141,8 +152,8 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
         recorder.load_state_dict(checkpoint["callbacks"][recorder.state_key])
     else:
         error = _fit(trainer, module, datamodule, folder if checkpoint else None)
-    scores = {} if error else _test(trainer, module, datamodule, folder)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
+    scores = {} if error or best_step is None else _test(spec, module, datamodule, folder, best_step)
     return RunResult(
         spec=spec,
         status="diverged" if error else "ok",
@@ -171,7 +182,7 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
 
 
 def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step: int) -> pl.Trainer:
-    # A log is never appended to: each attempt has its own, named by the step it starts from.
+    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
     attempt = f"from-step-{first_step}"
     return pl.Trainer(
         max_steps=spec.max_steps,
@@ -180,7 +191,7 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=spec.gradient_clip,
-        precision="bf16-mixed" if spec.precision == "bfloat16" else "32-true",
+        precision=_precision(spec),
         accelerator="auto",
         devices=1,
         callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
@@ -214,27 +225,62 @@ def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, res
     """Train to the end; give a sentence where the run diverged."""
     checkpoint = str(resume / _CHECKPOINTS / f"{LAST}.ckpt") if resume else None
     try:
-        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
+        with _interruptible():
+            trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
     except FloatingPointError as error:
         return f"diverged: {error}"
-    except SystemExit as error:  # Lightning turns Ctrl-C into an exit
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise
     return None
 
 
-def _test(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, folder: Path) -> dict[str, float]:
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Give Ctrl-C back as what it was: Lightning turns it into an exit."""
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _test(
+    spec: RunSpec, module: FPTModule, datamodule: TaskDataModule, folder: Path, best_step: int
+) -> dict[str, float]:
     """Give the accuracy at the best validation step on every test split, and on training examples as `train`."""
-    best = AtomicCheckpoints().load_checkpoint(folder / _CHECKPOINTS / f"{BEST}.ckpt")
+    path = folder / _CHECKPOINTS / f"{BEST}.ckpt"
+    best = AtomicCheckpoints().load_checkpoint(path)
+    if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
+        raise ValueError(
+            f"{path}: expected the trained weights of step {best_step}, got those of step {best['global_step']}. "
+            f"Remove {folder} and ask for the run again."
+        )
     module.load_state_dict(best["state_dict"], strict=False)
     loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
     loaders["train"] = _training_sample(datamodule)
     scores = {}
     for split, loader in loaders.items():
-        metrics = trainer.test(module, dataloaders=loader, verbose=False)
+        with _interruptible():
+            metrics = _make_tester(spec, folder).test(module, dataloaders=loader, verbose=False)
         scores[split] = float(metrics[0]["test/accuracy"])
     return scores
+
+
+def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
+    """Give a Trainer that logs nothing: what it finds goes into the result, under the split's own name."""
+    return pl.Trainer(
+        precision=_precision(spec),
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _precision(spec: RunSpec) -> Literal["bf16-mixed", "32-true"]:
+    return "bf16-mixed" if spec.precision == "bfloat16" else "32-true"
 
 
 def _training_sample(datamodule: TaskDataModule) -> "DataLoader[Batch]":

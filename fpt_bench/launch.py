@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from fpt_bench.events import Event, Finished, Progress, Started
-from fpt_bench.results import RunResult
+from fpt_bench.results import RunResult, write_result
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
@@ -24,9 +24,7 @@ def default_workers() -> int:
 
     Where there are GPUs, give one worker for each of them.
     """
-    import torch
-
-    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
+    return len(_gpus()) or len(_cores())
 
 
 def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:
@@ -55,7 +53,7 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Gen
                 if lost is not None and lost[1] < ATTEMPTS:
                     waiting.appendleft((lost[0], lost[1] + 1))
                 elif lost is not None:
-                    yield Finished(RunResult(spec=lost[0], status="failed", error=worker.obituary()))
+                    yield Finished(_failed(lost[0], worker.obituary(), workspace))
                 elif event is not None:
                     yield event
     finally:
@@ -66,6 +64,22 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Gen
 def _with_news(crew: list["_Worker"]) -> list["_Worker"]:
     ready = wait([worker.pipe for worker in crew if worker.job is not None])
     return [worker for worker in crew if worker.pipe in ready]
+
+
+def _cores() -> list[int]:
+    """Give the cores that this process may use; where the system does not say, all of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _gpus() -> list[str]:
+    """Give the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = named.split(",") if named else [str(place) for place in range(torch.cuda.device_count())]
+    return visible if torch.cuda.is_available() else []
 
 
 class _Worker:
@@ -83,13 +97,13 @@ class _Worker:
             self._start()
         self.job = (spec, attempt)
         # If it died while idle, `receive` finds out, and the run is given to its successor.
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):
             self.pipe.send(spec)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, self.place, self.workspace), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, self.place, _gpus(), self.workspace), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -123,13 +137,13 @@ class _Worker:
         self.process = None
 
 
-def _work(pipe: Connection, place: int, workspace: Workspace) -> None:
+def _work(pipe: Connection, place: int, gpus: list[str], workspace: Workspace) -> None:
     """Do the runs that come through the pipe until it closes.
 
     Nothing that unpickling the arguments imports may import torch: it reads the number of threads only once.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    _claim_one_core(place)
+    _claim_a_place(place, gpus)
     from fpt_bench.harness import run_one
 
     while True:
@@ -139,21 +153,32 @@ def _work(pipe: Connection, place: int, workspace: Workspace) -> None:
             return
         try:
             result = run_one(spec, workspace, pipe.send)
-        except BrokenPipeError:
+        except ConnectionError:
             return  # nobody is left to work for; the run goes on from its checkpoint another time
         except Exception as error:
-            result = RunResult(spec=spec, status="failed", error=_describe(error))
-        pipe.send(Finished(result))
+            result = _failed(spec, _describe(error), workspace)
+        with contextlib.suppress(ConnectionError):
+            pipe.send(Finished(result))
 
 
-def _claim_one_core(place: int) -> None:
-    """Pin this process to one core and one thread, or to one GPU, before torch is imported."""
+def _claim_a_place(place: int, gpus: list[str]) -> None:
+    """Pin this process to one core and one thread, and to one GPU where there are any, before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = "1"
     # Huge pages spare the allocator page faults; read by torch when it is imported.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", str(place))
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[place % len(cores)]})
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+    elif hasattr(os, "sched_setaffinity"):
+        cores = _cores()
+        os.sched_setaffinity(0, {cores[place % len(cores)]})
+
+
+def _failed(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
+    """Give the result of a failed run, kept in its folder where that can be written; asking again does it again."""
+    result = RunResult(spec=spec, status="failed", error=error)
+    with contextlib.suppress(OSError):
+        write_result(result, workspace.runs / spec.run_id)
+    return result
 
 
 def _describe(error: Exception) -> str:

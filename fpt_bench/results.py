@@ -1,7 +1,6 @@
 """What came out: a run's outcome as a frozen value, kept in one JSON file."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -107,15 +106,15 @@ class RunResult(_Frozen):
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(descriptor, "w") as stream:
+        with unfinished.open("w") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        unfinished.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 

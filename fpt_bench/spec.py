@@ -76,6 +76,15 @@ class RunSpec(BaseModel):
             raise ValueError("expected at least one parameter group to train")
         return chosen
 
+    @model_validator(mode="after")
+    def _last_step_is_validated(self) -> Self:
+        if self.eval_every < self.max_steps and self.max_steps % self.eval_every:
+            raise ValueError(
+                f"expected max_steps to be a multiple of eval_every, got {self.max_steps} and {self.eval_every}: "
+                "what is learned after the last validation would be lost"
+            )
+        return self
+
     @property
     def run_id(self) -> str:
         """Name of the run's folder: readable words and a hash of everything in the spec."""

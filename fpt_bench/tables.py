@@ -68,7 +68,8 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
     accuracy = estimate_mean([_score(r) for r in scored])
     row |= {
         "data": first.data.kind,
-        "data_source": first.data.source,
+        "data_source": _describe_data(first),
+        "dropout": first.spec.dropout,
         "data_fingerprint": first.data.fingerprint[:16],
         "body": first.spec.body,
         "body_source": first.body.source if first.body else "",
@@ -94,6 +95,13 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
             "reached_target": sum(math.isfinite(s) for s in steps),
         }
     return row
+
+
+def _describe_data(result: RunResult) -> str:
+    """Say where a run's examples come from, and which sizes were set."""
+    assert result.data is not None
+    sizes = ", ".join(f"{name}={value}" for name, value in result.spec.data_arguments.items())
+    return f"{result.data.source}; {sizes}" if sizes else result.data.source
 
 
 def _compare(
@@ -138,11 +146,17 @@ def _score(result: RunResult) -> float:
 
 def _area(result: RunResult) -> float:
     assert result.data is not None
-    return area_under_curve(result.curve, result.data.floor, result.spec.max_steps) if result.curve else 0.0
+    floor, curve = result.data.floor, list(result.curve)
+    if result.status == "diverged":  # what it had learned is lost from the next validation on
+        curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
+    return area_under_curve(curve, floor, result.spec.max_steps)
 
 
 def _steps(results: Sequence[RunResult], target: float) -> list[float]:
-    return [steps_to_reach(r.curve, converged_accuracy(r.floor or 0.0, target)) for r in results]
+    return [
+        math.inf if r.status == "diverged" else steps_to_reach(r.curve, converged_accuracy(r.floor or 0.0, target))
+        for r in results
+    ]
 
 
 def _named(prefix: str, estimate: Estimate) -> dict[str, float]:
@@ -157,13 +171,15 @@ def _named(prefix: str, estimate: Estimate) -> dict[str, float]:
 def _published(
     grid: Grid, task: str, arm: str, members: Sequence[RunResult], published: Mapping[str, Any]
 ) -> float | None:
-    """Give the published accuracy, a fraction, that an arm is shown beside; None beside embedded data."""
+    """Give the published accuracy, a fraction, that an arm is shown beside; None beside other data or sizes."""
     place = grid.experiment.arms[arm].published
-    if place is None or not published or any(r.data and r.data.kind != "real" for r in members):
+    as_published = all(r.data and r.data.kind == "real" and not r.spec.data_arguments for r in members)
+    if place is None or not published or not as_published:
         return None
     paper, table, row = place.split(".")
     figures = published[paper][table]
-    return figures[row][figures["columns"].index(task)] / 100 if task in figures["columns"] else None
+    columns = figures["columns"]
+    return figures[row][columns.index(task)] / 100 if task in columns else None
 
 
 def render_markdown(frame: pd.DataFrame, grid: Grid) -> str:
@@ -262,6 +278,8 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
     ]
     notes += sorted({f"Body `{row['body']}`, arm `{row['arm']}`: {row['body_source']}." for row in rows})
     notes += sorted({f"{row['task']}: {row['body_notes']}." for row in rows if row.get("body_notes")})
+    dropouts = sorted({row["dropout"] for row in rows})
+    notes += [f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if rows else []
     smallest = min((row["n"] for row in rows), default=0)
     if rows and smallest < LOW_N:
         notes.append(

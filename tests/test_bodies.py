@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel, BertModel, GPT2Config, GPT2Model
+from transformers import (
+    AutoModel,
+    BertModel,
+    DistilBertConfig,
+    ElectraConfig,
+    GPT2Config,
+    GPT2Model,
+    GPTNeoXConfig,
+    PretrainedConfig,
+    RobertaConfig,
+)
 
 from datamodules.contract import TaskSpec
 from fpt_bench.bodies.build import build_body
@@ -143,11 +154,71 @@ def test_positions_are_cut_or_stretched_to_the_task_and_a_stretch_is_noted() -> 
     table = "model.embeddings.position_embeddings.weight"
     assert short.state_dict()[table].shape == (10, 384)
     assert long.state_dict()[table].shape == (600, 384)
-    assert short_record.notes == ()
-    assert "from 512 to 600" in long_record.notes[0]
+    assert not any("position" in note for note in short_record.notes)
+    assert "from 512 to 600" in long_record.notes[-1]
     with torch.no_grad():
         hidden = long(torch.randn(1, 600, 384), torch.ones(1, 600, dtype=torch.bool))
     assert hidden.shape == (1, 600, 384)
+
+
+def test_a_random_body_draws_its_positions_at_the_length_it_needs() -> None:
+    body, record = build_body(RunSpec(task="bit-xor", body="gpt2", layers=1, init="random"), 1100)
+    table = body.state_dict()["model.wpe.weight"]
+    assert table.shape == (1100, 768)
+    assert table.std().item() == pytest.approx(0.02, rel=0.02), "a stretched table would vary less"
+    assert all("position" not in note for note in record.notes)
+
+
+def test_the_record_says_that_layers_were_left_out() -> None:
+    _, record = build_body(RunSpec(task="bit-xor", layers=2), 10)
+    assert record.notes == ("the first 2 of 6 layers",)
+
+
+def test_the_fingerprint_of_an_architecture_does_not_depend_on_where_it_lies(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1)
+    prints = []
+    for name, dropout, width in (("a", 0.1, 8), ("b", 0.3, 8), ("c", 0.1, 16)):
+        folder = tmp_path / name
+        config.n_embd = width
+        config.save_pretrained(folder)
+        spec = RunSpec(task="bit-xor", body=str(folder), init="random", dropout=dropout)
+        prints.append(build_body(spec, 10)[1].fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=2, n_embd=8, n_head=2, vocab_size=3, bos_token_id=0, eos_token_id=0)
+    GPT2Model(config).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    save_file({k: v for k, v in weights.items() if "h.1.attn.c_attn.weight" not in k}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"got none that fits for 1, such as h\.1\.attn\.c_attn\.weight"):
+        build_body(RunSpec(task="bit-xor", body=str(tmp_path)), 10)
+
+
+@pytest.mark.parametrize(
+    ("config", "train"),
+    [
+        (DistilBertConfig(dim=16, n_heads=2, hidden_dim=32, n_layers=2, vocab_size=3), "norm,position"),
+        (ElectraConfig(hidden_size=16, embedding_size=16, num_attention_heads=2, num_hidden_layers=2), "norm,position"),
+        (GPTNeoXConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=2, intermediate_size=32), "norm"),
+    ],
+    ids=lambda value: getattr(value, "model_type", None),
+)
+def test_other_families_are_grouped_by_what_their_modules_are_called(
+    tmp_path: Path, config: PretrainedConfig, train: str
+) -> None:
+    config.save_pretrained(tmp_path)
+    body, _ = build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random", train=train), 12)
+    assert set(body.groups.values()) >= {"attention", "feedforward", "norm"}
+    hidden = body(torch.randn(2, 12, 16), torch.ones(2, 12, dtype=torch.bool))
+    assert hidden.shape == (2, 12, 16)
+
+
+def test_a_position_table_with_rows_for_something_else_is_refused(tmp_path: Path) -> None:
+    RobertaConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, vocab_size=3).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="expected one whose row 0 is position 0"):
+        build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random"), 12)
 
 
 def test_stretched_positions_keep_their_ends() -> None:

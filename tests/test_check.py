@@ -77,3 +77,9 @@ def test_a_baseline_without_its_columns_is_refused(tmp_path: Path) -> None:
     path.write_text("task,arm\nbit-xor,language\n")
     with pytest.raises(ValueError, match=r"baseline\.csv: expected the columns .*missing: accuracy"):
         read_baseline(path)
+
+
+def test_two_seeds_do_not_hide_a_fall() -> None:
+    kept = make_baseline(frame_of([0.90, 0.91], [0.80, 0.81]))
+    assert check_table(frame_of([0.84, 0.85], [0.80, 0.81]), kept).problems
+    assert not check_table(frame_of([0.885, 0.895], [0.80, 0.81]), kept).problems

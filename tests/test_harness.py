@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,39 @@ def test_kill_9_in_the_middle_changes_nothing(finished: tuple[RunResult, Workspa
     assert numbers(resumed) == numbers(result)
 
 
+def test_a_run_that_was_moved_keeps_its_best_weights(finished: tuple[RunResult, Workspace], tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop_later(progress: Progress) -> None:
+        if progress.step > 22:
+            raise StopError
+
+    # A rate at which the first validation is the best: resuming must not replace its weights.
+    spec = finished[0].spec.model_copy(update={"learning_rate": 1e-9})
+    whole = run_one(spec, Workspace(tmp_path / "whole", offline=True))
+    assert whole.best_step == 10
+    with pytest.raises(StopError):
+        run_one(spec, Workspace(tmp_path / "before", offline=True), stop_later)
+    (tmp_path / "before").rename(tmp_path / "after")
+    moved = run_one(spec, Workspace(tmp_path / "after", offline=True))
+    assert numbers(moved) == numbers(whole)
+    best = torch.load(tmp_path / "after" / spec.run_id / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["global_step"] == 10
+
+
+def test_weights_of_another_step_are_never_tested(finished: tuple[RunResult, Workspace], workspace: Workspace) -> None:
+    result, done = finished
+    folder = workspace.runs / result.spec.run_id / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("best.ckpt", "last.ckpt"):
+        shutil.copy(done.runs / result.spec.run_id / "checkpoints" / name, folder / name)
+    wrong = torch.load(folder / "best.ckpt", weights_only=True)
+    torch.save({**wrong, "global_step": 7}, folder / "best.ckpt")
+    with pytest.raises(ValueError, match=r"best\.ckpt: expected the trained weights of step \d+, got those of step 7"):
+        run_one(result.spec, workspace)
+
+
 def test_a_run_killed_before_its_test_is_not_trained_on(
     finished: tuple[RunResult, Workspace], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +222,9 @@ def test_patience_ends_the_run(tiny_spec: RunSpec, workspace: Workspace) -> None
         ({"body": "minilmm"}, "unknown body 'minilmm'. Did you mean 'minilm'"),
         ({"init": "pretraind"}, "unknown init 'pretraind'. Did you mean 'pretrained'"),
         ({"data_arguments": {"string_bit": 3}}, "unknown data argument of bit-xor 'string_bit'"),
-        ({"data_arguments": {"string_bits": "three"}}, "data arguments of bit-xor"),
+        ({"data_arguments": {"string_bits": "three"}}, "data argument string_bits of bit-xor: Input should be a valid"),
+        ({"data_arguments": {"validation_share": 1e-4}}, "expected shares of at least 1 of the 1024 inputs"),
+        ({"layers": 99}, "expected layers from 1 to 6, got 99"),
     ],
 )
 def test_resolve_names_the_mistake(
@@ -196,3 +232,10 @@ def test_resolve_names_the_mistake(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         resolve(tiny_spec.model_copy(update=changes), workspace)
+
+
+def test_data_arguments_take_the_types_of_the_task(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    loose = {"string_bits": 3.0, "validation_share": "2.5e-1"}
+    spec, _ = resolve(tiny_spec.model_copy(update={"data_arguments": loose}), workspace)
+    assert spec.data_arguments == {"string_bits": 3, "validation_share": 0.25}
+    assert isinstance(spec.data_arguments["string_bits"], int)

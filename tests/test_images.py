@@ -23,7 +23,7 @@ from datamodules.image_files import packaged_file, read_idx
 from datamodules.images import CifarDataModule, CifarLraDataModule, MnistDataModule
 from datamodules.mnist_sets import MNIST_FILES
 from datamodules.photographs import CELL_SIDE, MARGIN, PHOTOGRAPHS, cell_corners, relight
-from datamodules.sources import RemoteFile, choose_kind, fetch
+from datamodules.sources import RemoteFile, fetch
 
 GENERATOR = np.random.default_rng(0)
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -148,7 +148,7 @@ def test_source_says_what_the_stand_in_is(embedded: dict[str, TaskDataModule]) -
     assert "scikit-image" in embedded["cifar"].source
     assert "grey" in embedded["cifar-lra"].source
     assert "16 x 16" in CifarLraDataModule(image_size=16).source
-    assert MnistDataModule("real").source == "MNIST"
+    assert MnistDataModule(data="real").source == "MNIST"
 
 
 def test_mnist_tokens_are_padded_patches_in_reading_order(embedded: dict[str, Any]) -> None:
@@ -262,8 +262,8 @@ def test_augmented_batches_depend_on_seed_and_step_alone(embedded: dict[str, Any
 @pytest.mark.parametrize("place", ["MNIST/raw", "mnist/MNIST/raw", "mnist", "."])
 def test_mnist_reads_the_files_of_torchvision(tmp_path: Path, gzipped: bool, place: str) -> None:
     arrays = write_mnist(tmp_path / place, gzipped)
-    module = MnistDataModule("real", root=tmp_path)
-    assert choose_kind(MnistDataModule, "auto", tmp_path, offline=True) == ("real", None)
+    module = MnistDataModule(data="real", root=tmp_path)
+    assert MnistDataModule.choose_kind("auto", tmp_path, offline=True) == ("real", None)
     assert [len(module.examples(split)) for split in (TRAIN, VALIDATION, TEST)] == [110, 10, 50]
     test = module.examples(TEST).images
     assert (test.pixels[:, 2:-2, 2:-2, 0] == arrays["t10k-images-idx3-ubyte.gz"]).all()
@@ -292,10 +292,10 @@ def test_mnist_refuses_files_that_do_not_belong_together(tmp_path: Path) -> None
     write_mnist(tmp_path, gzipped=False)
     write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(49, dtype=np.uint8))
     with pytest.raises(ValueError, match=r"t10k-images.*got shapes \(50, 28, 28\) and \(49,\)"):
-        MnistDataModule("real", root=tmp_path).examples(TEST)
+        MnistDataModule(data="real", root=tmp_path).examples(TEST)
     write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.full(50, 10, dtype=np.uint8))
     with pytest.raises(ValueError, match="labels up to 10"):
-        MnistDataModule("real", root=tmp_path).examples(TEST)
+        MnistDataModule(data="real", root=tmp_path).examples(TEST)
 
 
 @pytest.mark.parametrize("module_class", [MnistDataModule, CifarDataModule, CifarLraDataModule])
@@ -305,7 +305,7 @@ def test_real_data_that_is_not_to_be_had_is_an_error(module_class: Any, tmp_path
         module.examples(TRAIN)
     assert "MB) is missing" in str(caught.value)
     assert module_class.remote_files[0].urls[0] in str(caught.value)
-    assert choose_kind(module_class, "auto", tmp_path, offline=True)[0] == "embedded"
+    assert module_class.choose_kind("auto", tmp_path, offline=True)[0] == "embedded"
 
 
 def test_packaged_file_names_what_is_missing_or_changed() -> None:
@@ -322,7 +322,7 @@ def test_packaged_file_names_what_is_missing_or_changed() -> None:
 @pytest.mark.parametrize("place", [".", "cifar", "cifar10"])
 def test_cifar_reads_the_batches_of_torchvision(tmp_path: Path, place: str) -> None:
     batches = write_cifar_batches(tmp_path / place / "cifar-10-batches-py")
-    module = CifarDataModule("real", root=tmp_path)
+    module = CifarDataModule(data="real", root=tmp_path)
     assert module.source == "CIFAR-10"
     assert [len(module.examples(split)) for split in (TRAIN, VALIDATION, TEST)] == [90, 10, 20]
     picture = module.examples(TEST).images.pixels[4]
@@ -338,7 +338,7 @@ def test_cifar_unpacks_the_archive_that_was_put_by_hand(tmp_path: Path, monkeypa
         tar.add(tmp_path / "made" / "cifar-10-batches-py", "cifar-10-batches-py")
     unhashed = RemoteFile(CIFAR_ARCHIVE.name, CIFAR_ARCHIVE.urls, None, None)
     monkeypatch.setattr("datamodules.cifar_sets.CIFAR_ARCHIVE", unhashed)
-    assert len(CifarLraDataModule("real", root=root).examples(TEST)) == 20
+    assert len(CifarLraDataModule(data="real", root=root).examples(TEST)) == 20
     assert fetch(unhashed, root, offline=True).exists()
     assert CifarDataModule.real_data_at(root) == root / "cifar-10-python" / "cifar-10-batches-py"
 
@@ -371,7 +371,7 @@ def test_cifar_batches_run_no_code_and_are_named_when_broken(tmp_path: Path) -> 
     for said, content in contents.items():
         (folder / TEST_BATCH).write_bytes(content)
         with pytest.raises(ValueError, match=r"test_batch: expected") as caught:
-            CifarDataModule("real", root=tmp_path).examples(TEST)
+            CifarDataModule(data="real", root=tmp_path).examples(TEST)
         assert said in str(caught.value)
     assert not mark.exists()
 
@@ -381,8 +381,8 @@ def test_cifar_batches_run_no_code_and_are_named_when_broken(tmp_path: Path) -> 
 def test_cifar_reads_class_folders(tmp_path: Path, place: str, suffix: str) -> None:
     write_class_folders(tmp_path / place, suffix=suffix)
     (tmp_path / place / "train" / "cat" / ".hidden").touch()
-    module = CifarDataModule("real", root=tmp_path)
-    assert choose_kind(CifarDataModule, "auto", tmp_path, offline=True) == ("real", None)
+    module = CifarDataModule(data="real", root=tmp_path)
+    assert CifarDataModule.choose_kind("auto", tmp_path, offline=True) == ("real", None)
     assert module.source == "images in class folders: 100 to train on, 20 to test on"
     assert np.bincount(module.examples(TRAIN).images.labels).tolist() == [9] * 10
     assert np.bincount(module.examples(VALIDATION).images.labels).tolist() == [1] * 10
@@ -397,7 +397,7 @@ def test_class_folders_that_are_broken_are_named(tmp_path: Path) -> None:
 
     def error() -> str:
         with pytest.raises(ValueError, match="expected") as caught:
-            CifarDataModule("real", root=tmp_path).examples(TEST)
+            CifarDataModule(data="real", root=tmp_path).examples(TEST)
         return str(caught.value)
 
     (cat / "0002.png").write_text("not an image")

@@ -288,7 +288,7 @@ def test_as_published_drops_brackets_and_cuts(tmp_path: Path) -> None:
         ({"max_depth": 1}, "max_depth=1"),
         ({"max_arguments": 1}, "max_arguments=1"),
         ({"train_examples": 0}, "at least 1 example a split"),
-        ({"data": "embedded"}, "expected data 'real'"),
+        ({"data": "embedded"}, "expected data to be one of real"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:

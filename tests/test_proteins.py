@@ -71,7 +71,7 @@ def test_residues_have_fixed_ids() -> None:
 
 
 def test_tape_json(tape: Path) -> None:
-    module = HomologyDataModule("real", root=tape)
+    module = HomologyDataModule(data="real", root=tape)
     task = module.task
     assert (task.input_size, task.num_classes, task.max_length) == (26, 1195, 1024)
     assert module.splits == (TRAIN, VALIDATION, TEST, "test-superfamily", "test-family")
@@ -84,13 +84,13 @@ def test_tape_json(tape: Path) -> None:
 
 
 def test_max_length_keeps_every_protein(tape: Path) -> None:
-    module = HomologyDataModule("real", root=tape, max_length=5)
+    module = HomologyDataModule(data="real", root=tape, max_length=5)
     assert module.task.max_length == 5
     assert [len(sequence) for sequence in module.examples(TRAIN).sequences] == [5, 5, 5]
     assert set(module.left_out.values()) == {0}
     (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 1)])))
     with pytest.raises(ValueError, match=r"homology, validation: .* Pass max_length"):
-        HomologyDataModule("real", root=tape).examples(TRAIN)
+        HomologyDataModule(data="real", root=tape).examples(TRAIN)
 
 
 def test_lmdb_gives_what_json_gives(tape: Path, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_lmdb_gives_what_json_gives(tape: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for split, rows in ROWS.items():
         write_lmdb(folder / f"remote_homology_{TAPE_SPLITS[split]}.lmdb", list(records_of(rows)))
-    module = HomologyDataModule("real", root=tmp_path / "other")
-    assert module.fingerprint() == HomologyDataModule("real", root=tape).fingerprint()
+    module = HomologyDataModule(data="real", root=tmp_path / "other")
+    assert module.fingerprint() == HomologyDataModule(data="real", root=tape).fingerprint()
     as_file = (folder / "remote_homology_valid.lmdb" / "data.mdb").rename(folder / "one-file.lmdb")
     assert read_tape(as_file).labels.tolist() == [[3]]
 
@@ -206,7 +206,7 @@ def test_broken_json_is_named(tape: Path, content: str, message: str) -> None:
     path = tape / "remote_homology" / "remote_homology_test_family_holdout.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=message) as caught:
-        HomologyDataModule("real", root=tape).examples(TRAIN)
+        HomologyDataModule(data="real", root=tape).examples(TRAIN)
     assert str(path) in str(caught.value)
     assert not list((tape / "homology").glob("*.npz"))
 
@@ -214,10 +214,10 @@ def test_broken_json_is_named(tape: Path, content: str, message: str) -> None:
 def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
     (tape / "remote_homology" / "remote_homology_valid.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json or .lmdb\)"):
-        HomologyDataModule("real", root=tape).examples(TRAIN)
+        HomologyDataModule(data="real", root=tape).examples(TRAIN)
     assert HomologyDataModule.real_data_at(tmp_path / "nowhere") is None
     with pytest.raises(FileNotFoundError, match=r"remote_homology.tar.gz"):
-        HomologyDataModule("real", root=tmp_path / "nowhere").examples(TRAIN)
+        HomologyDataModule(data="real", root=tmp_path / "nowhere").examples(TRAIN)
 
 
 def kmer_frequencies(examples: SequenceExamples, k: int) -> NDArray[np.float32]:
@@ -441,12 +441,12 @@ def test_full_disk_leaves_nothing(fasta: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: HomologyDataModule("elsewhere"), "expected data to be one of"),  # type: ignore[arg-type]
+        (lambda: HomologyDataModule(data="elsewhere"), "expected data to be one of"),  # type: ignore[arg-type]
         (lambda: HomologyDataModule(max_length=0), "expected max_length of at least 1, or none, got 0"),
         (lambda: HomologyDataModule(folds=1), "expected at least 2 folds"),
         (lambda: HomologyDataModule(superfamilies=0), "'superfamilies': 0"),
         (lambda: HomologyDataModule(min_residues=50, max_residues=40), "min_residues=50 and max_residues=40"),
-        (lambda: HomologyScopeDataModule("embedded"), "expected data 'real'"),
+        (lambda: HomologyScopeDataModule(data="embedded"), "expected data to be one of real"),
         (lambda: HomologyScopeDataModule(num_folds=1), "num_folds=1"),
         (lambda: HomologyScopeDataModule(min_superfamilies=2), "min_superfamilies=2"),
         (lambda: HomologyScopeDataModule(max_length=-1), "got -1"),

@@ -18,7 +18,7 @@ import pytest
 
 from datamodules.bits import BitXorDataModule
 from datamodules.contract import TaskDataModule
-from datamodules.sources import RemoteFile, choose_kind, data_root, fetch, made_once, real_data, unpack
+from datamodules.sources import RemoteFile, data_root, fetch, made_once, unpack
 
 CONTENT = bytes(range(256)) * 2000
 CHECKSUM = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -371,18 +371,18 @@ def remote_task(server: Server) -> type[TaskDataModule]:
 def test_choose_kind_takes_the_local_copy_first(remote_task: Any, server: Server, tmp_path: Path) -> None:
     (tmp_path / "local.bin").touch()
     for data in ("auto", "real"):
-        assert choose_kind(remote_task, data, tmp_path, offline=False) == ("real", None)
-    assert real_data(remote_task, tmp_path, offline=True) == tmp_path / "local.bin"
+        assert remote_task.choose_kind(data, tmp_path, offline=False) == ("real", None)
+    assert remote_task.real_data(tmp_path, offline=True) == tmp_path / "local.bin"
     assert server.asked == []
 
 
 def test_choose_kind_downloads_next(remote_task: Any, tmp_path: Path) -> None:
-    assert choose_kind(remote_task, "auto", tmp_path, offline=False) == ("real", None)
+    assert remote_task.choose_kind("auto", tmp_path, offline=False) == ("real", None)
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
 
 
 def test_choose_kind_falls_to_the_stand_in_and_says_so(remote_task: Any, tmp_path: Path) -> None:
-    kind, warning = choose_kind(remote_task, "auto", tmp_path, offline=True)
+    kind, warning = remote_task.choose_kind("auto", tmp_path, offline=True)
     assert kind == "embedded"
     assert warning is not None
     assert "embedded stand-in is used" in warning
@@ -392,25 +392,25 @@ def test_choose_kind_falls_to_the_stand_in_and_says_so(remote_task: Any, tmp_pat
 
 def test_choose_kind_never_replaces_real_data_that_was_asked_for(remote_task: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data\.bin"):
-        choose_kind(remote_task, "real", tmp_path, offline=True)
+        remote_task.choose_kind("real", tmp_path, offline=True)
 
 
 def test_choose_kind_gives_embedded_without_a_look(remote_task: Any, server: Server, tmp_path: Path) -> None:
     (tmp_path / "local.bin").touch()
-    assert choose_kind(remote_task, "embedded", tmp_path, offline=False) == ("embedded", None)
+    assert remote_task.choose_kind("embedded", tmp_path, offline=False) == ("embedded", None)
     assert server.asked == []
 
 
 @pytest.mark.parametrize("data", ["auto", "real", "embedded"])
 def test_choose_kind_of_a_generated_task_is_real(data: Any, tmp_path: Path) -> None:
-    assert choose_kind(BitXorDataModule, data, tmp_path, offline=True) == ("real", None)
+    assert BitXorDataModule.choose_kind(data, tmp_path, offline=True) == ("real", None)
 
 
 def test_choose_kind_without_downloads_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        choose_kind(TaskDataModule, "real", tmp_path, offline=False)
+        TaskDataModule.choose_kind("real", tmp_path, offline=False)
 
 
 def test_choose_kind_refuses_other_words(remote_task: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected 'auto', 'real' or 'embedded', got 'reel'"):
-        choose_kind(remote_task, "reel", tmp_path, offline=True)  # type: ignore[arg-type]
+        remote_task.choose_kind("reel", tmp_path, offline=True)  # type: ignore[arg-type]

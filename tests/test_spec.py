@@ -24,6 +24,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiments").glob("*.yam
         ({"train": "all,norm"}, "expected `all` to stand alone"),
         ({"train": []}, "expected at least one parameter group"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
+        ({"max_steps": 100, "eval_every": 75}, "expected max_steps to be a multiple of eval_every, got 100 and 75"),
         ({"data": "fake"}, "data: Input should be 'auto', 'real' or 'embedded'"),
     ],
 )

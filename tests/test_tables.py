@@ -67,3 +67,21 @@ def test_tables_of_nothing_say_so(tmp_path: Path) -> None:
     assert "Incomplete: 12 of 12 runs have no score yet." in (tmp_path / "table.md").read_text()
     assert len(json.loads((tmp_path / "table.json").read_text())) == 4
     assert (tmp_path / "table.csv").read_text().count("\n") == 5
+
+
+def test_a_run_that_diverged_has_not_converged() -> None:
+    results = [made_up_result("bit-xor", 0, None, status="diverged", curve=FAST)]
+    frame = build_frame(made_up_grid(("bit-xor",), (0,)), results).set_index(["task", "arm"])
+    cell = frame.loc[("bit-xor", "language")]
+    assert (cell["accuracy_mean"], cell["reached_target"]) == (0.5, 0)
+    assert cell["steps_to_target"] == float("inf")
+
+
+def test_published_figures_stand_beside_published_sizes_only() -> None:
+    results = [r.model_copy(update={"spec": r.spec.model_copy(update={"data_arguments": {"string_bits": 4}})})
+               for r in made_up_results()[:1]]  # fmt: skip
+    grid = made_up_grid(("bit-xor",), (0,))
+    moved = grid.model_copy(update={"runs": (grid.runs[0].model_copy(update={"spec": results[0].spec}), grid.runs[1])})
+    frame = build_frame(moved, results, read_yaml(PUBLISHED)).set_index(["task", "arm"])
+    assert frame["published"].isna().all()
+    assert "string_bits=4" in frame.loc[("bit-xor", "language"), "data_source"]

@@ -1,15 +1,16 @@
 """From a spec to a body: the transformer between input layer and readout."""
 
-import re
+import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from fpt_bench.bodies.groups import FAMILIES, freeze, group_parameters
+from fpt_bench.bodies.groups import FAMILIES, OTHER_FAMILIES, freeze, group_parameters
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
+from fpt_bench.bodies.weights import DROPOUT_KEY, BodyFiles, config_fingerprint, find_body
 from fpt_bench.names import require_known
 from fpt_bench.results import BodyRecord
 from fpt_bench.spec import RunSpec
@@ -37,73 +38,104 @@ class HuggingFaceBody(nn.Module):
         return hidden
 
 
+@dataclass(frozen=True)
+class Blueprint:
+    """All that an init is told."""
+
+    files: BodyFiles
+    config: PretrainedConfig
+    attention: str
+    """Attention implementation, as transformers calls it."""
+    max_length: int
+    offline: bool
+
+
 Initialized = tuple[PreTrainedModel, str, str]
 """A model, a sentence on where it comes from, and the fingerprint of what it started from."""
 
 
-def _pretrained(files: BodyFiles, config: PretrainedConfig, attention: str) -> Initialized:
+def _pretrained(plan: Blueprint) -> Initialized:
     """The weights that pretraining left."""
-    return files.load(config, attention), files.source, files.fingerprint()
+    model = plan.files.load(plan.config, plan.attention, plan.offline)
+    return model, plan.files.source, plan.files.fingerprint()
 
 
-def _random(files: BodyFiles, config: PretrainedConfig, attention: str) -> Initialized:
+def _random(plan: Blueprint) -> Initialized:
     """The architecture's own initializer; pretrained weights are neither read nor downloaded."""
-    fingerprint = config_fingerprint(config)
+    config = copy.deepcopy(plan.config)
     # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
-    config.vocab_size, config.pad_token_id, config.bos_token_id, config.eos_token_id = 1, None, None, None
+    config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
+    config.pad_token_id = None if config.pad_token_id is None else 0
+    # Drawn at the length that is needed: a stretched table would have neighbours that resemble each other.
+    config.max_position_embeddings = plan.max_length
     build: Callable[..., PreTrainedModel] = AutoModel.from_config
-    model = build(config, attn_implementation=attention, dtype=torch.float32)
-    return model, f"weights drawn at random; the architecture of {files.source}", fingerprint
+    model = build(config, attn_implementation=plan.attention, dtype=torch.float32)
+    return model, f"weights drawn at random; the architecture of {plan.files.source}", config_fingerprint(plan.config)
 
 
-INITS: Mapping[str, Callable[[BodyFiles, PretrainedConfig, str], Initialized]] = {
+INITS: Mapping[str, Callable[[Blueprint], Initialized]] = {
     "pretrained": _pretrained,
     "random": _random,
 }
 """Where a body's weights come from."""
 
 
-def build_body(spec: RunSpec, max_length: int) -> tuple[HuggingFaceBody, BodyRecord]:
-    """Build, initialize and freeze the body of a run.
-
-    Random weights are drawn from torch's global generator: seed it first.
+def plan_body(spec: RunSpec, max_length: int, offline: bool = False) -> Blueprint:
+    """Find a body's files and architecture; reads no weights.
 
     Args:
         spec: the run.
         max_length: largest T that the task can reach.
+        offline: never touch the network.
 
     Raises:
-        ValueError: unknown body, init or architecture, more layers than there are, a wrong file.
-        FileNotFoundError: weights that cannot be had.
+        ValueError: unknown body or init, more layers than there are, a wrong file.
+        FileNotFoundError: files that cannot be had.
     """
     require_known("init", spec.init, INITS)
     files = find_body(spec.body, spec.body_path)
-    config = files.config()
-    require_known("body family", config.model_type, FAMILIES)
-    _keep_layers(config, spec.layers)
-    _set_dropout(config, spec.dropout)
+    config = files.config(offline)
+    if spec.layers is not None and spec.layers > config.num_hidden_layers:
+        raise ValueError(f"expected layers from 1 to {config.num_hidden_layers}, got {spec.layers}")
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model, source, fingerprint = INITS[spec.init](files, config, attention)
+    return Blueprint(files, config, attention, max_length, offline)
+
+
+def build_body(spec: RunSpec, max_length: int, offline: bool = False) -> tuple[HuggingFaceBody, BodyRecord]:
+    """Build, initialize and freeze the body of a run.
+
+    Random weights are drawn from torch's global generator: seed it first.
+
+    Raises:
+        ValueError: as `plan_body`, or an architecture with a parameter that belongs to no group.
+        FileNotFoundError: weights that cannot be had.
+    """
+    plan = plan_body(spec, max_length, offline)
+    notes = _keep_layers(plan.config, spec.layers)
+    _set_dropout(plan.config, spec.dropout)
+    model, source, fingerprint = INITS[spec.init](plan)
     _drop_unused(model)
-    groups = group_parameters(model, config.model_type)
-    notes = _fit_positions(model, groups, max_length)
-    freeze(model, groups, spec.train, FAMILIES[config.model_type].absent)
+    family = FAMILIES.get(plan.config.model_type, OTHER_FAMILIES)
+    groups = group_parameters(model, plan.config.model_type)
+    notes += _fit_positions(model, groups, max_length)
+    freeze(model, groups, spec.train, family.absent)
     record = BodyRecord(source=source, fingerprint=fingerprint, execution="transformers", notes=tuple(notes))
     return HuggingFaceBody(model, groups), record
 
 
-def _keep_layers(config: PretrainedConfig, layers: int | None) -> None:
-    if layers is None:
-        return
-    if layers > config.num_hidden_layers:
-        raise ValueError(f"expected layers from 1 to {config.num_hidden_layers}, got {layers}")
+def _keep_layers(config: PretrainedConfig, layers: int | None) -> list[str]:
+    """Keep the first `layers` layers, and give the sentence that says so."""
+    if layers is None or layers == config.num_hidden_layers:
+        return []
+    note = f"the first {layers} of {config.num_hidden_layers} layers"
     config.num_hidden_layers = layers
+    return [note]
 
 
 def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
     """Set every dropout probability of the body, whatever its family calls it."""
     for key, value in config.to_dict().items():
-        if re.fullmatch(r"(?!classifier).*(dropout|dropout_prob|pdrop)", key) and isinstance(value, int | float):
+        if DROPOUT_KEY.fullmatch(key) and isinstance(value, int | float):
             setattr(config, key, dropout)
 
 

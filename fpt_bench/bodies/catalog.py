@@ -28,6 +28,8 @@ class BodyEntry:
     packaged: PackagedFile | None = None
     hub: str | None = None
     """Repository id on the Hugging Face Hub."""
+    revision: str | None = None
+    """Commit of that repository."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Hugging Face configuration that gives the architecture without any file; empty: read it beside the weights."""
 
@@ -66,21 +68,25 @@ BODIES: Mapping[str, BodyEntry] = {
     "gpt2": BodyEntry(
         "GPT-2 base (causal, 12 layers x 768), the body of the published tables",
         hub="openai-community/gpt2",
+        revision="607a30d783dfa663caf39e06633721c8d4cfcd7e",
         architecture={"model_type": "gpt2"},
     ),
     "gpt2-medium": BodyEntry(
         "GPT-2 medium (causal, 24 layers x 1024)",
         hub="openai-community/gpt2-medium",
+        revision="6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
         architecture={"model_type": "gpt2", "n_layer": 24, "n_embd": 1024, "n_head": 16},
     ),
     "gpt2-large": BodyEntry(
         "GPT-2 large (causal, 36 layers x 1280)",
         hub="openai-community/gpt2-large",
+        revision="32b71b12589c2f8d625668d2335a01cac3249519",
         architecture={"model_type": "gpt2", "n_layer": 36, "n_embd": 1280, "n_head": 20},
     ),
     "gpt2-xl": BodyEntry(
         "GPT-2 XL (causal, 48 layers x 1600)",
         hub="openai-community/gpt2-xl",
+        revision="15ea56dee5df4983c59b2538573817e1667135e2",
         architecture={"model_type": "gpt2", "n_layer": 48, "n_embd": 1600, "n_head": 25},
     ),
 }

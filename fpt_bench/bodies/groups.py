@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from fpt_bench.names import require_known
 from fpt_bench.results import GroupCount
 
 BODY_GROUPS = ("norm", "position", "attention", "feedforward", "token")
@@ -54,6 +53,17 @@ FAMILIES: Mapping[str, Family] = {
 }
 """By Hugging Face's `model_type`."""
 
+OTHER_FAMILIES = Family(
+    rules={
+        r"(.*\.)?(position_embeddings|wpe|embed_positions)\.weight": "position",
+        r"(.*\.)?token_type_embeddings\.weight": "token",
+        r".*\.(attn|attention|self_attn|self_attention)\..*": "attention",
+        r".*\.(mlp|ffn|feed_forward|intermediate)\..*": "feedforward",
+        r".*\.layer\.\d+\.output\.dense\..*": "feedforward",
+    },
+)
+"""For models of any other `model_type`: whole path segments that most architectures use. What they miss is an error."""
+
 
 def _is_norm(module: nn.Module) -> bool:
     """Say whether a module normalises; RMS norms have a class of their own in every family."""
@@ -68,21 +78,20 @@ def group_parameters(model: nn.Module, family: str) -> dict[str, str]:
         family: its `model_type`.
 
     Raises:
-        ValueError: unknown family, or a parameter that no rule or several rules cover; the message names it.
+        ValueError: a parameter that no rule or several rules cover; the message names it.
     """
-    require_known("body family", family, FAMILIES)
-    rules = FAMILIES[family].rules
+    rules = FAMILIES.get(family, OTHER_FAMILIES).rules
     groups = {}
     for prefix, module in model.named_modules():
         for leaf, _ in module.named_parameters(recurse=False):
             name = f"{prefix}.{leaf}" if prefix else leaf
             found = {group for pattern, group in rules.items() if re.fullmatch(pattern, name)}
-            found |= {"norm"} if _is_norm(module) else set()
+            found = {"norm"} if _is_norm(module) else found
             if len(found) != 1:
                 covered = f"groups {', '.join(sorted(found))}" if found else "no group"
                 raise ValueError(
                     f"body family '{family}': expected parameter '{name}' to belong to one group, "
-                    f"it belongs to {covered}; mend the family's rules in fpt_bench/bodies/groups.py"
+                    f"it belongs to {covered}; give the family rules in fpt_bench/bodies/groups.py"
                 )
             groups[name] = found.pop()
     return groups

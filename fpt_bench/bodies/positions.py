@@ -31,14 +31,21 @@ def fit_model_positions(model: nn.Module, name: str, length: int) -> str | None:
 
     Returns:
         A sentence for the record where the table had to be stretched, else None.
+
+    Raises:
+        ValueError: the table is not a plain embedding that counts from position 0.
     """
     path, _, leaf = name.rpartition(".")
     embedding = model.get_submodule(path)
+    if type(embedding) is not nn.Embedding or embedding.padding_idx is not None:
+        raise ValueError(
+            f"position table '{name}': expected one whose row 0 is position 0, got {embedding}, "
+            "which may keep rows for something else"
+        )
     old = int(getattr(embedding, leaf).shape[0])
     with torch.no_grad():
         setattr(embedding, leaf, nn.Parameter(fit_positions(getattr(embedding, leaf), length)))
-    if isinstance(embedding, nn.Embedding):
-        embedding.num_embeddings = length
+    embedding.num_embeddings = length
     parent = model.get_submodule(path.rpartition(".")[0])
     for buffer_name, buffer in list(parent.named_buffers(recurse=False)):
         if buffer.shape == (1, old):

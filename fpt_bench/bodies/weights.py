@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -12,6 +13,12 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from fpt_bench.bodies.catalog import BODIES, BodyEntry, PackagedFile
 from fpt_bench.names import require_known
+
+DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|pdrop)")
+"""Names under which the families keep their dropout probabilities."""
+_NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
+_UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
+"""Parameters that a body fed with embeddings never runs, so that they may be missing."""
 
 
 @dataclass(frozen=True)
@@ -28,46 +35,71 @@ class BodyFiles:
     """Local weights files; empty for the Hub."""
     architecture: tuple[tuple[str, Any], ...] = ()
     """Configuration that needs no file at all; empty where a file has to be read."""
+    revision: str | None = None
+    """Commit of a repository on the Hub."""
 
-    def config(self) -> PretrainedConfig:
-        """Read the architecture; never touches weights, except that GGUF keeps both in one file."""
+    def config(self, offline: bool) -> PretrainedConfig:
+        """Read the architecture; never touches weights, except that GGUF keeps both in one file.
+
+        Raises:
+            FileNotFoundError: it cannot be had.
+        """
         if self.architecture:
             sizes = dict(self.architecture)
             return AutoConfig.for_model(sizes.pop("model_type"), **sizes)
-        config: PretrainedConfig = AutoConfig.from_pretrained(self.place, **self._gguf_argument())
+        try:
+            config: PretrainedConfig = AutoConfig.from_pretrained(self.place, **self._where(offline))
+        except OSError as error:
+            raise self._cannot_be_had("architecture", error) from error
         return config
 
-    def load(self, config: PretrainedConfig, attention: str) -> PreTrainedModel:
+    def load(self, config: PretrainedConfig, attention: str, offline: bool) -> PreTrainedModel:
         """Load the pretrained model, in float32.
 
         Raises:
             FileNotFoundError: the weights cannot be had; the message says what to do.
+            ValueError: some of the body's weights are not in the file: they would silently be random.
         """
         try:
-            model: PreTrainedModel = AutoModel.from_pretrained(
+            model, report = AutoModel.from_pretrained(
                 self.place,
                 config=config,
                 dtype="float32",
                 attn_implementation=attention,
                 use_safetensors=None if self.gguf else True,
-                **self._gguf_argument(),
+                output_loading_info=True,
+                **self._where(offline),
             )
         except OSError as error:
-            raise FileNotFoundError(
-                f"the weights of {self.source} cannot be had: {str(error).splitlines()[0]} "
-                "Save them as safetensors in a folder and pass --body-path FOLDER."
-            ) from error
-        return model
+            raise self._cannot_be_had("weights", error) from error
+        absent = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report[key])
+        absent = [name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)]
+        if absent:
+            raise ValueError(
+                f"the weights of {self.source}: expected every parameter of the architecture, "
+                f"got none that fits for {len(absent)}, such as {absent[0]}"
+            )
+        loaded: PreTrainedModel = model
+        return loaded
 
     def fingerprint(self) -> str:
-        """Give the SHA-256 of the weights files, or of their place on the Hub: 64 hexadecimal digits."""
+        """Give the SHA-256 of the weights files, or of place and commit on the Hub: 64 hexadecimal digits."""
         digests = [file_sha256(path) for path in self.weights]
         if len(digests) == 1:
             return digests[0]
-        return hashlib.sha256("".join(digests or [self.place]).encode()).hexdigest()
+        return hashlib.sha256("".join(digests or [self.place, str(self.revision)]).encode()).hexdigest()
 
-    def _gguf_argument(self) -> dict[str, str]:
-        return {"gguf_file": self.gguf} if self.gguf else {}
+    def _where(self, offline: bool) -> dict[str, Any]:
+        """Give the arguments of transformers that say which files to read, and whether it may download them."""
+        gguf = {"gguf_file": self.gguf} if self.gguf else {}
+        revision = {"revision": self.revision} if self.revision else {}
+        return {"local_files_only": offline or Path(self.place).is_dir(), **gguf, **revision}
+
+    def _cannot_be_had(self, what: str, error: OSError) -> FileNotFoundError:
+        return FileNotFoundError(
+            f"the {what} of {self.source} cannot be had: {str(error).splitlines()[0]} "
+            "Save the model as safetensors in a folder and pass --body-path FOLDER."
+        )
 
 
 def find_body(name: str, path: str | None = None) -> BodyFiles:
@@ -104,6 +136,7 @@ def _named(entry: BodyEntry) -> BodyFiles:
         place=entry.hub,
         source=f"{entry.description}; {entry.hub} from the Hugging Face Hub",
         architecture=tuple(entry.architecture.items()),
+        revision=entry.revision,
     )
 
 
@@ -154,6 +187,10 @@ def _sha256_of(state: tuple[Path, int, int]) -> str:
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:
-    """Give the SHA-256 of an architecture, 64 hexadecimal digits, whatever library version wrote it."""
-    content = {key: value for key, value in config.to_dict().items() if key != "transformers_version"}
+    """Give the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
+    content = {
+        key: value
+        for key, value in config.to_diff_dict().items()
+        if key not in _NOT_ARCHITECTURE and not DROPOUT_KEY.fullmatch(key)
+    }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
