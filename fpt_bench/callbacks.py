@@ -17,7 +17,8 @@ from fpt_bench.events import Progress
 
 BEST, LAST = "best", "last"
 REPORT_SECONDS = 0.5
-PERFECT = 1.0
+PERFECT = 1 - 1e-7
+"""Validation accuracy above which nothing is left to learn: the largest below 1 that float32 tells from it."""
 
 
 class RunRecorder(Callback):
@@ -135,16 +136,13 @@ def checkpoint_callbacks(folder: Path) -> list[ModelCheckpoint]:
 
 
 def early_stopping(patience: int | None) -> EarlyStopping:
-    """Stop where nothing can be gained: at a perfect validation, or after `patience` validations without a new best.
-
-    Only an accuracy of exactly 1 is perfect; the threshold is the largest number below it.
-    """
+    """Stop where nothing can be gained: at a perfect validation, or after `patience` validations without a new best."""
     never = 2**31
     return EarlyStopping(
         monitor="val/accuracy",
         mode="max",
         patience=patience or never,
-        stopping_threshold=PERFECT - 1e-9,
+        stopping_threshold=PERFECT,
         check_on_train_epoch_end=False,
         verbose=False,
     )
@@ -154,7 +152,7 @@ def is_over(checkpoint: dict[str, Any], max_steps: int, patience: int | None) ->
     """Say whether the run that wrote the checkpoint had nothing left to train."""
     states = [state for key, state in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
     stopped = any(
-        float(state["best_score"]) >= PERFECT - 1e-9 or (patience is not None and state["wait_count"] >= patience)
+        float(state["best_score"]) > PERFECT or (patience is not None and state["wait_count"] >= patience)
         for state in states
     )
     return stopped or checkpoint["global_step"] >= max_steps

@@ -66,8 +66,8 @@ def _random(plan: Blueprint) -> Initialized:
     # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
     config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
     config.pad_token_id = None if config.pad_token_id is None else 0
-    # Drawn at the length that is needed: a stretched table would have neighbours that resemble each other.
-    config.max_position_embeddings = plan.max_length
+    # Drawn as long as it is needed: in a stretched table neighbours would resemble each other.
+    config.max_position_embeddings = max(config.max_position_embeddings, plan.max_length)
     build: Callable[..., PreTrainedModel] = AutoModel.from_config
     model = build(config, attn_implementation=plan.attention, dtype=torch.float32)
     return model, f"weights drawn at random; the architecture of {plan.files.source}", config_fingerprint(plan.config)
