@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from fpt_bench.cli import app
 from fpt_bench.results import RESULT_FILE
 from fpt_bench.spec import RunSpec
 
@@ -27,15 +29,25 @@ def fpt_bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
     )
 
 
-def assert_wrong_input(done: subprocess.CompletedProcess[str], message: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+def in_process(*arguments: str) -> Result:
+    """The same without a process of its own, whose imports take seconds."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
+
+
+def assert_wrong_input(code: int, out: str, errors: str, message: str) -> None:
+    assert code == 2, errors
+    assert message in errors
+    assert "Traceback" not in errors
+    assert out == ""
+
+
+def test_wrong_input_as_a_shell_sees_it() -> None:
+    done = fpt_bench("run", "--task", "cifr")
+    assert_wrong_input(done.returncode, done.stdout, done.stderr, "unknown task 'cifr'. Did you mean 'cifar'?")
 
 
 def test_every_field_of_a_spec_is_an_option_with_a_help_text() -> None:
-    text = " ".join(fpt_bench("run", "--help").stdout.split())
+    text = " ".join(in_process("run", "--help").stdout.split())
     for name, field in RunSpec.model_fields.items():
         assert re.search(rf"--{name.replace('_', '-')} +<", text), name
         assert field.description, name
@@ -58,19 +70,22 @@ def test_every_field_of_a_spec_is_an_option_with_a_help_text() -> None:
     ],
 )
 def test_wrong_input_is_a_sentence_and_exit_code_2(arguments: list[str], message: str) -> None:
-    assert_wrong_input(fpt_bench(*arguments), message)
+    done = in_process(*arguments)
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, message)
 
 
 def test_a_profile_file_with_a_wrong_key_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("summary: x\nbodies: {language: minilm}\nseeds: [0]\nstep: 3\n")
-    assert_wrong_input(fpt_bench("run", "--task", "bit-xor", "--profile", str(path)), f"{path}: unknown key 'step'")
+    done = in_process("run", "--task", "bit-xor", "--profile", str(path))
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, f"{path}: unknown key 'step'")
 
 
 def test_a_result_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    assert_wrong_input(fpt_bench("run", *SHORT, "--runs", str(blocked)), str(blocked))
+    done = in_process("run", *SHORT, "--runs", str(blocked))
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, str(blocked))
 
 
 def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
@@ -81,12 +96,13 @@ def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"not the weights")
     done = fpt_bench("run", *SHORT, "--runs", str(tmp_path / "runs"), PYTHONPATH=str(tmp_path))
-    assert_wrong_input(done, f"{weights}: expected SHA-256 53aa5117")
+    message = f"{weights}: expected SHA-256 53aa5117"
+    assert_wrong_input(done.returncode, done.stdout, done.stderr, message)
 
 
 def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> None:
-    first = fpt_bench("run", *SHORT, "--runs", str(tmp_path))
-    assert first.returncode == 0, first.stderr
+    first = in_process("run", *SHORT, "--runs", str(tmp_path))
+    assert first.exit_code == 0, first.stderr
     assert "test accuracy" in first.stdout
     folder = Path(first.stdout.strip().rpartition("folder: ")[2])
     before = (folder / RESULT_FILE).stat().st_mtime_ns
@@ -94,7 +110,7 @@ def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> Non
     result = json.loads(as_json.stdout)
     assert result["spec"]["max_steps"] == 10
     assert (folder / RESULT_FILE).stat().st_mtime_ns == before
-    listed = fpt_bench("list", "runs", "--runs", str(tmp_path)).stdout
+    listed = in_process("list", "runs", "--runs", str(tmp_path)).stdout
     assert folder.name in listed
 
 
@@ -109,8 +125,8 @@ def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> Non
     ],
 )
 def test_list_shows_what_there_is(what: str, expected: str) -> None:
-    done = fpt_bench("list", what)
-    assert done.returncode == 0
+    done = in_process("list", what)
+    assert done.exit_code == 0
     assert expected in done.stdout
 
 
@@ -139,6 +155,7 @@ def bench_arguments(folder: Path, steps: int) -> list[str]:
     return ["bench", *files, "--runs", str(folder / "runs"), "--workers", "1"]
 
 
+@pytest.mark.slow
 def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None:
     done = fpt_bench(*bench_arguments(tmp_path, 20))
     assert done.returncode == 0, done.stderr
@@ -147,16 +164,19 @@ def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None
     page = (folder / "table.md").read_text()
     assert page in done.stdout
     (folder / "table.md").unlink()
-    assert fpt_bench("table", str(tmp_path / "runs")).returncode == 0
+    assert in_process("table", str(tmp_path / "runs")).exit_code == 0
     assert (folder / "table.md").read_text() == page
-    again = fpt_bench(*bench_arguments(tmp_path, 20))
-    assert "[" not in again.stderr.replace("[0m", ""), "a finished grid reports no new run"
-    checked = fpt_bench("check", str(folder), "--baseline", str(tmp_path / "b.csv"))
-    assert_wrong_input(checked, "b.csv does not exist")
-    assert fpt_bench("check", str(folder), "--baseline", str(tmp_path / "b.csv"), "--renew").returncode == 0
-    assert fpt_bench("check", str(folder), "--baseline", str(tmp_path / "b.csv")).returncode == 0
+    again = in_process(*bench_arguments(tmp_path, 20))
+    assert "/4]" in done.stderr
+    assert "/4]" not in again.stderr, "a finished grid reports no new run"
+    check = ["check", str(folder), "--baseline", str(tmp_path / "b.csv")]
+    unknown = in_process(*check)
+    assert_wrong_input(unknown.exit_code, unknown.stdout, unknown.stderr, "b.csv does not exist")
+    assert in_process(*check, "--renew").exit_code == 0
+    assert "check passed: 2 cells" in in_process(*check).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_bench_that_is_stopped_loses_and_repeats_nothing(tmp_path: Path, blow: signal.Signals, code: int) -> None:
     arguments = bench_arguments(tmp_path, 40)

@@ -92,6 +92,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_curve(
     assert numbers(resumed) == numbers(result)
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_changes_nothing(finished: tuple[RunResult, Workspace], tmp_path: Path) -> None:
     result, _ = finished
     code = (

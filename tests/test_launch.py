@@ -52,6 +52,7 @@ def test_every_run_is_done_once_whatever_fails(tiny_spec: RunSpec, workspace: Wo
     assert children() == []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_run_one_more_attempt(tiny_spec: RunSpec, workspace: Workspace) -> None:
     events: list[Event] = []
     for event in run_all([tiny_spec], workspace, workers=1):
@@ -66,6 +67,7 @@ def test_a_killed_worker_costs_its_run_one_more_attempt(tiny_spec: RunSpec, work
     assert [event.result.status for event in finished(events)] == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_every_worker_fails_with_the_signals_name(tiny_spec: RunSpec, workspace: Workspace) -> None:
     events: list[Event] = []
     for event in run_all([tiny_spec], workspace, workers=1):
@@ -79,6 +81,7 @@ def test_a_run_that_kills_every_worker_fails_with_the_signals_name(tiny_spec: Ru
     assert "SIGKILL (out of memory?), 2 times" in (results[0].result.error or "")
 
 
+@pytest.mark.slow
 def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
     tiny_spec: RunSpec, workspace: Workspace
 ) -> None:
