@@ -6,17 +6,8 @@ from typing import ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    ArrayExamples,
-    Batch,
-    DataKind,
-    SharedArguments,
-    TaskDataModule,
-    TaskSpec,
-)
+from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, DataKind, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.examples import ArrayExamples
 from datamodules.randomness import random_integers, random_permutation, random_uniform, random_words
 
 DATA_SEED = 0

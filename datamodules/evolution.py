@@ -11,7 +11,8 @@ import numpy as np
 from Bio.Align import substitution_matrices
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, SequenceExamples
+from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.examples import SequenceExamples
 from datamodules.randomness import random_integers, random_uniform, random_words
 
 AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYV"

@@ -12,16 +12,8 @@ import numpy as np
 from Bio import SeqIO
 from numpy.typing import NDArray
 
-from datamodules.contract import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    DataKind,
-    SequenceExamples,
-    SharedArguments,
-    TaskDataModule,
-    TaskSpec,
-)
+from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.examples import SequenceExamples
 from datamodules.protein_files import VOCABULARY_SIZE, encode_residues
 from datamodules.proteins import LONGEST, check_max_length, within_length
 from datamodules.randomness import random_permutation

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.contract import Batch, array_fingerprint
+from datamodules.contract import Batch
+from datamodules.examples import array_fingerprint
 from datamodules.randomness import random_permutation
 
 

@@ -9,16 +9,8 @@ from typing import ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    DataKind,
-    SequenceExamples,
-    SharedArguments,
-    TaskDataModule,
-    TaskSpec,
-)
+from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.examples import SequenceExamples
 from datamodules.listops_trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
 from datamodules.sequence_files import load_splits, save_splits, state_of_files
 from datamodules.sources import data_root, made_once

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, SequenceExamples
+from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.examples import SequenceExamples
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXYZ"
 """The 25 letters that IUPAC gives a meaning; a letter's id is its place here plus 1, and 0 is padding."""

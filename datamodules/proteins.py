@@ -5,8 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Unpack
 
-from datamodules.contract import TEST, TRAIN, SequenceExamples, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.contract import TEST, TRAIN, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.evolution import AMINO_ACIDS, FamilyRules, evolve_families
+from datamodules.examples import SequenceExamples
 from datamodules.protein_files import (
     TAPE_FOLDS,
     TAPE_SPLITS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.contract import SequenceExamples
+from datamodules.examples import SequenceExamples
 
 
 def save_splits(path: Path, splits: Mapping[str, SequenceExamples]) -> None:

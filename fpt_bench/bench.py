@@ -8,9 +8,9 @@ from rich.console import Console
 from fpt_bench.display import GridView
 from fpt_bench.events import Finished
 from fpt_bench.launch import run_all
+from fpt_bench.render import GRID_FILE, write_tables
 from fpt_bench.results import RunResult, collect_results
 from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
-from fpt_bench.tables import GRID_FILE, write_tables
 from fpt_bench.workspace import Workspace
 
 PUBLISHED = CONFIGS / "reference" / "published.yaml"
@@ -25,7 +25,7 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
         ValueError: a mistake in a file or a name; nothing has been trained yet.
         FileNotFoundError: data or weights that cannot be had.
     """
-    from fpt_bench.harness import resolve
+    from fpt_bench.resolve import resolve
 
     grid = make_grid(
         load(Experiment, find_config("experiments", experiment)), load(Profile, find_config("profiles", profile))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fpt_bench.options import spec_from_options, takes_run_fields
-from fpt_bench.spec import CONFIGS, find_config, read_yaml
+from fpt_bench.spec import config_names
 from fpt_bench.workspace import Workspace
 
 app = typer.Typer(
@@ -47,7 +47,9 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
             notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
-            notes.print("stopped; what is finished is kept, and the same command goes on where this one was")
+            notes.print(
+                "stopped; what is finished is kept, and the same command goes on where this one was", soft_wrap=True
+            )
             raise typer.Exit(INTERRUPTED) from error
 
     return guarded
@@ -73,7 +75,8 @@ def run(
     """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
     spec = spec_from_options(fields, profile)
     from fpt_bench.display import RunBar, percent
-    from fpt_bench.harness import resolve, run_one
+    from fpt_bench.harness import run_one
+    from fpt_bench.resolve import resolve
 
     workspace = Workspace(runs, data_root, offline)
     spec, warning = resolve(spec, workspace)
@@ -86,12 +89,17 @@ def run(
         out.print_json(result.model_dump_json())
         return
     assert result.data is not None
-    out.print(f"data: {result.data.kind}: {result.data.source}", markup=False)
+    assert result.body is not None
+    trained = ", ".join(f"{group} {count.trained:,}" for group, count in result.parameters.items() if count.trained)
+    out.print(f"data: {result.data.kind}: {result.data.source}", markup=False, soft_wrap=True)
+    out.print(f"body: {'; '.join([result.body.source, *result.body.notes])}", markup=False, soft_wrap=True)
+    out.print(f"trained parameters: {result.trained_parameters():,}: {trained}", soft_wrap=True)
     if result.status == "ok":
         out.print(
             f"test accuracy {percent(result.test_accuracy)} on {result.test_examples} examples "
             f"(floor {percent(result.floor)}), best validation {percent(result.validation_accuracy)} "
-            f"at step {result.best_step}, {result.trained_parameters():,} trained parameters, {result.seconds:.0f} s"
+            f"at step {result.best_step}, {result.seconds:.0f} s",
+            soft_wrap=True,
         )
     else:
         out.print(result.error, style="red", markup=False)
@@ -116,7 +124,7 @@ def bench(
 
     workspace = Workspace(runs, data_root, offline)
     runs.mkdir(parents=True, exist_ok=True)
-    names = _names("experiments") if experiments == "all" else experiments.split(",")
+    names = config_names("experiments") if experiments == "all" else experiments.split(",")
     plans = [plan_grid(name, profile, workspace) for name in names]
     results = []
     for grid, warnings in plans:
@@ -154,8 +162,8 @@ def check(
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
     from fpt_bench.bench import PUBLISHED, read_grid, read_results
     from fpt_bench.check import check_table, make_baseline, read_baseline
+    from fpt_bench.render import GRID_FILE, write_tables
     from fpt_bench.results import write_atomically
-    from fpt_bench.tables import GRID_FILE, write_tables
 
     tables = runs.resolve()
     grid = read_grid(tables / GRID_FILE)
@@ -197,67 +205,12 @@ def list_(
     runs: Runs = Path("runs"),
 ) -> None:
     """Show what there is."""
+    from fpt_bench.listing import LISTS
     from fpt_bench.names import require_known
 
-    require_known("list", what, _LISTS)
-    columns, rows = _LISTS[what](runs)
+    require_known("list", what, LISTS)
+    columns, rows = LISTS[what](runs)
     shown = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*row)
     out.print(shown)
-
-
-Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
-
-
-def _names(kind: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
-
-
-def _list_tasks(_: Path) -> Listing:
-    from datamodules import TASKS
-
-    return ("task", "what it is"), [(name, _first_line(TASKS[name])) for name in sorted(TASKS)]
-
-
-def _list_bodies(_: Path) -> Listing:
-    from fpt_bench.bodies.catalog import BODIES
-
-    others = ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds")
-    return ("body", "what it is"), [*((name, entry.description) for name, entry in BODIES.items()), others]
-
-
-def _list_inits(_: Path) -> Listing:
-    from fpt_bench.bodies.build import INITS
-
-    return ("init", "where weights come from"), [(name, _first_line(function)) for name, function in INITS.items()]
-
-
-def _list_configs(kind: str, words: str, _: Path) -> Listing:
-    names = _names(kind)
-    return (kind.removesuffix("s"), words), [
-        (n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names
-    ]
-
-
-def _list_runs(runs: Path) -> Listing:
-    from fpt_bench.bench import read_results
-    from fpt_bench.display import percent
-
-    results = read_results(runs, notes)
-    rows = [(r.spec.run_id, str(r.status), percent(r.test_accuracy), percent(r.floor)) for r in results]
-    return ("run", "status", "test accuracy", "floor"), [*rows]
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]
-
-
-_LISTS: dict[str, Callable[[Path], Listing]] = {
-    "tasks": _list_tasks,
-    "bodies": _list_bodies,
-    "inits": _list_inits,
-    "experiments": functools.partial(_list_configs, "experiments", "claim"),
-    "profiles": functools.partial(_list_configs, "profiles", "summary"),
-    "runs": _list_runs,
-}

@@ -1,6 +1,5 @@
 """From a spec to a result. The only file that builds a Trainer."""
 
-import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,14 +10,12 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock
-from pydantic import TypeAdapter, ValidationError
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
-from datamodules import TASKS
 from datamodules.contract import Batch, TaskDataModule
-from fpt_bench.bodies.build import build_body, plan_body
+from fpt_bench.bodies.build import build_body
 from fpt_bench.callbacks import (
     BEST,
     LAST,
@@ -30,10 +27,10 @@ from fpt_bench.callbacks import (
 )
 from fpt_bench.events import Progress
 from fpt_bench.module import FPTModule, derive_seed
-from fpt_bench.names import require_known
 from fpt_bench.provenance import peak_memory_mb, provenance
+from fpt_bench.resolve import make_datamodule
 from fpt_bench.results import DataRecord, RunResult, read_result, write_result
-from fpt_bench.spec import Argument, RunSpec
+from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
 LOG_EVERY_STEPS = 10
@@ -41,61 +38,6 @@ TRAIN_SAMPLE = 500
 """Training examples at most that train accuracy is measured on."""
 _CHECKPOINTS = "checkpoints"
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
-
-
-def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
-    """Build the datamodule of a run whose data are resolved; touches no file.
-
-    Raises:
-        ValueError: unknown task, or a data argument that the task does not take.
-    """
-    require_known("task", spec.task, TASKS)
-    build = TASKS[spec.task]
-    assert spec.data != "auto", "`resolve` decides which data a run uses"
-    return build(
-        data=spec.data,
-        seed=spec.seed,
-        batch_size=spec.batch_size,
-        eval_batch_size=spec.eval_batch_size,
-        root=workspace.data_root,
-        offline=workspace.offline,
-        **spec.data_arguments,
-    )
-
-
-def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
-    """Give a task's data arguments in the types that its datamodule declares; a number written as text becomes one.
-
-    Raises:
-        ValueError: an argument that the task does not take, or of a wrong type.
-    """
-    parameters = inspect.signature(TASKS[task]).parameters
-    taken = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    checked = {}
-    for name, value in arguments.items():
-        require_known(f"data argument of {task}", name, taken)
-        try:
-            checked[name] = TypeAdapter(taken[name]).validate_python(value)
-        except ValidationError as error:
-            raise ValueError(f"data argument {name} of {task}: {error.errors()[0]['msg']}, got {value!r}") from error
-    return checked
-
-
-def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
-    """Give the spec with the data that will be used, and a warning where it is a stand-in nobody asked for.
-
-    Every name in the spec is checked, so that a grid with a mistake fails before it trains anything.
-
-    Raises:
-        ValueError: a name, file or data argument that is wrong.
-        FileNotFoundError: data or weights that cannot be had.
-    """
-    require_known("task", spec.task, TASKS)
-    kind, warning = TASKS[spec.task].choose_kind(spec.data, workspace.data_root, workspace.offline)
-    arguments = _checked_arguments(spec.task, spec.data_arguments)
-    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
-    plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
-    return resolved, warning
 
 
 def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None] = lambda _: None) -> RunResult:

@@ -222,11 +222,16 @@ def load(model: type[Model], path: Path) -> Model:
         raise ValueError(f"{path}: {sentence}") from error
 
 
+def config_names(kind: str, configs: Path = CONFIGS) -> list[str]:
+    """Give the names of the YAML files in `configs/<kind>/`."""
+    return sorted(path.stem for path in (configs / kind).glob("*.yaml"))
+
+
 def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
     """Give the file that `name` means: a path to a YAML file, or a name in `configs/<kind>/`."""
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    require_known(kind.removesuffix("s"), name, (file.stem for file in (configs / kind).glob("*.yaml")))
+    require_known(kind.removesuffix("s"), name, config_names(kind, configs))
     return configs / kind / f"{name}.yaml"
 
 

@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules import TASKS
-from datamodules.contract import TRAIN, ArrayExamples, Batch, DataKind, SequenceExamples, TaskDataModule, TaskSpec
+from datamodules.contract import TRAIN, Batch, DataKind, TaskDataModule, TaskSpec
+from datamodules.examples import ArrayExamples, SequenceExamples
 
 SHORT_TREES = {
     "min_length": 20, "max_length": 100, "train_examples": 300, "validation_examples": 50, "test_examples": 50

@@ -14,8 +14,9 @@ import torch
 
 from datamodules.contract import Batch
 from fpt_bench.events import Progress
-from fpt_bench.harness import resolve, run_one
+from fpt_bench.harness import run_one
 from fpt_bench.module import FPTModule
+from fpt_bench.resolve import resolve
 from fpt_bench.results import RESULT_FILE, RunResult
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, SequenceExamples
+from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.examples import SequenceExamples
 from datamodules.listops import (
     PUBLISHED_FILES,
     ListOpsAsPublishedDataModule,

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, SequenceExamples
+from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.evolution import AMINO_ACIDS, Chain, FamilyRules, draw_ancestor, evolve
+from datamodules.examples import SequenceExamples
 from datamodules.homology_scope import HomologyScopeDataModule, read_astral
 from datamodules.protein_files import TAPE_SPLITS, VOCABULARY_SIZE, encode_residues, load_plain_pickle, read_tape
 from datamodules.proteins import HomologyDataModule

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fpt_bench.render import render_markdown, write_tables
 from fpt_bench.spec import CONFIGS, read_yaml
-from fpt_bench.tables import build_frame, render_markdown, write_tables
+from fpt_bench.tables import build_frame
 from tests.made_up import made_up_grid, made_up_result
 
 GOLDEN = Path(__file__).parent / "golden" / "table.md"

@@ -1,0 +1,75 @@
+"""Splits held in memory: as arrays of one length, or as sequences of different lengths."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.contract import Batch
+
+
+@dataclass(frozen=True)
+class ArrayExamples:
+    """Examples of one length, as two arrays.
+
+    Args:
+        inputs: (N, T, D) float32 or (N, T) integer.
+        labels: (N, L) integer.
+    """
+
+    inputs: NDArray[np.generic]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        inputs = torch.from_numpy(self.inputs[indices])
+        inputs = inputs if inputs.is_floating_point() else inputs.long()
+        mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
+        return Batch(inputs, mask, torch.from_numpy(self.labels[indices]).long())
+
+    def fingerprint(self) -> str:
+        return array_fingerprint(self.inputs, self.labels)
+
+
+@dataclass(frozen=True)
+class SequenceExamples:
+    """Token sequences of different lengths, padded on the right to the longest of a batch.
+
+    Args:
+        sequences: N arrays, each (T,) integer in [0, V).
+        labels: (N, L) integer.
+        padding: id that fills the positions behind a sequence.
+    """
+
+    sequences: tuple[NDArray[np.integer], ...]
+    labels: NDArray[np.int64]
+    padding: int = 0
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        chosen = [self.sequences[i] for i in indices]
+        lengths = np.array([len(sequence) for sequence in chosen])
+        inputs = np.full((len(chosen), lengths.max()), self.padding, dtype=np.int64)
+        for row, sequence in zip(inputs, chosen, strict=True):
+            row[: len(sequence)] = sequence
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(mask), torch.from_numpy(self.labels[indices]).long())
+
+    def fingerprint(self) -> str:
+        lengths = np.array([len(sequence) for sequence in self.sequences])
+        return array_fingerprint(lengths, np.concatenate(self.sequences), self.labels)
+
+
+def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
+    """Give a SHA-256 over shapes, types and bytes of the arrays: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
