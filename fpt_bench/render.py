@@ -1,7 +1,7 @@
 """One frame, rendered as Markdown, CSV and JSON. Only here fractions become percent."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
         f"({row['test_examples']:.0f} test examples)."
         for task, row in known.items()
     ]
-    notes += sorted({f"Body `{row['body']}`, arm `{row['arm']}`: {row['body_source']}." for row in rows})
-    notes += sorted({f"{row['task']}: {row['body_notes']}." for row in rows if row.get("body_notes")})
+    notes += _grouped(("Body of arm", f"`{row['arm']}`", row["body_source"]) for row in rows)
+    notes += _grouped(("Body of task", row["task"], row["body_notes"]) for row in rows if row.get("body_notes"))
     dropouts = sorted({row["dropout"] for row in rows})
     notes += [f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if rows else []
     smallest = min((row["n"] for row in rows), default=0)
@@ -124,6 +124,19 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
     if missing:
         notes.append(f"Incomplete: {missing} of {int(frame['expected'].sum())} runs have no score yet.")
     return [f"- {note}" for note in notes]
+
+
+def _grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Write facts (kind, who, what) as sentences, one for all who share a fact.
+
+    Example:
+        >>> _grouped([("Body of arm", "full", "GPT-2"), ("Body of arm", "random", "GPT-2")])
+        ['Body of arm full, random: GPT-2.']
+    """
+    sharing: dict[tuple[str, str], dict[str, None]] = {}
+    for kind, who, what in facts:
+        sharing.setdefault((kind, what), {})[who] = None
+    return [f"{kind} {', '.join(who)}: {what}." for (kind, what), who in sharing.items()]
 
 
 def write_tables(grid: Grid, results: Sequence[RunResult], folder: Path, published: Path) -> pd.DataFrame:

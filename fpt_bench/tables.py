@@ -168,7 +168,9 @@ def _published(
 ) -> float | None:
     """Give the published accuracy, a fraction, that an arm is shown beside; None beside other data or sizes."""
     place = grid.experiment.arms[arm].published
-    as_published = all(r.data and r.data.kind == "real" and not r.spec.data_arguments for r in members)
+    as_published = all(
+        r.data and r.data.kind == "real" and not r.spec.data_arguments and r.spec.layers is None for r in members
+    )
     if place is None or not published or not as_published:
         return None
     paper, table, row = place.split(".")
