@@ -82,7 +82,7 @@ def run(
     spec, warning = resolve(spec, workspace)
     if warning:
         notes.print(warning, style="yellow", markup=False)
-    title = f"{spec.task} · {spec.body} · {spec.init} · seed {spec.seed}"
+    title = f"{spec.task} · {spec.init} · seed {spec.seed}"
     with RunBar(title, spec.max_steps, notes) as bar:
         result = run_one(spec, workspace, bar.report)
     if json:

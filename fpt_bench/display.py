@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -29,9 +29,9 @@ def percent(accuracy: float | None) -> str:
 def _bars(console: Console) -> Bars:
     return Bars(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} steps  {task.fields[accuracy]}"),
-        TimeElapsedColumn(),
+        # Together with the longest texts this fits a terminal of 80 columns.
+        BarColumn(bar_width=10),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[accuracy]}"),
         TimeRemainingColumn(),
         console=console,
     )
@@ -52,8 +52,8 @@ class RunBar:
         self.bars.stop()
 
     def report(self, progress: Progress) -> None:
-        loss = "" if progress.loss is None else f"loss {progress.loss:.3f}  "
-        text = f"{loss}val {percent(progress.accuracy)}  best {percent(progress.best_accuracy)}"
+        loss = "" if progress.loss is None else f"loss {progress.loss:.2f}  "
+        text = f"{loss}val {percent(progress.accuracy)}"
         self.bars.update(self.task, completed=progress.step, accuracy=text)
 
 
