@@ -300,7 +300,7 @@ def test_mnist_refuses_files_that_do_not_belong_together(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("module_class", [MnistDataModule, CifarDataModule, CifarLraDataModule])
 def test_real_data_that_is_not_to_be_had_is_an_error(module_class: Any, tmp_path: Path) -> None:
-    module = module_class("real", root=tmp_path)
+    module = module_class(data="real", root=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"tar\.gz|ubyte\.gz") as caught:
         module.examples(TRAIN)
     assert "MB) is missing" in str(caught.value)
