@@ -86,8 +86,7 @@ class RunRecorder(Callback):
 
     def _send(self, trainer: pl.Trainer, loss: float | None) -> None:
         last = list(self.curve.values())[-1] if self.curve else None
-        best = max(self.curve.values(), default=None)
-        self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last, best))
+        self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last))
 
 
 class AtomicCheckpoints(CheckpointIO):

@@ -24,7 +24,6 @@ class Progress:
     loss: float | None = None
     accuracy: float | None = None
     """Of the last validation, in [0, 1]."""
-    best_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
