@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.callbacks import (
     BEST,
     LAST,
@@ -133,7 +134,7 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=spec.gradient_clip,
-        precision=_precision(spec),
+        precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
         callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
@@ -210,7 +211,7 @@ def _test(
 def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
     """Give a Trainer that logs nothing: what it finds goes into the result, under the split's own name."""
     return pl.Trainer(
-        precision=_precision(spec),
+        precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
         logger=False,
@@ -219,10 +220,6 @@ def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
         enable_model_summary=False,
         default_root_dir=folder,
     )
-
-
-def _precision(spec: RunSpec) -> Literal["bf16-mixed", "32-true"]:
-    return "bf16-mixed" if spec.precision == "bfloat16" else "32-true"
 
 
 def _training_sample(datamodule: TaskDataModule) -> "DataLoader[Batch]":

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.contract import Batch, TaskSpec
-from fpt_bench.bodies.build import HuggingFaceBody
+from fpt_bench.bodies.build import Body
 from fpt_bench.bodies.groups import count_groups
 from fpt_bench.results import GroupCount
 from fpt_bench.spec import RunSpec
@@ -28,32 +28,6 @@ def derive_seed(seed: int, *purpose: int | str) -> int:
         False
     """
     return int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:8], "little")
-
-
-def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
-    """Select the last `count` real positions of each sequence.
-
-    Args:
-        hidden: (B, T, H) float. What the body gives.
-        mask: (B, T) bool. True at real positions; padding on the right.
-        count: R, positions to keep; at least 1.
-
-    Returns:
-        (B, R, H) float, in input order.
-
-    Raises:
-        ValueError: a sequence has fewer than `count` real positions.
-
-    Example:
-        >>> hidden = torch.arange(4.).reshape(1, 4, 1)
-        >>> read_out(hidden, torch.tensor([[True, True, True, False]]), 2).flatten().tolist()
-        [1.0, 2.0]
-    """
-    lengths = mask.sum(dim=1)
-    if int(lengths.min()) < count:
-        raise ValueError(f"expected at least {count} real positions in every sequence, got {int(lengths.min())}")
-    places = lengths[:, None] - count + torch.arange(count, device=hidden.device)
-    return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
 
 
 def make_input_layer(task: TaskSpec, width: int) -> nn.Module:
@@ -76,11 +50,11 @@ class FPTModule(pl.LightningModule):
 
     Args:
         task: shapes of inputs and labels.
-        body: (B, T, H) and mask -> (B, T, H), already frozen as `spec.train` says.
+        body: (B, T, H), mask and R -> (B, R, H), already frozen as `spec.train` says.
         spec: the run; its seed decides the input layer, the readout and the dropout of every step.
     """
 
-    def __init__(self, task: TaskSpec, body: HuggingFaceBody, spec: RunSpec) -> None:
+    def __init__(self, task: TaskSpec, body: Body, spec: RunSpec) -> None:
         super().__init__()
         # A checkpoint holds what is trained; the frozen rest is rebuilt from the spec.
         self.strict_loading = False
@@ -99,10 +73,13 @@ class FPTModule(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Give the logits of a batch, (B, L, C) float32."""
-        hidden = self.body(self.input(batch.inputs), batch.mask)
-        chosen = read_out(hidden, batch.mask, self.task.read_positions)
-        logits: Tensor = self.readout(chosen).float()
+        logits: Tensor = self.readout(self.features(batch)).float()
         return logits.reshape(len(logits), self.task.num_labels, self.task.num_classes)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Give what the body leaves at the positions that are read out, (B, R, H) float32."""
+        hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions)
+        return hidden
 
     def loss(self, batch: Batch) -> Tensor:
         """Give the mean cross-entropy over all labels of a batch, in nats."""

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from datamodules import TASKS
 from datamodules.contract import TaskDataModule
 from fpt_bench.bodies.build import plan_body
+from fpt_bench.bodies.execution import settle
 from fpt_bench.names import require_known
 from fpt_bench.spec import Argument, RunSpec
 from fpt_bench.workspace import Workspace
@@ -51,7 +52,7 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
-    """Give the spec with the data that will be used, and a warning where it is a stand-in nobody asked for.
+    """Give the spec with the data, precision and execution that will be used, and a warning where it is a stand-in nobody asked for.
 
     Every name in the spec is checked, so that a grid with a mistake fails before it trains anything.
 
@@ -63,5 +64,5 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     kind, warning = TASKS[spec.task].choose_kind(spec.data, workspace.data_root, workspace.offline)
     arguments = _checked_arguments(spec.task, spec.data_arguments)
     resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
-    plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
-    return resolved, warning
+    plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
+    return settle(resolved, plan.config), warning

@@ -53,8 +53,13 @@ class RunSpec(BaseModel):
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability inside the body")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all trained parameters")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the body's matrix products; bfloat16 pays off only where the hardware has it"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of the body's matrix products; auto: bfloat16 where the hardware multiplies it, else float32",
+    )
+    body_execution: Literal["auto", "native", "reference"] = Field(
+        "auto",
+        description="whose forward pass: native (ours, packed and fast), reference (Hugging Face's); auto: ours if it can",
     )
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 

@@ -49,7 +49,7 @@ def saved_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hidden_states(spec: RunSpec, embeddings: torch.Tensor) -> torch.Tensor:
     body, _ = build_body(spec, max_length=embeddings.shape[1])
     with torch.no_grad():
-        return body.eval()(embeddings, torch.ones(embeddings.shape[:2], dtype=torch.bool))
+        return body.eval()(embeddings, torch.ones(embeddings.shape[:2], dtype=torch.bool), embeddings.shape[1])
 
 
 def test_minilm_gives_the_hidden_states_of_transformers() -> None:
@@ -123,7 +123,7 @@ def test_a_random_body_reads_no_weights_and_depends_on_the_seed(monkeypatch: pyt
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         body, record = build_body(spec, 10)
-        states.append(body.state_dict()["model.h.0.attn.c_attn.weight"])
+        states.append(body.state_dict()["blocks.0.query_key_value.weight"])
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
     assert "drawn at random" in record.source
@@ -133,7 +133,7 @@ def test_pretrained_and_random_differ_where_they_should() -> None:
     spec = RunSpec(task="bit-xor", layers=1)
     pretrained, _ = build_body(spec, 10)
     random, _ = build_body(spec.model_copy(update={"init": "random"}), 10)
-    name = "model.encoder.layer.0.attention.self.query.weight"
+    name = "blocks.0.query_key_value.weight"
     assert pretrained.state_dict()[name].shape == random.state_dict()[name].shape
     assert not torch.equal(pretrained.state_dict()[name], random.state_dict()[name])
 
@@ -141,7 +141,7 @@ def test_pretrained_and_random_differ_where_they_should() -> None:
 def test_layers_keeps_the_first_n() -> None:
     whole, _ = build_body(RunSpec(task="bit-xor"), 10)
     cut, _ = build_body(RunSpec(task="bit-xor", layers=2), 10)
-    assert len(cut.model.encoder.layer) == 2
+    assert len(cut.blocks) == 2
     for name, value in cut.state_dict().items():
         assert torch.equal(value, whole.state_dict()[name]), name
     with pytest.raises(ValueError, match="expected layers from 1 to 6, got 7"):
@@ -151,19 +151,19 @@ def test_layers_keeps_the_first_n() -> None:
 def test_positions_are_cut_or_stretched_to_the_task_and_a_stretch_is_noted() -> None:
     short, short_record = build_body(RunSpec(task="bit-xor", layers=1), 10)
     long, long_record = build_body(RunSpec(task="bit-xor", layers=1), 600)
-    table = "model.embeddings.position_embeddings.weight"
+    table = "position"
     assert short.state_dict()[table].shape == (10, 384)
     assert long.state_dict()[table].shape == (600, 384)
     assert not any("position" in note for note in short_record.notes)
     assert "from 512 to 600" in long_record.notes[-1]
     with torch.no_grad():
-        hidden = long(torch.randn(1, 600, 384), torch.ones(1, 600, dtype=torch.bool))
+        hidden = long(torch.randn(1, 600, 384), torch.ones(1, 600, dtype=torch.bool), 600)
     assert hidden.shape == (1, 600, 384)
 
 
 def test_a_random_body_draws_its_positions_at_the_length_it_needs() -> None:
     body, record = build_body(RunSpec(task="bit-xor", body="gpt2", layers=1, init="random"), 1100)
-    table = body.state_dict()["model.wpe.weight"]
+    table = body.state_dict()["position"]
     assert table.shape == (1100, 768)
     assert table.std().item() == pytest.approx(0.02, rel=0.02), "a stretched table would vary less"
     assert all("position" not in note for note in record.notes)
@@ -211,7 +211,7 @@ def test_other_families_are_grouped_by_what_their_modules_are_called(
     config.save_pretrained(tmp_path)
     body, _ = build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random", train=train), 12)
     assert set(body.groups.values()) >= {"attention", "feedforward", "norm"}
-    hidden = body(torch.randn(2, 12, 16), torch.ones(2, 12, dtype=torch.bool))
+    hidden = body(torch.randn(2, 12, 16), torch.ones(2, 12, dtype=torch.bool), 12)
     assert hidden.shape == (2, 12, 16)
 
 
@@ -235,8 +235,8 @@ def test_padding_changes_nothing_at_real_positions(body: str) -> None:
     embeddings = torch.randn(2, 12, built.width)
     mask = torch.arange(12) < torch.tensor([[7], [12]])
     with torch.no_grad():
-        padded = built(embeddings, mask)[0, :7]
-        alone = built(embeddings[:1, :7], mask[:1, :7])[0]
+        padded = built(embeddings, mask, 7)[0]
+        alone = built(embeddings[:1, :7], mask[:1, :7], 7)[0]
     torch.testing.assert_close(padded, alone, rtol=0, atol=1e-5)
 
 
@@ -247,7 +247,7 @@ def test_dropout_of_the_spec_reaches_the_body(body: str) -> None:
     for dropout, varies in ((0.0, False), (0.5, True)):
         built, _ = build_body(RunSpec(task="bit-xor", body=body, layers=1, init="random", dropout=dropout), 10)
         built.train()
-        assert torch.equal(built(embeddings, mask), built(embeddings, mask)) is not varies
+        assert torch.equal(built(embeddings, mask, 10), built(embeddings, mask, 10)) is not varies
 
 
 def test_a_weights_file_with_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ import torch
 from datamodules import TASKS
 from datamodules.contract import Batch, TaskSpec
 from fpt_bench.bodies.build import build_body
-from fpt_bench.module import FPTModule, make_input_layer, read_out
+from fpt_bench.bodies.reference import read_out
+from fpt_bench.module import FPTModule, make_input_layer
 from fpt_bench.spec import RunSpec
 
 TOKENS = TaskSpec("tokens", "tokens", input_size=7, max_length=9, num_classes=3)

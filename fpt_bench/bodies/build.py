@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
+from fpt_bench.bodies.execution import EXECUTIONS, prepare, settle
 from fpt_bench.bodies.groups import FAMILIES, OTHER_FAMILIES, freeze, group_parameters
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.weights import DROPOUT_KEY, BodyFiles, config_fingerprint, find_body
@@ -16,26 +18,18 @@ from fpt_bench.results import BodyRecord
 from fpt_bench.spec import RunSpec
 
 
-class HuggingFaceBody(nn.Module):
-    """A Hugging Face transformer that is fed embeddings: it owns no vocabulary table.
+class Body(Protocol):
+    """What the module asks of a body: an nn.Module with these."""
 
-    Args:
-        model: a model whose forward takes `inputs_embeds` and `attention_mask`.
-        groups: group of each of its parameters, by name inside `model`.
-    """
+    width: int
+    """H."""
 
-    def __init__(self, model: PreTrainedModel, groups: Mapping[str, str]) -> None:
-        super().__init__()
-        self.model = model
-        self.groups = {f"model.{name}": group for name, group in groups.items()}
-        self.width: int = model.config.hidden_size
+    @property
+    def groups(self) -> Mapping[str, str]:
+        """Group of every parameter, by name."""
 
-    def forward(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """Map (B, T, H) float embeddings and a (B, T) bool mask to (B, T, H) hidden states."""
-        attention_mask = None if bool(mask.all()) else mask.long()
-        hidden = self.model(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
-        assert isinstance(hidden, Tensor)
-        return hidden
+    def __call__(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
+        """Map (B, T, H) embeddings and a (B, T) mask to the states at the last `read` real positions, (B, R, H)."""
 
 
 @dataclass(frozen=True)
@@ -101,26 +95,33 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False) -> Blueprin
     return Blueprint(files, config, attention, max_length, offline)
 
 
-def build_body(spec: RunSpec, max_length: int, offline: bool = False) -> tuple[HuggingFaceBody, BodyRecord]:
+def build_body(spec: RunSpec, max_length: int, offline: bool = False) -> tuple[Body, BodyRecord]:
     """Build, initialize and freeze the body of a run.
 
     Random weights are drawn from torch's global generator: seed it first.
+
+    Args:
+        spec: the run.
+        max_length: largest T that the task can reach.
+        offline: never touch the network.
 
     Raises:
         ValueError: as `plan_body`, or an architecture with a parameter that belongs to no group.
         FileNotFoundError: weights that cannot be had.
     """
     plan = plan_body(spec, max_length, offline)
+    spec = settle(spec, plan.config)
     notes = _keep_layers(plan.config, spec.layers)
     _set_dropout(plan.config, spec.dropout)
     model, source, fingerprint = INITS[spec.init](plan)
     _drop_unused(model)
-    family = FAMILIES.get(plan.config.model_type, OTHER_FAMILIES)
-    groups = group_parameters(model, plan.config.model_type)
+    family = plan.config.model_type
+    groups = group_parameters(model, family)
     notes += _fit_positions(model, groups, max_length)
-    freeze(model, groups, spec.train, family.absent)
-    record = BodyRecord(source=source, fingerprint=fingerprint, execution="transformers", notes=tuple(notes))
-    return HuggingFaceBody(model, groups), record
+    body = EXECUTIONS[spec.body_execution](model, groups)
+    freeze(body, body.groups, spec.train, FAMILIES.get(family, OTHER_FAMILIES).absent)
+    prepare(body, spec)
+    return body, BodyRecord(source=source, fingerprint=fingerprint, execution=spec.body_execution, notes=tuple(notes))
 
 
 def _keep_layers(config: PretrainedConfig, layers: int | None) -> list[str]:

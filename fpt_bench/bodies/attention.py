@@ -1,0 +1,80 @@
+"""Softmax attention over examples of one length: exact in every path, and each path used where it is the fast one."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from fpt_bench.bodies.noise import Noise, draw_seed
+
+LONG = 512
+"""Keys above which scores are not kept for the backward pass but computed again, chunk by chunk."""
+CHUNK = 256
+"""Queries whose scores are held at once beyond that length."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float) -> Tensor:
+    """Attend from the last M of T positions to all T, or to those not after them.
+
+    PyTorch's fused attention where it is fast: on a GPU, and on a CPU in float32 without dropout. Its backward pass
+    in bfloat16 on a CPU is ten times slower than written-out products, and with dropout it keeps all scores.
+
+    Args:
+        query: (n, M, heads, head width) float.
+        key: (n, T, key heads, head width) float; heads are a multiple of key heads.
+        value: like `key`.
+        causal: whether a position sees only itself and those before it.
+        dropout: probability to drop a weight of the attention.
+
+    Returns:
+        (n, M, heads * head width), in the dtype of `query`.
+    """
+    if query.device.type != "cpu" or (query.dtype != torch.bfloat16 and dropout == 0.0):
+        return _fused(query, key, value, causal, dropout)
+    asked, reached = query.shape[1], key.shape[1]
+    if reached <= LONG:
+        return _written_out(query, key, value, causal, dropout, draw_seed())
+    parts = []
+    for start in range(0, asked, CHUNK):
+        stop = min(start + CHUNK, asked)
+        seen = reached - asked + stop if causal else reached
+        part = (query[:, start:stop], key[:, :seen], value[:, :seen])
+        # The seed goes in by value, so that the second pass draws the masks of the first.
+        parts.append(checkpoint(_written_out, *part, causal, dropout, draw_seed(), use_reentrant=False))
+    return torch.cat(parts, dim=1)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float) -> Tensor:
+    asked, reached = query.shape[1], key.shape[1]
+    square = asked == reached
+    mask = None if square or not causal else _visible(asked, reached, query.device)
+    q, k, v = (tensor.transpose(1, 2) for tensor in (query, key, value))
+    out = functional.scaled_dot_product_attention(
+        q, k, v, mask, dropout, is_causal=causal and square, enable_gqa=q.shape[1] != k.shape[1]
+    )
+    return out.transpose(1, 2).flatten(2)
+
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float, seed: int) -> Tensor:
+    n, asked, heads, width = query.shape
+    reached, key_heads = key.shape[1:3]
+    shared = heads // key_heads
+    # Query heads that share a key head become more queries of that head: keys are never copied.
+    q = query.unflatten(2, (key_heads, shared)).permute(0, 2, 3, 1, 4).reshape(n * key_heads, shared * asked, width)
+    k, v = (tensor.transpose(1, 2).reshape(n * key_heads, reached, width) for tensor in (key, value))
+    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=1 / math.sqrt(width))
+    if causal:
+        hidden = ~_visible(asked, reached, query.device)
+        scores = scores.unflatten(1, (shared, asked)).masked_fill(hidden, -math.inf).flatten(1, 2)
+    # In bfloat16 weights would not sum to one, and their gradient, a difference of sums, would be off by twice as much.
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    weights = Noise(query.device, seed).drop(weights, dropout).to(query.dtype)
+    out = torch.bmm(weights, v).view(n, key_heads, shared, asked, width)
+    return out.permute(0, 3, 1, 2, 4).reshape(n, asked, heads * width)
+
+
+def _visible(asked: int, reached: int, device: torch.device) -> Tensor:
+    """Say which of T positions each of the last M may see, (M, T) bool."""
+    return torch.ones(asked, reached, dtype=torch.bool, device=device).tril(reached - asked)

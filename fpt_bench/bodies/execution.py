@@ -1,0 +1,66 @@
+"""How a body is run: by our transformer or by Hugging Face's forward, and in which precision."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from fpt_bench.bodies.architecture import ARCHITECTURES, read_architecture
+from fpt_bench.bodies.reference import HuggingFaceBody
+from fpt_bench.bodies.transformer import Transformer
+from fpt_bench.bodies.translate import translate
+from fpt_bench.spec import RunSpec
+
+PRODUCT_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def _native(model: PreTrainedModel, _: Mapping[str, str]) -> nn.Module:
+    body = translate(model)
+    assert body is not None, "`settle` admits only what our transformer can run"
+    return body
+
+
+EXECUTIONS: Mapping[str, Callable[[PreTrainedModel, Mapping[str, str]], nn.Module]] = {
+    "native": _native,
+    "reference": HuggingFaceBody,
+}
+"""Whose forward pass runs."""
+
+
+def settle(spec: RunSpec, config: PretrainedConfig) -> RunSpec:
+    """Give the spec with `auto` replaced by what will run here: precision and execution.
+
+    bfloat16 where the hardware multiplies it; our transformer where it knows the architecture.
+
+    Raises:
+        ValueError: our transformer was asked for and cannot run this architecture.
+    """
+    known = read_architecture(config) is not None
+    if spec.body_execution == "native" and not known:
+        raise ValueError(
+            f"body execution: 'native' runs only plain {', '.join(ARCHITECTURES)} models, "
+            f"got one of type '{config.model_type}'; leave it at 'auto'"
+        )
+    execution = spec.body_execution if spec.body_execution != "auto" else "native" if known else "reference"
+    precision = spec.precision if spec.precision != "auto" else "bfloat16" if multiplies_bfloat16() else "float32"
+    return spec.model_copy(update={"body_execution": execution, "precision": precision})
+
+
+def multiplies_bfloat16() -> bool:
+    """Say whether this machine multiplies bfloat16 matrices faster than float32 ones."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_capability() >= (8, 0)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def prepare(body: nn.Module, spec: RunSpec) -> None:
+    """Store the frozen matrices of our transformer in the precision of products, once; Trainer casts the others."""
+    if isinstance(body, Transformer):
+        body.store_frozen(PRODUCT_DTYPES[spec.precision])
+
+
+def trainer_precision(spec: RunSpec) -> str:
+    """Give Lightning's word for a settled spec: our transformer casts by itself, the reference by autocast."""
+    by_autocast = spec.body_execution == "reference" and spec.precision == "bfloat16"
+    return "bf16-mixed" if by_autocast else "32-true"

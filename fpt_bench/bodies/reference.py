@@ -1,0 +1,54 @@
+"""Bodies that run through Hugging Face's own forward: the oracle of ours, and the way for every other architecture."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+
+class HuggingFaceBody(nn.Module):
+    """A Hugging Face transformer that is fed embeddings: it owns no vocabulary table.
+
+    Args:
+        model: a model whose forward takes `inputs_embeds` and `attention_mask`.
+        groups: group of each of its parameters, by name inside `model`.
+    """
+
+    def __init__(self, model: PreTrainedModel, groups: Mapping[str, str]) -> None:
+        super().__init__()
+        self.model = model
+        self.groups = {f"model.{name}": group for name, group in groups.items()}
+        self.width: int = model.config.hidden_size
+
+    def forward(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
+        """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H)."""
+        attention_mask = None if bool(mask.all()) else mask.long()
+        hidden = self.model(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
+        return read_out(hidden, mask, read)
+
+
+def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
+    """Select the last `count` real positions of each sequence.
+
+    Args:
+        hidden: (B, T, H) float. What the body gives.
+        mask: (B, T) bool. True at real positions; padding on the right.
+        count: R, positions to keep; at least 1.
+
+    Returns:
+        (B, R, H) float, in input order.
+
+    Raises:
+        ValueError: a sequence has fewer than `count` real positions.
+
+    Example:
+        >>> hidden = torch.arange(4.).reshape(1, 4, 1)
+        >>> read_out(hidden, torch.tensor([[True, True, True, False]]), 2).flatten().tolist()
+        [1.0, 2.0]
+    """
+    lengths = mask.sum(dim=1)
+    if int(lengths.min()) < count:
+        raise ValueError(f"expected at least {count} real positions in every sequence, got {int(lengths.min())}")
+    places = lengths[:, None] - count + torch.arange(count, device=hidden.device)
+    return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
