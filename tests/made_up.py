@@ -28,6 +28,8 @@ def made_up_result(
         status=status,
         error="diverged: the loss is nan at step 7" if status == "diverged" else None,
         curve=curve,
+        best_step=max(curve, key=lambda point: point[1])[0] if curve else None,
+        validation_accuracy=max((value for _, value in curve), default=None),
         test_accuracy=accuracy,
         test_examples=128,
         train_accuracy=accuracy,
