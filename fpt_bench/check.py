@@ -36,11 +36,15 @@ class Finding:
     """What one check of one place came to."""
 
     place: str
-    """`task / arm`, or `effects`."""
+    """`task / arm`, or `effect`."""
     check: str
     """`result`, `data`, `body`, `accuracy`, `convergence`, or the effect's own words."""
     problem: str | None = None
     """What is wrong; None where the check passed."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.place}: {self.problem or 'no problem'}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Verdict:
     @property
     def problems(self) -> tuple[str, ...]:
         """One sentence for each check that failed."""
-        return tuple(f"{finding.place}: {finding.problem}" for finding in self.findings if finding.problem)
+        return tuple(finding.sentence for finding in self.findings if finding.problem)
 
     @property
     def line(self) -> str:
@@ -89,9 +93,9 @@ def read_baseline(path: Path) -> pd.DataFrame:
 def check_table(now: pd.DataFrame, baseline: pd.DataFrame, effects: tuple[str, ...] = ()) -> Verdict:
     """Compare a table with its baseline.
 
-    A cell fails where it or a seed of it is missing; where its data or weights are other ones; where its accuracy has fallen by more
-    than the larger of the margin and the noise of both; and where it reaches its target no more, or SLOWER times later
-    and more than one validation later.
+    A cell fails where it or a seed of it is missing; where its data or weights are other ones; where its accuracy has
+    fallen by more than the larger of the margin and the noise of both; and where it reaches its target no more, or
+    SLOWER times later and more than one validation later.
 
     Args:
         now: frame of `build_frame`.
@@ -107,7 +111,7 @@ def check_table(now: pd.DataFrame, baseline: pd.DataFrame, effects: tuple[str, .
             findings.append(Finding(place, "result", "expected a result, got none"))
             continue
         findings += [Finding(place, check, problem) for check, problem in _compare(before, after).items()]
-    findings += [Finding("effects", effect, _check_effect(effect, cells)) for effect in effects]
+    findings += [Finding("effect", effect, _check_effect(effect, cells)) for effect in effects]
     return Verdict(len(baseline), tuple(findings))
 
 
@@ -164,12 +168,12 @@ def _check_effect(effect: str, cells: Mapping[tuple[str, str], "pd.Series[float]
     better, _, worse = comparison.partition(" > ")
     first, second = cells.get((task, better)), cells.get((task, worse))
     if first is None or second is None or not (first["n"] and second["n"]):
-        return f"effect '{effect}': expected results of both arms"
+        return f"'{effect}': expected results of both arms"
     key = "area" if first["accuracy_mean"] == second["accuracy_mean"] else "accuracy_mean"
     if first[key] > second[key]:
         return None
     name = key.partition("_")[0]
-    return f"effect '{effect}' has changed its sign: {name} {first[key]:.3f} against {second[key]:.3f}"
+    return f"'{effect}' has changed its sign: {name} {first[key]:.3f} against {second[key]:.3f}"
 
 
 def make_baseline(frame: pd.DataFrame, previous: pd.DataFrame | None = None) -> pd.DataFrame:
