@@ -79,8 +79,8 @@ def _rate_notes(rows: Sequence[Row], rates: pd.DataFrame | None) -> list[str]:
         return ["Learning rates: one for each cell, fixed beforehand; nothing was swept."]
     notes = [
         "Learning rates: swept; chosen by mean validation accuracy over seeds, ties to the smaller; a diverged run "
-        "counts as its floor. `*`: the chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may lie outside, and the "
-        "comparison is not settled. `provisional`: some rate still lacks seeds."
+        "counts as its floor. `*`: the chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may "
+        "lie outside, and the comparison is not settled. `provisional`: some rate still lacks seeds."
     ]
     given_up = rates[rates["given_up"]]
     if len(given_up):
