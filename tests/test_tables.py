@@ -122,13 +122,13 @@ def test_tables_of_5000_results_take_seconds(tmp_path: Path) -> None:
         folder = tmp_path / run.spec.run_id
         folder.mkdir()
         (folder / RESULT_FILE).write_text(result.model_dump_json(indent=1))
-    started = time.monotonic()
+    started = time.process_time()  # a busy machine is not our doing
     results, problems = collect_results(tmp_path)
     write_tables(grid, results, tmp_path / "tables", PUBLISHED)
-    seconds = time.monotonic() - started
-    print(f"{len(results)} results: {seconds:.2f} s")
+    seconds = time.process_time() - started
+    print(f"{len(results)} results: {seconds:.2f} s of one core")
     assert (len(results), problems) == (5000, [])
-    assert seconds < 20, "it took 2.3 seconds when this was written"
+    assert seconds < 10, "a few seconds when this was written"
 
 
 def test_numbers_by_hand() -> None:
