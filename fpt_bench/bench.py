@@ -70,14 +70,24 @@ def render_again(runs: Path, console: Console) -> list[Path]:
         FileNotFoundError: no grid is there.
         ValueError: a grid file that is none.
     """
-    runs = runs.resolve()
-    grids = [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
-    if not grids:
-        raise FileNotFoundError(f"{runs}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none")
+    grids = find_grids(runs)
     for path in grids:
         grid = read_grid(path)
         write_tables(grid, read_results(path.parents[2], console), path.parent, PUBLISHED)
     return [path.parent for path in grids]
+
+
+def find_grids(runs: Path) -> list[Path]:
+    """Give the grid file of every bench under a folder of runs, or of the one bench whose tables' folder it is.
+
+    Raises:
+        FileNotFoundError: no grid is there.
+    """
+    runs = runs.resolve()
+    grids = [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
+    if not grids:
+        raise FileNotFoundError(f"{runs}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none")
+    return grids
 
 
 def read_results(runs: Path, console: Console) -> list[RunResult]:

@@ -19,12 +19,18 @@ GRID_FILE = "grid.json"
 
 def render_markdown(frame: pd.DataFrame, grid: Grid) -> str:
     """Render the frame as a Markdown page: claim, table, notes."""
-    shown = pd.DataFrame([_shown(row, grid.experiment.baseline) for row in _rows(frame)]).fillna("")
-    lines = [f"# {grid.name}", "", grid.experiment.claim.strip(), "", *_markdown_table(shown), "", *_notes(frame, grid)]
+    notes = [f"- {note}" for note in make_notes(frame, grid)]
+    lines = [f"# {grid.name}", "", grid.experiment.claim.strip(), "", *_markdown_table(shown_cells(frame, grid)), ""]
+    lines += notes
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def shown_cells(frame: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+    """Give the table as people read it: texts, in percent and percentage points, by the columns' titles."""
+    return pd.DataFrame([_shown(row, grid.experiment.baseline) for row in known_rows(frame)]).fillna("")
+
+
+def known_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Give the rows as dicts in which what is not known is absent."""
     return [{str(k): v for k, v in row.items() if not _unknown(v)} for row in frame.to_dict("records")]
 
@@ -82,7 +88,7 @@ def _markdown_table(frame: pd.DataFrame) -> list[str]:
     return [lines[0], rule, *lines[1:]]
 
 
-def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
+def make_notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
     """Say what the columns mean, what the data are and what to be careful with."""
     notes = [
         "Accuracy: on the whole test set, read once, at the first best validation; mean over n seeds ± half-width of "
@@ -90,7 +96,7 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
         f"Δ: difference to the arm `{grid.experiment.baseline}` in percentage points, paired by seed where both arms "
         "share examples, order and input layer, else Welch.",
     ]
-    rows = [row for row in _rows(frame) if row["n"]]
+    rows = [row for row in known_rows(frame) if row["n"]]
     known = {row["task"]: row for row in rows}
     if any("target" in row for row in rows):
         where = ", ".join(
@@ -123,7 +129,7 @@ def _notes(frame: pd.DataFrame, grid: Grid) -> list[str]:
     missing = int((frame["expected"] - frame["ok"] - frame["diverged"]).sum())
     if missing:
         notes.append(f"Incomplete: {missing} of {int(frame['expected'].sum())} runs have no score yet.")
-    return [f"- {note}" for note in notes]
+    return notes
 
 
 def _grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:
