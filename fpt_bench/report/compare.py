@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -24,7 +25,11 @@ _FACTS = {
     "floor": "floor",
     "target": "target",
 }
-"""What is compared besides the scores: columns of the frame, by their words in the table."""
+"""What is compared besides the scores and the spec: columns of the frame, by their words in the table."""
+
+
+_SHOWN = 8
+"""Letters of a fingerprint that are printed."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,17 @@ def compare_reports(before: Path, after: Path, page: Path, console: Console) -> 
     pairs = _pair(read_benches(before, console), read_benches(after, console), before, after)
     looks = make_looks([arm for pair in pairs for bench in pair for arm in bench.arms])
     values = {
-        "title": f"{after.name or after} compared with {before.name or before}",
+        "title": f"{_name(after, before)} compared with {_name(before, after)}",
         "made_of": f"Before: {before}. After: {after}.",
         "sections": [_compare(first, second, looks, page.parent / FIGURES) for first, second in pairs],
         "refresh_seconds": None,
     }
     write_page("compare.html.jinja", values, looks, page)
+
+
+def _name(folder: Path, other: Path) -> str:
+    """Give a folder's last name, or the whole of it where the other has the same."""
+    return folder.resolve().name if folder.resolve().name != other.resolve().name else str(folder)
 
 
 def _pair(before: list[Bench], after: list[Bench], *folders: Path) -> list[tuple[Bench, Bench]]:
@@ -109,7 +119,9 @@ def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look:
         max(daggers, key=len), some.arm, _accuracy(before), _accuracy(after), _change(change), _steps(before),
         _steps(after), "; ".join(_changed(before, after)),
     )  # fmt: skip
-    return Row(look.css_class, (*(Entry(text, order_of(text)) for text in texts[:-1]), Entry(texts[-1], None)))
+    return Row(
+        look.css_class, (*(Entry(text, order_of(text)) for text in texts[:-1]), Entry(texts[-1], None, is_long=True))
+    )
 
 
 def _accuracy(cell: Cell | None) -> str:
@@ -141,12 +153,19 @@ def _changed(before: Cell | None, after: Cell | None) -> list[str]:
         return []
     old, new = ([_written(cell.row.get(name)) for name in _FACTS] for cell in (before, after))
     changed = [f"{name} {a} → {b}" for name, a, b in zip(_FACTS.values(), old, new, strict=True) if a != b]
-    ids = [{r.spec.run_id for r in cell.runs} for cell in (before, after)]
-    return [*changed, *(["spec"] if ids[0] != ids[1] else [])]
+    specs = [cell.runs[0].spec.model_dump(exclude={"seed", *_FACTS}) for cell in (before, after)]
+    return [*changed, *(f"{name} {a} → {b}" for name, a, b in _differing(*specs))]
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Give the fields of two specs that differ, arguments of the data one by one."""
+    old, new = ({**spec, **spec.pop("data_arguments")} for spec in (before, after))
+    names = dict.fromkeys([*old, *new])
+    return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 
 
 def _written(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)[:_SHOWN]
 
 
 def _describe(changes: Mapping[tuple[str, str], Estimate | None], after: Bench) -> list[str]:
@@ -196,7 +215,7 @@ def _picture(
             "difference",
             draw_rows_of(bench, known, looks, "accuracy after minus before (pp)"),
             "Difference in accuracy",
-            "Test accuracy after minus before, with Welch's 95 % interval.",
+            "Test accuracy after minus before, with Welch's 95 % interval (cut at the edge).",
             f"Difference in test accuracy in percentage points. {words}.",
         )
         return [finish(drawing, slug(bench.grid.name), bench, figures)]

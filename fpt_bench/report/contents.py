@@ -26,6 +26,8 @@ class Entry:
     order: float | None
     """What the column is sorted by, where it is a number."""
     link: str | None = None
+    is_long: bool = False
+    """Whether the text may run over several lines."""
 
 
 @dataclass(frozen=True)

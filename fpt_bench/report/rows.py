@@ -124,6 +124,8 @@ def draw_rows_of(
 
     figure, axes, _ = _draw_rows(bench, [c for c in bench.cells if (c.task, c.arm) in values], looks, draw)
     axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
+    widest = 1.6 * max(1, *(abs(mean) for mean, _, _ in values.values()))
+    axes.set_xlim(-widest, widest)
     axes.set_xlabel(axis_label)
     figure.subplots_adjust(bottom=0.42 / figure.get_figheight())
     return figure

@@ -30,6 +30,7 @@ SETTINGS: Any = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
+    "axes.prop_cycle": f"cycler('color', ['{INK}'])",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,

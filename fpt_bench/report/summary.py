@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from fpt_bench.report.reading import Bench, Cell
 
+_ROUNDING = 1e-6
+"""Accuracies are counted in 32 bits: one at its floor can lie this much above it."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -57,7 +60,7 @@ def _difference(cell: Cell, baseline: str) -> str:
 
 def _stuck(cells: Sequence[Cell]) -> str:
     """Name the arms whose interval does not lie above the floor."""
-    stuck = [c.arm for c in cells if c.row["n"] > 1 and c.row["accuracy_low"] <= c.row["floor"]]
+    stuck = [c.arm for c in cells if c.row["n"] > 1 and c.row["accuracy_low"] <= c.row["floor"] + _ROUNDING]
     if not stuck:
         return ""
     floor = f"{100 * cells[0].row['floor']:.1f} %, {cells[0].row['floor_name']}"
