@@ -33,7 +33,7 @@ smoke: $(READY)  ## Run the headline experiment at the smoke profile, from nothi
 	$(RUN) bench --profile smoke --runs $(SMOKE) --offline
 
 check: smoke  ## Compare the smoke table with the kept one
-	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE)
+	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE) --markdown $(SMOKE)/check.md --junit $(SMOKE)/check.xml
 
 baseline: smoke  ## Renew the kept smoke table; commit it by itself
 	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE) --renew

@@ -11,6 +11,7 @@ from fpt_bench.launch import run_all
 from fpt_bench.render import GRID_FILE, write_tables
 from fpt_bench.results import RunResult, collect_results
 from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
+from fpt_bench.sweep import given_up_runs, next_runs
 from fpt_bench.workspace import Workspace
 
 PUBLISHED = CONFIGS / "reference" / "published.yaml"
@@ -41,6 +42,7 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
 def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -> list[RunResult]:
     """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and give all results.
 
+    Sweeps are done in waves, as `next_runs` plans them from what came out so far.
     Ctrl-C stops the workers and leaves the tables of what is finished.
     """
     wanted = {run.spec.run_id for run in grid.runs}
@@ -49,15 +51,17 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     folder = workspace.runs / TABLES / grid.name
-    # All arms of one seed first: the table is whole early, and what a run costs is known for the time left.
-    missing = sorted((run.spec for run in grid.runs if run.spec.run_id not in results), key=lambda spec: spec.seed)
     try:
-        with view.live(), closing(run_all(missing, workspace, workers)) as events:
-            for event in events:
-                view.take(event)
-                if isinstance(event, Finished):
-                    results[event.result.spec.run_id] = event.result
-                    write_tables(grid, list(results.values()), folder, PUBLISHED)
+        with view.live():
+            while planned := next_runs(grid, results):
+                view.give_up(given_up_runs(grid, results))
+                with closing(run_all(planned, workspace, workers)) as events:
+                    for event in events:
+                        view.take(event)
+                        if isinstance(event, Finished):
+                            results[event.result.spec.run_id] = event.result
+                            write_tables(grid, list(results.values()), folder, PUBLISHED)
+            view.give_up(given_up_runs(grid, results))
     finally:
         write_tables(grid, list(results.values()), folder, PUBLISHED)
     return list(results.values())
@@ -78,10 +82,10 @@ def render_again(runs: Path, console: Console) -> list[Path]:
 
 
 def find_grids(runs: Path) -> list[Path]:
-    """Give the grid file of every bench under a folder of runs, or of the one bench whose tables' folder it is.
+    """Give the grid files under a folder of runs, or the one of the bench whose folder of tables it is.
 
     Raises:
-        FileNotFoundError: no grid is there.
+        FileNotFoundError: there is none.
     """
     runs = runs.resolve()
     grids = [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))

@@ -124,8 +124,8 @@ def bench(
 
     workspace = Workspace(runs, data_root, offline)
     runs.mkdir(parents=True, exist_ok=True)
-    names = config_names("experiments") if experiments == "all" else experiments.split(",")
-    plans = [plan_grid(name, profile, workspace) for name in names]
+    names = config_names("experiments") if experiments == "all" else [n.strip() for n in experiments.split(",")]
+    plans = [plan_grid(name, profile, workspace) for name in dict.fromkeys(names)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -181,24 +181,35 @@ def report(
 @app.command()
 @says_what_is_wrong
 def check(
-    runs: Annotated[Path, typer.Argument(help="folder of a bench's tables, such as runs/tables/headline-smoke")],
+    runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
     baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="file to write a summary to, in Markdown")] = None,
+    junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
-    from fpt_bench.bench import PUBLISHED, read_grid, read_results
+    from fpt_bench.bench import PUBLISHED, find_grids, read_grid, read_results
     from fpt_bench.check import check_table, make_baseline, read_baseline
-    from fpt_bench.render import GRID_FILE, write_tables
+    from fpt_bench.render import write_tables
     from fpt_bench.results import write_atomically
+    from fpt_bench.verdict import render_junit, render_summary
 
-    tables = runs.resolve()
-    grid = read_grid(tables / GRID_FILE)
+    grids = find_grids(runs)
+    if len(grids) > 1:
+        known = ", ".join(path.parent.name for path in grids)
+        raise ValueError(f"{runs}: expected one bench, got {len(grids)}; name the folder of one's tables: {known}")
+    tables, grid = grids[0].parent, read_grid(grids[0])
+    kept = None if renew and not baseline.is_file() else read_baseline(baseline)
     frame = write_tables(grid, read_results(tables.parents[1], notes), tables, PUBLISHED)
     if renew:
-        write_atomically(baseline, make_baseline(frame).to_csv(index=False, float_format="%.6g"))
+        write_atomically(baseline, make_baseline(frame, kept).to_csv(index=False, float_format="%.6g"))
         print(f"baseline written: {baseline}")
         return
-    verdict = check_table(frame, read_baseline(baseline), grid.experiment.effects)
+    assert kept is not None
+    verdict = check_table(frame, kept, grid.experiment.effects)
+    for path, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
+        if path is not None:
+            write_atomically(path, text)
     for problem in verdict.problems:
         print(problem)
     print(verdict.line)

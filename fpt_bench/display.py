@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fpt_bench.events import Event, Finished, Progress, Started
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid
+from fpt_bench.spec import Grid, RunSpec
 
 
 def percent(accuracy: float | None) -> str:
@@ -72,6 +72,8 @@ class GridView:
         self.results: dict[str, RunResult] = {}
         self.places = {run.spec.run_id: (run.task, run.arm) for run in grid.runs}
         self.specs = {run.spec.run_id: run.spec for run in grid.runs}
+        self.cells = {place: {spec.run_id for spec in specs} for place, specs in grid.cells().items()}
+        self.given_up: set[str] = set()
         self.started = time.monotonic()
         self.steps: dict[str, int] = {}
 
@@ -88,6 +90,10 @@ class GridView:
         """Take note of runs that were finished before."""
         self.results |= {result.spec.run_id: result for result in results}
 
+    def give_up(self, run_ids: set[str]) -> None:
+        """Take note of the runs that nobody waits for: a sweep has given up their rates."""
+        self.given_up = run_ids
+
     def take(self, event: Event) -> None:
         """Take an event of the launcher into the view."""
         if isinstance(event, Started):
@@ -100,13 +106,18 @@ class GridView:
     def _start(self, event: Started) -> None:
         run_id = event.spec.run_id
         task, arm = self.places[run_id]
-        title = f"{task} · {arm} · seed {event.spec.seed}"
+        title = f"{task} · {arm} · seed {event.spec.seed}{self._rate(event.spec)}"
         if event.attempt > 1:
             title += f" · attempt {event.attempt}"
             self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
         if run_id in self.running:
             self.bars.remove_task(self.running[run_id])
         self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
+
+    def _rate(self, spec: RunSpec) -> str:
+        """Name a run's learning rate where its task and arm have several."""
+        swept = {self.specs[run_id].learning_rate for run_id in self.cells[self.places[spec.run_id]]}
+        return f" · rate {spec.learning_rate:g}" if len(swept) > 1 else ""
 
     def _advance(self, progress: Progress) -> None:
         self.steps[progress.run_id] = progress.step
@@ -124,10 +135,12 @@ class GridView:
             outcome = (
                 f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
             )
-            done = f"{len(self.results)}/{len(self.places)}"
-            self.console.print(
-                f"[{done}] {task} {arm} seed {result.spec.seed}: {outcome}", markup=False, highlight=False
-            )
+            done = f"{len(self.results)}/{self._expected()}"
+            name = f"{task} {arm} seed {result.spec.seed}{self._rate(result.spec)}"
+            self.console.print(f"[{done}] {name}: {outcome}", markup=False, highlight=False)
+
+    def _expected(self) -> int:
+        return len(self.places.keys() - self.given_up)
 
     def __rich__(self) -> RenderableType:
         return Group(self._table(), self.bars, self._footer())
@@ -136,12 +149,12 @@ class GridView:
         """Draw tasks x arms; a cell holds finished of all runs and their mean test accuracy."""
         arms = list(self.grid.experiment.arms)
         table = Table("", *arms, title=self.grid.name)
-        for task in self.grid.experiment.tasks:
+        for task in dict.fromkeys(task for task, _ in self.cells):
             table.add_row(task, *(self._cell(task, arm) for arm in arms))
         return table
 
     def _cell(self, task: str, arm: str) -> Text:
-        ids = [run_id for run_id, place in self.places.items() if place == (task, arm)]
+        ids = self.cells[task, arm] - self.given_up
         done = [self.results[run_id] for run_id in ids if run_id in self.results]
         scores = [result.score for result in done if result.score is not None]
         troubles = [result.status for result in done if result.status != "ok"]
@@ -154,7 +167,7 @@ class GridView:
 
     def _footer(self) -> Text:
         elapsed = time.monotonic() - self.started
-        text = f"{len(self.results)} of {len(self.places)} runs done, {self.workers} at a time, "
+        text = f"{len(self.results)} of {self._expected()} runs done, {self.workers} at a time, "
         text += f"{_duration(elapsed)} so far"
         left = self._seconds_left()
         if left is not None:
@@ -169,7 +182,7 @@ class GridView:
                 costs.setdefault(result.spec.task, []).append(result.seconds / result.curve[-1][0])
         left = 0.0
         for run_id, spec in self.specs.items():
-            if run_id in self.results:
+            if run_id in self.results or run_id in self.given_up:
                 continue
             if spec.task not in costs:
                 return None

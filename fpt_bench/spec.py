@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fpt_bench.names import require_known
 
@@ -19,6 +19,17 @@ GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 Argument = bool | int | float | str
+
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if list(rates) != sorted(set(rates)):
+        raise ValueError("expected learning rates in ascending order, each once")
+    return rates
+
+
+Rate = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False)]
+SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_ascending)]
+Rates = Literal["fixed", "profile"] | SweptRates
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -104,6 +115,8 @@ class Arm(BaseModel):
     """Name of a body in the profile's `bodies`; or say `body` in `run`."""
     run: dict[str, Any] = Field(default_factory=dict)
     """Fields of RunSpec that this arm sets."""
+    learning_rates: Rates | None = None
+    """Where this arm's learning rate comes from; none: as the experiment says."""
     published: str | None = None
     """Row of the published figures to show beside this arm, as `paper.table.row`."""
 
@@ -118,13 +131,38 @@ class Experiment(BaseModel):
     tasks: tuple[str, ...]
     arms: dict[str, Arm]
     baseline: str
+    learning_rates: Rates = "fixed"
+    """`fixed`: the one of the task, the profile or the arm; a list of rates to sweep; `profile`: the profile's."""
     effects: tuple[str, ...] = ()
     """Claims that the regression gate holds on to, as `arm > arm on task`."""
 
     @model_validator(mode="after")
-    def _baseline_is_an_arm(self) -> Self:
+    def _names_fit_together(self) -> Self:
         require_known("baseline arm", self.baseline, self.arms)
+        for name, arm in self.arms.items():
+            if "learning_rate" in arm.run and self.rates_of(arm) != "fixed":
+                raise ValueError(
+                    f"arm {name}: expected a learning_rate of its own or a sweep, got both; "
+                    "say `learning_rates: fixed` in the arm, or take its learning_rate out of `run`"
+                )
         return self
+
+    def rates_of(self, arm: Arm) -> Rates:
+        """Give where an arm's learning rate comes from: its own word, else the experiment's."""
+        return self.learning_rates if arm.learning_rates is None else arm.learning_rates
+
+
+class Spending(BaseModel):
+    """How much a profile spends on one experiment; what is not said is as for all others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    learning_rates: SweptRates | None = None
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec for every task, over the profile's."""
+    tasks: dict[str, dict[str, Any]] | None = None
+    """Fields of RunSpec by task, over the profile's; where it is said, these tasks are run and no others."""
 
 
 class Profile(BaseModel):
@@ -136,12 +174,33 @@ class Profile(BaseModel):
     summary: str
     bodies: dict[str, str]
     seeds: tuple[int, ...] = Field(min_length=1)
+    learning_rates: SweptRates | None = None
+    """What an experiment sweeps that says `learning_rates: profile`."""
     run: dict[str, Any] = Field(default_factory=dict)
     """Fields of RunSpec for every task."""
     tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Fields of RunSpec by task."""
+    """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
     targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
+    experiments: dict[str, Spending] = Field(default_factory=dict)
+    """Other budgets by experiment."""
+
+    def spent_on(self, experiment: str) -> "Profile":
+        """Give the profile as it is for one experiment."""
+        own = self.experiments.get(experiment)
+        if own is None:
+            return self
+        tasks = self.tasks if own.tasks is None else {t: {**self.tasks.get(t, {}), **f} for t, f in own.tasks.items()}
+        return self.model_copy(
+            update={
+                "seeds": own.seeds or self.seeds,
+                "learning_rates": own.learning_rates or self.learning_rates,
+                # What is said for an experiment holds before what is said for a task of other experiments.
+                "tasks": {
+                    task: {**fields, **own.run, **(own.tasks or {}).get(task, {})} for task, fields in tasks.items()
+                },
+            }
+        )
 
 
 class GridRun(BaseModel):
@@ -163,10 +222,19 @@ class Grid(BaseModel):
     profile: str
     targets: dict[str, float]
     runs: tuple[GridRun, ...]
+    left_out: tuple[str, ...] = ()
+    """Tasks of the experiment that the profile has no budget for."""
 
     @property
     def name(self) -> str:
         return f"{self.experiment.name}-{self.profile}"
+
+    def cells(self) -> dict[tuple[str, str], list[RunSpec]]:
+        """Give the runs of each (task, arm), in the grid's order: all seeds at each learning rate."""
+        cells: dict[tuple[str, str], list[RunSpec]] = {}
+        for run in self.runs:
+            cells.setdefault((run.task, run.arm), []).append(run.spec)
+        return cells
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -247,21 +315,44 @@ def run_fields(profile: Profile, task: str, configs: Path = CONFIGS) -> dict[str
 
 
 def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
-    """Give every run of an experiment: seeds innermost, so that arms of one seed are paired."""
+    """Give every run of an experiment: seeds innermost, so that arms of one seed are paired.
+
+    Raises:
+        ValueError: a name or a value is wrong, or the profile has a budget for none of the tasks.
+    """
+    profile = profile.spent_on(experiment.name)
+    tasks = [task for task in experiment.tasks if task in profile.tasks]
+    if not tasks:
+        raise ValueError(
+            f"experiment {experiment.name}: expected profile {profile.name} to have a budget for at least one of "
+            f"{', '.join(experiment.tasks)}; it has {', '.join(profile.tasks) or 'none'}"
+        )
     runs = []
-    for task in experiment.tasks:
+    for task in tasks:
         fields = run_fields(profile, task, configs)
         for name, arm in experiment.arms.items():
-            body = {}
-            if arm.role is not None:
-                require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
-                body = {"body": profile.bodies[arm.role]}
-            for seed in profile.seeds:
-                try:
-                    spec = make_spec({**fields, **body, **arm.run, "seed": seed})
-                except ValueError as error:
-                    raise ValueError(
-                        f"experiment {experiment.name}, profile {profile.name}, arm {name}: {error}"
-                    ) from error
-                runs.append(GridRun(task=task, arm=name, spec=spec))
-    return Grid(experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs))
+            try:
+                specs = _arm_specs(fields, arm, experiment.rates_of(arm), profile)
+            except ValueError as error:
+                raise ValueError(
+                    f"experiment {experiment.name}, profile {profile.name}, arm {name}: {error}"
+                ) from error
+            runs += [GridRun(task=task, arm=name, spec=spec) for spec in specs]
+    left_out = tuple(task for task in experiment.tasks if task not in tasks)
+    return Grid(
+        experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs), left_out=left_out
+    )
+
+
+def _arm_specs(fields: dict[str, Any], arm: Arm, rates: Rates, profile: Profile) -> list[RunSpec]:
+    """Give the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept."""
+    body = {}
+    if arm.role is not None:
+        require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
+        body = {"body": profile.bodies[arm.role]}
+    swept = profile.learning_rates if rates == "profile" else rates
+    if swept is None:
+        raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
+    settings: list[dict[str, Any]] = [{}] if isinstance(swept, str) else [{"learning_rate": rate} for rate in swept]
+    own = {**fields, **body, **arm.run}
+    return [make_spec({**own, **setting, "seed": seed}) for setting in settings for seed in profile.seeds]

@@ -1,31 +1,35 @@
-"""From results to one frame: a row for each task and arm, all accuracies as fractions."""
+"""From results to frames: a row for each task and arm, each learning rate, or each arm; accuracies as fractions."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid
+from fpt_bench.spec import Grid, RunSpec
 from fpt_bench.statistics import (
     Estimate,
     area_under_curve,
     converged_accuracy,
+    estimate_interquartile_mean,
     estimate_mean,
     estimate_paired_difference,
     estimate_welch_difference,
+    normalise,
     speed_up,
     steps_to_reach,
 )
+from fpt_bench.sweep import Choice, choose_rate
 
 
 def build_frame(grid: Grid, results: Sequence[RunResult], published: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Give one row for each task and arm, in the grid's order.
 
     Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps;
-    what is not known is NaN.
+    what is not known is NaN. Where learning rates were swept, a row describes the runs at the chosen rate.
 
     Args:
         grid: which run belongs to which task and arm.
@@ -33,22 +37,84 @@ def build_frame(grid: Grid, results: Sequence[RunResult], published: Mapping[str
         published: content of `configs/reference/published.yaml`, for figures shown beside real data.
     """
     by_id = {result.spec.run_id: result for result in results}
-    cells: dict[tuple[str, str], list[RunResult]] = {}
-    expected: dict[tuple[str, str], int] = {}
-    for run in grid.runs:
-        place = (run.task, run.arm)
-        expected[place] = expected.get(place, 0) + 1
-        found = by_id.get(run.spec.run_id)
-        cells.setdefault(place, []).extend([found] if found else [])
+    planned = grid.cells()
+    choices = {place: choose_rate(specs, by_id) for place, specs in planned.items()}
+    cells = _chosen_runs(planned, choices, by_id)
     rows = []
     for (task, arm), members in cells.items():
         baseline = cells.get((task, grid.experiment.baseline), [])
-        row = {"task": task, "arm": arm, "expected": expected[task, arm]}
+        row = {"task": task, "arm": arm, **_describe_sweep(planned[task, arm], choices[task, arm], by_id)}
         row |= _describe_cell(members, grid.targets.get(task))
         row |= _compare(members, baseline, grid.targets.get(task), arm == grid.experiment.baseline)
         row["published"] = _published(grid, task, arm, members, published or {})
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def build_rates(grid: Grid, results: Sequence[RunResult]) -> pd.DataFrame:
+    """Give one row for each task, arm and learning rate of the arms that were swept: mean validation accuracy and more.
+
+    Empty where nothing was swept.
+    """
+    by_id = {result.spec.run_id: result for result in results}
+    rows = []
+    for (task, arm), specs in grid.cells().items():
+        choice = choose_rate(specs, by_id)
+        rows += [
+            {"task": task, "arm": arm, **asdict(score), "chosen": score.rate == choice.rate}
+            for score in choice.scores
+            if len(choice.scores) > 1
+        ]
+    return pd.DataFrame(rows)
+
+
+def build_overall(grid: Grid, results: Sequence[RunResult]) -> pd.DataFrame:
+    """Give one row for each arm: the interquartile mean of normalised accuracy over tasks and seeds.
+
+    Only tasks in which every arm has a score count, so that all arms are judged by the same tasks. Empty where fewer
+    than two are left.
+    """
+    by_id = {result.spec.run_id: result for result in results}
+    planned = grid.cells()
+    choices = {place: choose_rate(specs, by_id) for place, specs in planned.items()}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for (task, arm), members in _chosen_runs(planned, choices, by_id).items():
+        values = [normalise(_score(r), r.floor or 0.0) for r in members if r.score is not None]
+        scores.setdefault(task, {})[arm] = values
+    tasks = [task for task, arms in scores.items() if all(arms.values())]
+    rows: list[dict[str, Any]] = []
+    for arm in grid.experiment.arms if len(tasks) > 1 else ():
+        overall = estimate_interquartile_mean([scores[task][arm] for task in tasks])
+        rows.append({"arm": arm, "tasks": " ".join(tasks), **_named("overall", overall), "n_at_least": overall.n})
+    return pd.DataFrame(rows)
+
+
+def _chosen_runs(
+    planned: Mapping[tuple[str, str], Sequence[RunSpec]],
+    choices: Mapping[tuple[str, str], Choice],
+    by_id: Mapping[str, RunResult],
+) -> dict[tuple[str, str], list[RunResult]]:
+    """Give the outcomes of each task and arm at its chosen learning rate."""
+    return {
+        place: [
+            by_id[spec.run_id] for spec in specs if spec.run_id in by_id and spec.learning_rate == choices[place].rate
+        ]
+        for place, specs in planned.items()
+    }
+
+
+def _describe_sweep(specs: Sequence[RunSpec], choice: Choice, by_id: Mapping[str, RunResult]) -> dict[str, Any]:
+    """Describe how the learning rate was come by, and how many runs, over all rates, are expected and have a score."""
+    given_up = {score.rate for score in choice.scores if score.given_up}
+    expected = [spec.run_id for spec in specs if spec.learning_rate not in given_up]
+    return {
+        "expected": len(expected),
+        "scored": sum(run_id in by_id and by_id[run_id].score is not None for run_id in expected),
+        "learning_rate": choice.rate,
+        "learning_rates": " ".join(f"{score.rate:g}" for score in choice.scores),
+        "rate_edge": choice.edge,
+        "rate_provisional": choice.provisional,
+    }
 
 
 def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[str, Any]:
@@ -70,12 +136,18 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
         "body_source": first.body.source if first.body else "",
         "body_fingerprint": first.body.fingerprint[:16] if first.body else "",
         "body_notes": "; ".join(first.body.notes) if first.body else "",
-        "learning_rate": first.spec.learning_rate,
         "trained_parameters": first.trained_parameters(),
         "floor": first.data.floor,
         "floor_name": max(first.data.trivial, key=first.data.trivial.__getitem__, default="guess"),
         **_named("accuracy", accuracy),
         "train_accuracy": _mean([r.train_accuracy for r in scored if r.train_accuracy is not None]),
+        "train_test_gap": _mean(
+            [
+                r.train_accuracy - r.test_accuracy
+                for r in scored
+                if r.train_accuracy is not None and r.test_accuracy is not None
+            ]
+        ),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,
         "test_examples": first.test_examples,
@@ -176,4 +248,5 @@ def _published(
     paper, table, row = place.split(".")
     figures = published[paper][table]
     columns = figures["columns"]
-    return figures[row][columns.index(task)] / 100 if task in columns else None
+    means = figures[row]["mean"] if isinstance(figures[row], Mapping) else figures[row]
+    return means[columns.index(task)] / 100 if task in columns else None

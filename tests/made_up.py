@@ -6,12 +6,12 @@ from fpt_bench.results import BodyRecord, DataRecord, GroupCount, RunResult
 from fpt_bench.spec import Arm, Experiment, Grid, GridRun, RunSpec
 
 FLOORS = {"bit-xor": 0.5, "mnist": 0.1}
-RATES = {"language": "pretrained", "random": "random"}
+INITS = {"language": "pretrained", "random": "random"}
 
 
-def made_up_spec(task: str, seed: int, init: str = "pretrained") -> RunSpec:
+def made_up_spec(task: str, seed: int, init: str = "pretrained", rate: float = 1e-3) -> RunSpec:
     data: Literal["real", "embedded"] = "real" if task == "bit-xor" else "embedded"
-    return RunSpec(task=task, data=data, init=init, seed=seed, max_steps=100, eval_every=50)
+    return RunSpec(task=task, data=data, init=init, seed=seed, learning_rate=rate, max_steps=100, eval_every=50)
 
 
 def made_up_result(
@@ -21,13 +21,16 @@ def made_up_result(
     init: str = "pretrained",
     status: Literal["ok", "diverged"] = "ok",
     curve: tuple[tuple[int, float], ...] = ((50, 0.8), (100, 0.9)),
+    rate: float = 1e-3,
 ) -> RunResult:
-    spec = made_up_spec(task, seed, init)
+    spec = made_up_spec(task, seed, init, rate)
     return RunResult(
         spec=spec,
         status=status,
         error="diverged: the loss is nan at step 7" if status == "diverged" else None,
         curve=curve,
+        best_step=max(curve, key=lambda point: point[1])[0] if curve else None,
+        validation_accuracy=max((value for _, value in curve), default=None),
         test_accuracy=accuracy,
         test_examples=128,
         train_accuracy=accuracy,
@@ -44,7 +47,11 @@ def made_up_result(
     )
 
 
-def made_up_grid(tasks: tuple[str, ...] = ("bit-xor", "mnist"), seeds: tuple[int, ...] = (0, 1, 2)) -> Grid:
+def made_up_grid(
+    tasks: tuple[str, ...] = ("bit-xor", "mnist"),
+    seeds: tuple[int, ...] = (0, 1, 2),
+    rates: tuple[float, ...] = (1e-3,),
+) -> Grid:
     experiment = Experiment(
         name="example",
         claim="Language helps.",
@@ -57,9 +64,10 @@ def made_up_grid(tasks: tuple[str, ...] = ("bit-xor", "mnist"), seeds: tuple[int
         effects=("language > random on bit-xor",),
     )
     runs = tuple(
-        GridRun(task=task, arm=arm, spec=made_up_spec(task, seed, init))
+        GridRun(task=task, arm=arm, spec=made_up_spec(task, seed, init, rate))
         for task in tasks
-        for arm, init in RATES.items()
+        for arm, init in INITS.items()
+        for rate in rates
         for seed in seeds
     )
     return Grid(experiment=experiment, profile="test", targets={"bit-xor": 1.0, "mnist": 0.9}, runs=runs)

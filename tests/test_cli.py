@@ -160,7 +160,13 @@ def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None
     done = fpt_bench(*bench_arguments(tmp_path, 20))
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / "tables" / "mini-short"
-    assert sorted(path.name for path in folder.iterdir()) == ["grid.json", "table.csv", "table.json", "table.md"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "grid.json",
+        "table.csv",
+        "table.json",
+        "table.md",
+        "table.tex",
+    ]
     page = (folder / "table.md").read_text()
     assert page in done.stdout
     (folder / "table.md").unlink()

@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TORCH_FREE = ["spec", "results", "statistics", "tables", "render", "check", "names", "launch", "display"]
+TORCH_FREE = [
+    "spec",
+    "results",
+    "statistics",
+    "tables",
+    "render",
+    "notes",
+    "latex",
+    "sweep",
+    "check",
+    "verdict",
+    "names",
+    "launch",
+    "display",
+]
 
 
 def imported(path: Path) -> set[str]:

@@ -161,7 +161,7 @@ def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
 
 def test_a_page_without_any_result_says_so(tmp_path: Path) -> None:
     text = build(tmp_path, made_up_bench()[0], [])
-    assert "0 of 27 runs are over." in text
+    assert "0 of 27 runs have a score." in text
     assert "there is nothing to draw" in text
 
 
@@ -177,9 +177,9 @@ def parsed(command: str) -> RunSpec:
 
 @pytest.mark.parametrize("profile", config_names("profiles"))
 def test_a_run_is_made_again_by_its_command(profile: str) -> None:
-    experiment = load(Experiment, find_config("experiments", "headline"))
-    grid = make_grid(experiment, load(Profile, find_config("profiles", profile)))
-    for run in grid.runs:
+    experiments = [load(Experiment, find_config("experiments", name)) for name in config_names("experiments")]
+    grids = [make_grid(experiment, load(Profile, find_config("profiles", profile))) for experiment in experiments]
+    for run in (run for grid in grids for run in grid.runs if run.spec.seed == 0):
         command = make_command(run.spec, profile)
         assert command is not None, run.spec
         assert parsed(command).run_id == run.spec.run_id, command
@@ -229,7 +229,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
     runs, page, seen = tmp_path / "runs", tmp_path / "report.html", []
 
     def look() -> None:
-        seen.append(re.findall(r"\d of \d runs are over|http-equiv=\"refresh\"", page.read_text()))
+        seen.append(re.findall(r"<p>\d of \d|http-equiv=\"refresh\"", page.read_text()))
 
     def nothing_yet() -> None:
         assert not page.exists()
@@ -242,7 +242,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
     watch_report(runs, page, SILENT, ends_after([nothing_yet, one_more, look]))
     look()
     refresh = 'http-equiv="refresh"'
-    assert seen == [[refresh, "1 of 3 runs are over"], [refresh, "2 of 3 runs are over"], ["2 of 3 runs are over"]]
+    assert seen == [[refresh, "<p>1 of 3"], [refresh, "<p>2 of 3"], ["<p>2 of 3"]]
 
 
 def test_watching_draws_nothing_anew_while_nothing_changes(tmp_path: Path) -> None:
@@ -315,4 +315,4 @@ def test_a_garbled_result_is_reported_and_left_out(tmp_path: Path) -> None:
     console = Console(record=True, quiet=False, file=(tmp_path / "log").open("w"))
     build_report(runs, tmp_path / "report.html", console)
     assert "expected a result in JSON" in console.export_text()
-    assert "2 of 3 runs are over." in (tmp_path / "report.html").read_text()
+    assert "2 of 3 runs have a score." in (tmp_path / "report.html").read_text()

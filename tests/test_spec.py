@@ -91,8 +91,11 @@ def test_an_unknown_profile_gets_the_nearest_name() -> None:
 def test_every_experiment_makes_a_grid_at_every_profile(experiment: str, profile: str) -> None:
     loaded = load(Profile, find_config("profiles", profile))
     grid = make_grid(load(Experiment, find_config("experiments", experiment)), loaded)
-    cells = len(grid.experiment.tasks) * len(grid.experiment.arms)
-    assert len(grid.runs) == cells * len(loaded.seeds)
+    spent = loaded.spent_on(experiment)
+    for (_, arm), specs in grid.cells().items():
+        swept = grid.experiment.rates_of(grid.experiment.arms[arm]) != "fixed"
+        assert len(specs) == len(spent.seeds) * (len(spent.learning_rates or ()) if swept else 1)
+    assert {run.task for run in grid.runs} | set(grid.left_out) == set(grid.experiment.tasks)
     assert len({run.spec.run_id for run in grid.runs}) == len(grid.runs)
     for run in grid.runs:
         assert run.spec.max_steps % run.spec.eval_every == 0, "the last step must be validated"

@@ -42,7 +42,7 @@ def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int 
         "title": "Report on " + ", ".join(bench.grid.name for bench in benches),
         "made_of": _made_of(benches),
         "sections": sections,
-        "refresh_seconds": refresh_seconds if any(_missing(bench) for bench in benches) else None,
+        "refresh_seconds": refresh_seconds if any(bench.scored < bench.expected for bench in benches) else None,
     }
     write_page("report.html.jinja", values, looks, page)
     return benches
@@ -111,11 +111,6 @@ def _has_bench(runs: Path) -> bool:
     return (runs / GRID_FILE).is_file() or any(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
 
 
-def _missing(bench: Bench) -> int:
-    return int((bench.frame["expected"] - bench.frame["ok"] - bench.frame["diverged"]).sum())
-
-
 def _made_of(benches: Sequence[Bench]) -> str:
-    expected = sum(int(bench.frame["expected"].sum()) for bench in benches)
-    over = expected - sum(_missing(bench) for bench in benches)
-    return f"{over} of {expected} runs are over."
+    scored, expected = (sum(getattr(bench, name) for bench in benches) for name in ("scored", "expected"))
+    return f"{scored} of {expected} runs have a score."

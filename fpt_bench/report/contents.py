@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpt_bench.render import make_notes, shown_cells
+from fpt_bench.notes import table_notes
+from fpt_bench.render import Shown, show_tables
 from fpt_bench.report.commands import make_command
 from fpt_bench.report.figures import Picture, draw_bench
 from fpt_bench.report.reading import Bench
@@ -67,7 +68,7 @@ class Section:
     title: str
     claim: str
     summary: Sequence[Finding]
-    table: Table
+    tables: Sequence[Table]
     notes: Sequence[str]
     pictures: Sequence[Picture]
     run_table: Table
@@ -85,8 +86,11 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Sect
         title=bench.grid.name,
         claim=bench.grid.experiment.claim.strip(),
         summary=summarize(bench),
-        table=_cell_table(bench, looks, anchor),
-        notes=make_notes(bench.frame, bench.grid),
+        tables=[
+            _cell_table(shown, bench, looks, anchor)
+            for shown in show_tables(bench.frame, bench.grid, bench.rates, bench.overall)
+        ],
+        notes=table_notes(bench.frame, bench.grid, bench.rates, bench.overall),
         pictures=draw_bench(bench, looks, figures),
         run_table=_run_table(runs, looks, anchor),
         runs=[_run(arm, r, looks[arm], bench.grid.profile, anchor) for arm, _, r in once.values()],
@@ -108,18 +112,17 @@ def order_of(text: str) -> float | None:
     return number + _NOT_REACHED if found[1] else number
 
 
-def _cell_table(bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
-    shown = shown_cells(bench.frame, bench.grid)
-    columns = [name for name in shown.columns if shown[name].astype(bool).any()]
+def _cell_table(shown: Shown, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
+    """Give a table as `table` prints it; a cell's n leads to the first of its runs."""
+    first = {(cell.label, cell.arm): cell.runs[0].spec.run_id for cell in bench.cells if cell.runs}
     rows = []
-    for cell, texts in zip(bench.cells, shown[columns].astype(str).to_dict("records"), strict=True):
-        entries = [Entry(text, order_of(text)) for text in texts.values()]
-        place = columns.index("n") if "n" in columns else None
-        if place is not None and cell.runs:
-            first = f"#{anchor}-{slug(cell.runs[0].spec.run_id)}"
-            entries[place] = Entry(entries[place].text, entries[place].order, first)
-        rows.append(Row(looks[cell.arm].css_class, tuple(entries)))
-    return Table(f"{bench.grid.name}: each task under each arm", tuple(map(str, columns)), tuple(rows))
+    for line in shown.lines:
+        texts = dict(zip(shown.header, line, strict=True))
+        run_id = first.get((texts.get("task", ""), texts["arm"]))
+        links = {"n": f"#{anchor}-{slug(run_id)}"} if run_id else {}
+        entries = tuple(Entry(text, order_of(text), links.get(name)) for name, text in texts.items())
+        rows.append(Row(looks[texts["arm"]].css_class, entries))
+    return Table(shown.title, tuple(shown.header), tuple(rows))
 
 
 def _run_table(runs: Sequence[tuple[str, str, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:

@@ -9,10 +9,10 @@ import pandas as pd
 from rich.console import Console
 
 from fpt_bench.bench import PUBLISHED, find_grids, read_grid, read_results
-from fpt_bench.render import known_rows
+from fpt_bench.notes import known_rows
 from fpt_bench.results import RunResult
 from fpt_bench.spec import Grid, GridRun, read_yaml
-from fpt_bench.tables import build_frame
+from fpt_bench.tables import build_frame, build_overall, build_rates
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Bench:
 
     grid: Grid
     frame: pd.DataFrame
+    rates: pd.DataFrame
+    """A row for each learning rate that was swept."""
+    overall: pd.DataFrame
+    """A row for each arm, over tasks."""
     cells: tuple[Cell, ...]
 
     @property
@@ -57,6 +61,16 @@ class Bench:
     def label(self, task: str) -> str:
         """Give a task's name, with a dagger where any of its data are embedded."""
         return next((cell.label for cell in self.of_task(task) if cell.label != task), task)
+
+    @property
+    def expected(self) -> int:
+        """How many runs there will be: all seeds of every cell and rate, but those of rates that are given up."""
+        return int(self.frame["expected"].sum())
+
+    @property
+    def scored(self) -> int:
+        """How many of them have a score."""
+        return int(self.frame["scored"].sum())
 
     @property
     def results(self) -> list[RunResult]:
@@ -83,7 +97,7 @@ def make_bench(grid: Grid, results: list[RunResult], published: Mapping[str, Any
     rows = {(row["task"], row["arm"]): row for row in known_rows(frame)}
     by_id = {result.spec.run_id: result for result in results}
     cells = [_make_cell(place, row, grid.runs, by_id) for place, row in rows.items()]
-    return Bench(grid, frame, tuple(cells))
+    return Bench(grid, frame, build_rates(grid, results), build_overall(grid, results), tuple(cells))
 
 
 def _make_cell(

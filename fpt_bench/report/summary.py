@@ -101,9 +101,8 @@ def _judge(bench: Bench, effect: str) -> str:
 
 
 def _caveats(bench: Bench) -> list[str]:
-    expected, scored = int(bench.frame["expected"].sum()), int(bench.frame["n"].sum())
     diverged, failed = int(bench.frame["diverged"].sum()), int(bench.frame["failed"].sum())
-    found = [f"{scored} of {expected} runs have a score."] if scored < expected else []
+    found = [f"{bench.scored} of {bench.expected} runs have a score."] if bench.scored < bench.expected else []
     found += [f"{diverged} diverged and count as their floor."] if diverged else []
     found += [f"{failed} failed and count nowhere."] if failed else []
     rates = [len({r.spec.learning_rate for r in cell.tried}) for cell in bench.cells if cell.tried]
@@ -112,9 +111,13 @@ def _caveats(bench: Bench) -> list[str]:
             "Every arm ran at one learning rate: a difference may be one of tuning, not of weights "
             "(Rothermel et al. 2021)."
         )
-    edges = [f"{cell.label} {cell.arm}" for cell in bench.cells if cell.row.get("edge") is True]
+    edges, provisional = (
+        [f"{c.label} {c.arm}" for c in bench.cells if c.row[f"rate_{word}"]] for word in ("edge", "provisional")
+    )
     if edges:
-        found.append(f"The best rate is at an end of the grid for {_listed(edges)}: not settled.")
+        found.append(f"The chosen rate is at an end of the grid for {_listed(edges)}: a better one may lie outside.")
+    if provisional:
+        found.append(f"Some learning rate still lacks seeds for {_listed(provisional)}: the chosen one may change.")
     smallest = min((cell.row["n"] for cell in bench.cells if cell.runs), default=0)
     if 0 < smallest < 6:
         found.append(

@@ -1,0 +1,87 @@
+"""Two workers on one grid, killed 20 times at random moments: the results are those of runs nobody disturbed."""
+
+import itertools
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+
+from fpt_bench.harness import run_one
+from fpt_bench.results import RunResult, collect_results
+from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
+
+KILLS = 20
+TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+ENOUGH = "enough"
+
+
+def spec_of(seed: int) -> RunSpec:
+    return RunSpec(task="bit-xor", data="real", layers=1, max_steps=100, eval_every=10, learning_rate=1e-4, seed=seed)
+
+
+def work(runs: Path, swap: int) -> None:
+    """Do run after run until it is enough; with `swap` 0 and 1, two workers take turns and meet in the same folders."""
+    torch.set_num_threads(1)
+    for place in itertools.count():
+        if (runs / ENOUGH).exists():
+            return
+        run_one(spec_of(place ^ swap), Workspace(runs, offline=True))
+
+
+def finish(runs: Path, seeds: list[int]) -> None:
+    torch.set_num_threads(1)
+    for seed in seeds:
+        run_one(spec_of(seed), Workspace(runs, offline=True))
+
+
+def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
+    # Forked, so that a killed worker's successor need not import everything again.
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def end(*workers: BaseProcess) -> None:
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+
+
+def numbers(runs: Path) -> dict[str, dict[str, object]]:
+    results, problems = collect_results(runs)
+    assert problems == []
+    return {result.spec.run_id: without_times(result) for result in results}
+
+
+def without_times(result: RunResult) -> dict[str, object]:
+    return result.model_dump(exclude=TIMES)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_killed_20_times_at_random_moments_two_workers_end_with_the_same_results(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    disturbed, alone = tmp_path / "disturbed", tmp_path / "alone"
+    workers = [start(work, disturbed, swap) for swap in (0, 1)]
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 1.2))
+        swap = chance.randrange(2)
+        workers[swap].kill()
+        workers[swap].join()
+        assert workers[swap].exitcode == -signal.SIGKILL
+        workers[swap] = start(work, disturbed, swap)
+    (disturbed / ENOUGH).touch()
+    end(*workers)
+    begun = [seed for seed in range(1000) if (disturbed / spec_of(seed).run_id).exists()]
+    end(start(finish, disturbed, begun))
+    end(*(start(finish, alone, begun[half::2]) for half in (0, 1)))
+    assert len(numbers(disturbed)) == len(begun) >= 2
+    assert numbers(disturbed) == numbers(alone)
+    assert not list(disturbed.rglob(".result*")), "no half-written file stays"
