@@ -156,6 +156,7 @@ def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
     section = make_section(bench, make_looks(bench.arms), tmp_path)
     svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
     assert "0.01 gives 10.0" in svg, "diverged runs count as the floor"
+    assert {row.entries[0].text for table in section.tables[:3] for row in table.rows} == {"mnist†"}
     assert "Every arm ran at one learning rate" not in " ".join(finding.text for finding in section.summary)
 
 

@@ -118,6 +118,8 @@ def _cell_table(shown: Shown, bench: Bench, looks: Mapping[str, Look], anchor: s
     rows = []
     for line in shown.lines:
         texts = dict(zip(shown.header, line, strict=True))
+        if texts.get("task") in bench.tasks:  # a table that names its tasks without their daggers
+            texts["task"] = bench.label(texts["task"])
         run_id = first.get((texts.get("task", ""), texts["arm"]))
         links = {"n": f"#{anchor}-{slug(run_id)}"} if run_id else {}
         entries = tuple(Entry(text, order_of(text), links.get(name)) for name, text in texts.items())
