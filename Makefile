@@ -1,6 +1,6 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke baseline check test lint clean
+.PHONY: help setup bench smoke baseline check report test lint clean
 
 PROFILE ?= embedded
 EXPERIMENTS ?= headline
@@ -37,6 +37,9 @@ check: smoke  ## Compare the smoke table with the kept one
 
 baseline: smoke  ## Renew the kept smoke table; commit it by itself
 	$(RUN) check $(SMOKE)/tables/headline-smoke --baseline $(BASELINE) --renew
+
+report: $(READY)  ## Turn the results in RUNS into report.html and figures/
+	$(RUN) report $(RUNS) -o report.html
 
 test: $(READY)  ## Run all tests
 	$(VENV)/bin/python -m pytest

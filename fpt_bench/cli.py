@@ -154,6 +154,32 @@ def table(runs: Annotated[Path, typer.Argument(help="folder of a bench's results
 
 @app.command()
 @says_what_is_wrong
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="folder of a bench's results; two folders are compared, before and after")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write; figures/ goes beside it")] = Path(
+        "report.html"
+    ),
+    watch: Annotated[bool, typer.Option("--watch", help="write it again when results change, until Ctrl-C")] = False,
+) -> None:
+    """Turn results into one page that needs no network, and into figures as PDF and PNG."""
+    from fpt_bench.report.build import build_report, watch_report
+    from fpt_bench.report.compare import compare_reports
+
+    if len(runs) > 2 or (watch and len(runs) > 1):
+        raise ValueError(f"expected one folder, or two to compare without --watch, got {len(runs)}")
+    if len(runs) == 2:
+        compare_reports(runs[0], runs[1], output, notes)
+    elif watch:
+        watch_report(runs[0], output, notes)
+    else:
+        build_report(runs[0], output, notes)
+    out.print(f"report: {output}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@says_what_is_wrong
 def check(
     runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
     baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],

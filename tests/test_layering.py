@@ -41,10 +41,21 @@ def test_data_knows_no_models(path: Path) -> None:
     assert {name.partition(".")[0] for name in imported(path)}.isdisjoint({"fpt_bench", "transformers"})
 
 
-@pytest.mark.parametrize("module", [*TORCH_FREE, "bodies.catalog"])
+REPORT = [f"report.{path.stem}" for path in sorted((ROOT / "fpt_bench" / "report").glob("*.py"))]
+
+
+@pytest.mark.parametrize("module", [*TORCH_FREE, "bodies.catalog", *REPORT])
 def test_specs_results_and_tables_never_load_torch(module: str) -> None:
     code = f"import sys, fpt_bench.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_report_draws_and_not_before_it_must() -> None:
+    drawing = {"matplotlib", "jinja2", "markupsafe"}
+    outside = [path for path in (ROOT / "fpt_bench").rglob("*.py") if path.parent.name != "report"]
+    assert [path for path in outside if drawing & {name.partition(".")[0] for name in imported(path)}] == []
+    code = f"import sys, fpt_bench.cli; print(sorted({drawing} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_only_the_harness_builds_a_trainer() -> None:
