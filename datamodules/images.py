@@ -80,7 +80,26 @@ class MnistDataModule(TaskDataModule):
         return {split: LabelledImages(np.pad(pixels, padding), labels) for split, (pixels, labels) in splits.items()}
 
 
-class CifarDataModule(TaskDataModule):
+class _CifarSource(TaskDataModule):
+    """What both tasks on CIFAR-10 share: where its pictures come from."""
+
+    remote_files: ClassVar[tuple[RemoteFile, ...]] = (CIFAR_ARCHIVE,)
+
+    @classmethod
+    def real_data_at(cls, root: Path | None) -> Path | None:
+        return local_cifar(root)
+
+    @classmethod
+    def fetch_real(cls, root: Path | None, offline: bool) -> Path:
+        """Give the folder of the real data under `root`, downloaded where it is missing."""
+        return fetch_cifar(root, offline)
+
+    @cached_property
+    def _colour_images(self) -> dict[str, LabelledImages]:
+        return read_cifar(self.real_data(self.root, self.offline)) if self.data == "real" else embedded_cifar()
+
+
+class CifarDataModule(_CifarSource):
     """Say what a small colour picture shows.
 
     CIFAR-10 (Krizhevsky 2009) as in Lu et al. 2021, section 2.2: 32 x 32 pixels cut into 4 x 4 patches, so T = 64
@@ -98,7 +117,7 @@ class CifarDataModule(TaskDataModule):
     `test/...`) in the data root, its `cifar` or its `cifar10`: 45,000 / 5,000 / 10,000 of the whole set, validation a
     stratified tenth of train.
 
-    Embedded: 32 x 32 crops of ten photographs (:mod:`datamodules.photographs`), 5,000 / 500 / 1,000; the class is the
+    Embedded: 32 x 32 crops of ten photographs (:mod:`datamodules.photographs`), 5,000 / 250 / 1,000; the class is the
     photograph: astronaut, brick, cat, coffee, coins, grass, gravel, motorcycle, photographer, tissue. The splits show
     disjoint squares of 64 x 64 pixels, 8 apart, and each crop gets a random light. Test accuracy by chance 10 %, of a
     linear model on the channels' means 11 %, of one on all pixels 20 %, of three convolutions (16, 32 and 64 channels,
@@ -108,8 +127,6 @@ class CifarDataModule(TaskDataModule):
         augmentation: shift, mirror and rotate training images at random, as the published code does
             (:func:`datamodules.image_augmentation.augment`); drawn from the seed and the optimizer step.
     """
-
-    remote_files: ClassVar[tuple[RemoteFile, ...]] = (CIFAR_ARCHIVE,)
 
     def __init__(
         self,
@@ -128,17 +145,8 @@ class CifarDataModule(TaskDataModule):
         tokens = (SIDE // PATCH_SIZE) ** 2
         return TaskSpec("cifar", "vectors", 3 * PATCH_SIZE**2, tokens, 10, trivial={COMMONEST: 0.1})
 
-    @classmethod
-    def real_data_at(cls, root: Path | None) -> Path | None:
-        return local_cifar(root)
-
-    @classmethod
-    def fetch_real(cls, root: Path | None, offline: bool) -> Path:
-        """Give the folder of the real data under `root`, downloaded where it is missing."""
-        return fetch_cifar(root, offline)
-
     def examples(self, split: str) -> ImageExamples:
-        images = _of(self._images, split, "cifar")
+        images = _of(self._colour_images, split, "cifar")
         return ImageExamples(images, PATCH_SIZE, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
     def training_batch(self, step: int) -> Batch:
@@ -148,12 +156,8 @@ class CifarDataModule(TaskDataModule):
         pixels = augment(train.images.pixels[indices], self.seed, "augmentation", step)
         return train.as_batch(pixels, train.images.labels[indices])
 
-    @cached_property
-    def _images(self) -> dict[str, LabelledImages]:
-        return _cifar_images(self)
 
-
-class CifarLraDataModule(TaskDataModule):
+class CifarLraDataModule(_CifarSource):
     """Say what a small grey picture shows, reading it pixel by pixel.
 
     CIFAR-10 in Long Range Arena's form (Tay et al. 2021, section 2.2.5) as Lu et al. 2021 feed it: 32 x 32 grey values,
@@ -174,8 +178,6 @@ class CifarLraDataModule(TaskDataModule):
             sequence is shorter than Long Range Arena's, which `source` says.
     """
 
-    remote_files: ClassVar[tuple[RemoteFile, ...]] = (CIFAR_ARCHIVE,)
-
     def __init__(
         self,
         *,
@@ -193,32 +195,16 @@ class CifarLraDataModule(TaskDataModule):
     def task(self) -> TaskSpec:
         return TaskSpec("cifar-lra", "vectors", 1, self.image_size**2, 10, trivial={COMMONEST: 0.1})
 
-    @classmethod
-    def real_data_at(cls, root: Path | None) -> Path | None:
-        return local_cifar(root)
-
-    @classmethod
-    def fetch_real(cls, root: Path | None, offline: bool) -> Path:
-        """Give the folder of the real data under `root`, downloaded where it is missing."""
-        return fetch_cifar(root, offline)
-
     def examples(self, split: str) -> ImageExamples:
         images = _of(self._images, split, "cifar-lra")
         return ImageExamples(images, patch_size=1, mean=(0.5,), standard_deviation=(0.5,))
 
     @cached_property
     def _images(self) -> dict[str, LabelledImages]:
-        colour = _cifar_images(self)
         return {
             split: LabelledImages(as_grey(pixels, self.image_size), labels)
-            for split, (pixels, labels) in colour.items()
+            for split, (pixels, labels) in self._colour_images.items()
         }
-
-
-def _cifar_images(module: TaskDataModule) -> dict[str, LabelledImages]:
-    if module.data == "real":
-        return read_cifar(module.real_data(module.root, module.offline))
-    return embedded_cifar()
 
 
 def _of(images: dict[str, LabelledImages], split: str, name: str) -> LabelledImages:

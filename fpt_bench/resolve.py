@@ -52,7 +52,7 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
-    """Give the spec with the data, precision and execution that will be used, and a warning where it is a stand-in nobody asked for.
+    """Give the spec with the data, precision and execution that will be used, and a warning where data is a stand-in.
 
     Every name in the spec is checked, so that a grid with a mistake fails before it trains anything.
 

@@ -70,7 +70,7 @@ class RunSpec(BaseModel):
     )
     body_execution: Literal["auto", "native", "reference"] = Field(
         "auto",
-        description="whose forward pass: native (ours, packed and fast), reference (Hugging Face's); auto: ours if it can",
+        description="whose forward pass: native (ours, packed), reference (Hugging Face's); auto: ours where it can",
     )
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 

@@ -21,11 +21,11 @@ from transformers import (
 )
 
 from datamodules.contract import TaskSpec
+from datamodules.packages import packaged_file
 from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.catalog import BODIES, PackagedFile
+from fpt_bench.bodies.catalog import BODIES
 from fpt_bench.bodies.groups import FAMILIES, group_parameters
 from fpt_bench.bodies.positions import fit_positions
-from fpt_bench.bodies.weights import packaged_file
 from fpt_bench.module import FPTModule
 from fpt_bench.spec import RunSpec
 
@@ -254,19 +254,15 @@ def test_a_weights_file_with_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch
     entry = BODIES["minilm"].packaged
     assert entry is not None
     fake = tmp_path / "weights.safetensors"
-    shutil.copy(packaged_file(entry), fake)
+    pinned = (entry.distribution, entry.path, f"sha256:{entry.sha256}")
+    shutil.copy(packaged_file(*pinned), fake)
     with fake.open("r+b") as stream:
         stream.seek(-1, 2)
         stream.write(b"\x00")
     monkeypatch.setattr(metadata.Distribution, "locate_file", lambda *_: fake)
     monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: fake)
-    with pytest.raises(ValueError, match="expected SHA-256 53aa5117"):
-        packaged_file(entry)
-
-
-def test_a_package_that_is_not_installed_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match="pip package no-such-weights"):
-        packaged_file(PackagedFile("no-such-weights", "a.safetensors", "0" * 64))
+    with pytest.raises(ValueError, match="expected sha256:53aa5117"):
+        packaged_file(*pinned)
 
 
 def test_weights_without_safetensors_are_refused(tmp_path: Path) -> None:

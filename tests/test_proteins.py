@@ -1,4 +1,4 @@
-"""Remote homology: TAPE's files and broken ones, ASTRAL's, and evolved families with a k-mer baseline."""
+"""Remote homology: residues, TAPE's files as JSON and LMDB, and broken or hostile ones."""
 
 import errno
 import json
@@ -11,16 +11,15 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
-from datamodules.evolution import AMINO_ACIDS, Chain, FamilyRules, draw_ancestor, evolve
-from datamodules.examples import SequenceExamples
-from datamodules.homology_scope import HomologyScopeDataModule, read_astral
-from datamodules.protein_files import TAPE_SPLITS, VOCABULARY_SIZE, encode_residues, load_plain_pickle, read_tape
+from datamodules.homology_scope import HomologyScopeDataModule
+from datamodules.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape
 from datamodules.proteins import HomologyDataModule
 
 SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
+
+
 ROWS = {
     TRAIN: [("MKTAYIAKQ", 17), ("ACDEFGHIK" * 150, 3), ("acxjBZ", 0)],
     VALIDATION: [("MKV", 3)],
@@ -28,9 +27,6 @@ ROWS = {
     "test-superfamily": [("LLL", 17)],
     "test-family": [("PPPPP", 17)],
 }
-PINNED_FINGERPRINT = "cb3f0a7f6424ea6022632ed52f9b558aef20b525286ab649051b452961ed1e2f"
-DOCUMENTED = {1: [0.158, 0.173, 0.204, 0.300], 2: [0.133, 0.114, 0.215, 0.543], 3: [0.483, 0.486, 0.791, 0.980]}
-"""Accuracy of the nearest training protein by k, on validation and the three test sets: as in the docstring."""
 
 
 def records_of(rows: list[tuple[str, int]]) -> list[dict[str, object]]:
@@ -56,11 +52,6 @@ def tape(tmp_path: Path) -> Path:
     """A data root with small files in TAPE's form."""
     write_json(tmp_path / "remote_homology")
     return tmp_path
-
-
-@pytest.fixture(scope="module")
-def evolved(tmp_path_factory: pytest.TempPathFactory) -> HomologyDataModule:
-    return HomologyDataModule(root=tmp_path_factory.mktemp("data"))
 
 
 def test_residues_have_fixed_ids() -> None:
@@ -221,222 +212,18 @@ def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
         HomologyDataModule(data="real", root=tmp_path / "nowhere").examples(TRAIN)
 
 
-def kmer_frequencies(examples: SequenceExamples, k: int) -> NDArray[np.float32]:
-    """Square roots of how often each of 20**k k-mers occurs, scaled to length 1: (N, 20**k)."""
-    place = np.zeros(VOCABULARY_SIZE, dtype=np.int64)
-    place[encode_residues(AMINO_ACIDS)] = np.arange(20)
-    rows = np.zeros((len(examples), 20**k), dtype=np.float32)
-    for row, sequence in zip(rows, examples.sequences, strict=True):
-        count = len(sequence) - k + 1
-        codes = sum(place[sequence[start : start + count]] * 20**start for start in range(k))
-        row[:] = np.bincount(codes, minlength=20**k)
-    rows = np.sqrt(rows)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def nearest_accuracies(module: HomologyDataModule, k: int) -> dict[str, float]:
-    """Give the accuracy of the label of the training protein with the most similar k-mers, by split."""
-    train = module.examples(TRAIN)
-    known = kmer_frequencies(train, k)
-    accuracies = {}
-    for split in module.splits[1:]:
-        examples = module.examples(split)
-        nearest = (kmer_frequencies(examples, k) @ known.T).argmax(axis=1)
-        accuracies[split] = float(np.mean(train.labels[nearest] == examples.labels))
-    return accuracies
-
-
-def lengths_of(examples: SequenceExamples) -> NDArray[np.int64]:
-    return np.array([len(sequence) for sequence in examples.sequences])
-
-
-def test_kmer_baseline_is_as_documented(evolved: HomologyDataModule) -> None:
-    found = {k: nearest_accuracies(evolved, k) for k in DOCUMENTED}
-    for k, accuracies in DOCUMENTED.items():
-        assert [found[k][split] for split in evolved.splits[1:]] == pytest.approx(accuracies, abs=0.005)
-    assert 0.2 < found[3][VALIDATION] < 0.6
-    assert 0.2 < found[3][TEST] < 0.6
-    assert found[1][TEST] > 2 * evolved.task.floor, "composition alone says something, and the docstring says so"
-
-
-def test_floor_is_the_commonest_fold(evolved: HomologyDataModule) -> None:
-    assert evolved.task.floor == 1 / 20
-    for split in evolved.splits:
-        counts = np.bincount(evolved.examples(split).labels[:, 0], minlength=20)
-        assert set(counts / counts.sum()) == {evolved.task.floor}
-
-
-def test_length_alone_says_little(evolved: HomologyDataModule) -> None:
-    train, test = evolved.examples(TRAIN), evolved.examples(TEST)
-    nearest = np.abs(lengths_of(test)[:, None] - lengths_of(train)).argmin(axis=1)
-    assert np.mean(train.labels[nearest] == test.labels) == pytest.approx(0.128, abs=0.005)
-
-
-def test_evolved_proteins_are_as_asked(evolved: HomologyDataModule) -> None:
-    sizes = {split: len(evolved.examples(split)) for split in evolved.splits}
-    assert sizes == {TRAIN: 1600, VALIDATION: 640, TEST: 640, "test-superfamily": 800, "test-family": 400}
-    sequences = [sequence for split in evolved.splits for sequence in evolved.examples(split).sequences]
-    assert len({sequence.tobytes() for sequence in sequences}) == len(sequences)
-    lengths = np.array([len(sequence) for sequence in sequences])
-    assert 60 <= lengths.min() < 80
-    assert 300 < lengths.max() <= 400 == evolved.task.max_length
-    assert set(np.concatenate(sequences)) == set(encode_residues(AMINO_ACIDS))
-    assert evolved.left_out == dict.fromkeys(evolved.splits, 0)
-    assert "synthetic" in evolved.source
-
-
-def test_evolved_proteins_are_the_same_everywhere(tmp_path: Path) -> None:
-    first, second = (
-        HomologyDataModule(root=tmp_path / name, seed=seed, **SMALL) for name, seed in (("a", 0), ("b", 4))
-    )
-    assert first.fingerprint() == second.fingerprint() == PINNED_FINGERPRINT
-
-
-def test_small_settings_and_batches(tmp_path: Path) -> None:
-    module = HomologyDataModule(root=tmp_path, batch_size=6, max_length=40, **SMALL)
-    assert (module.task.num_classes, module.task.max_length) == (4, 40)
-    batch = module.training_batch(2)
-    assert batch.inputs.shape[0] == 6
-    assert batch.inputs.shape[1] <= 40
-    assert (batch.inputs > 0).equal(batch.mask)
-    assert batch.labels.shape == (6, 1)
-    assert [len(list(loader)) for loader in module.test_dataloader()] == [2, 1, 1]
-    with pytest.raises(ValueError, match="expected one of the splits"):
-        module.examples("test-fold")
-
-
-def test_change_follows_distance_and_rate() -> None:
-    rules = FamilyRules(min_residues=4000, max_residues=4000)  # no room for insertions and deletions
-    parent = Chain(np.full(4000, AMINO_ACIDS.index("L")), np.repeat([0, 3], 2000))
-    child = evolve(parent, 0.3, rules, 0, "test")
-    kept = [float(np.mean(child.residues[child.rates == rate] == AMINO_ACIDS.index("L"))) for rate in (0, 3)]
-    # By BLOSUM62 a change of leucine gives leucine again in 33.6 %: 1 - 0.664 * (1 - exp(-0.3 * rate)).
-    assert kept == pytest.approx([0.973, 0.661], abs=0.03)
-    after = np.bincount(evolve(parent, 50.0, rules, 0, "test").residues, minlength=20)
-    assert after[AMINO_ACIDS.index("I")] > 3 * after[AMINO_ACIDS.index("D")], "leucine turns into isoleucine"
-    assert (evolve(parent, 0.0, rules, 0, "test").residues == parent.residues).all()
-
-
-def test_insertions_and_deletions_change_length_within_bounds() -> None:
-    rules = FamilyRules(min_residues=60, max_residues=120)
-    ancestors = [draw_ancestor(rules, number, "test") for number in range(200)]
-    descendants = [evolve(ancestor, 2.0, rules, 0, "test", number) for number, ancestor in enumerate(ancestors)]
-    before, after = ([len(chain.residues) for chain in chains] for chains in (ancestors, descendants))
-    assert after == [len(chain.rates) for chain in descendants]
-    assert 60 <= min(before) < 65
-    assert 110 < max(before) <= 120
-    assert 60 <= min(after) < max(after) <= 120
-    changes = np.subtract(after, before)
-    assert min((changes > 0).mean(), (changes < 0).mean()) > 0.25
-
-
-def domain_lines(fold: str, superfamily: int, copies: int) -> list[str]:
-    lines = []
-    for copy in range(copies):
-        text = "".join(AMINO_ACIDS[(ord(fold[0]) + superfamily * 5 + copy * place + place) % 20] for place in range(20))
-        lines += [f">d{fold.replace('.', '')}{superfamily}{copy}_ {fold}.{superfamily}.1 (A:) Made up", text.lower()]
-    return lines
-
-
-@pytest.fixture
-def fasta(tmp_path: Path) -> Path:
-    """Folds a.1 and b.1 with 4 superfamilies, c.1 with 3, d.1 with 2."""
-    lines = []
-    for fold, count in (("b.1", 4), ("a.1", 4), ("c.1", 3), ("d.1", 2)):
-        for superfamily in range(1, count + 1):
-            lines += domain_lines(fold, superfamily, 3)
-    path = tmp_path / "astral-made-up.fa"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def test_scope_holds_out_whole_superfamilies(fasta: Path) -> None:
-    module = HomologyScopeDataModule(root=fasta.parent, num_folds=3)
-    assert module.task.num_classes == 3
-    assert "astral-made-up.fa" in module.source
-    classes = json.loads((module.folder / "classes.json").read_text())
-    assert list(classes["folds"]) == ["a.1", "b.1", "c.1"]
-    domains = {domain.residues.tobytes(): domain for domain in read_astral(fasta)}
-    sizes = {}
-    for split in module.splits:
-        examples = module.examples(split)
-        sizes[split] = len(examples)
-        for sequence, label in zip(examples.sequences, examples.labels[:, 0], strict=True):
-            domain = domains[sequence.tobytes()]
-            assert list(classes["folds"])[label] == domain.fold
-            assert domain.superfamily in classes["folds"][domain.fold][split]
-    assert sizes == {TRAIN: 15, VALIDATION: 9, TEST: 9}
-    for held in classes["folds"].values():
-        assert len({name for names in held.values() for name in names}) == sum(map(len, held.values()))
-    others = {
-        HomologyScopeDataModule(root=fasta.parent, num_folds=3, split_seed=seed).fingerprint() for seed in range(4)
-    }
-    assert len(others) > 1
-    assert module.fingerprint() in others
-
-
-def test_scope_takes_the_file_that_is_named(fasta: Path, tmp_path: Path) -> None:
-    moved = fasta.rename(tmp_path / "mine.fasta")
-    module = HomologyScopeDataModule(root=tmp_path / "root", fasta=str(moved), num_folds=2)
-    assert len(module.examples(TRAIN)) == 12
-    with pytest.raises(FileNotFoundError, match=r"astral\*.fa is missing"):
-        HomologyScopeDataModule(root=tmp_path / "root").examples(TRAIN)
-
-
-def test_scope_keeps_identical_sequences_once(fasta: Path) -> None:
-    whole = HomologyScopeDataModule(root=fasta.parent, num_folds=3)
-    lines = fasta.read_text().splitlines()
-    twin = fasta.with_name("twin.fa")
-    twin.write_text("\n".join([*lines, ">dcopy_ c.1.9.1 (A:) Of another superfamily", lines[1].upper(), ""]))
-    again = HomologyScopeDataModule(root=fasta.parent, fasta=twin, num_folds=3)
-    assert again.fingerprint() == whole.fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "expected a FASTA file"),
-        ("no header\nacd\n", "expected a FASTA file"),
-        (">d1dlwa_\nacd\n", r"expected a header such as .* got '>d1dlwa_'"),
-        (">d1dlwa_ a.1.1 (A:)\nacd\n", r"got '>d1dlwa_ a.1.1 \(A:\)'"),
-        (
-            ">d1 a.1.1.1 x\nacd\n>d2 a.1.1.1 x\n>d3 a.1.1.1 x\nacd\n",
-            "d2: expected a sequence of residues",
-        ),
-        (">d1 a.1.1.1 x\nac5\n", "d1: expected residues as letters A to Z, got '5'"),
-        (">d1 a.1.1.1 x\nacd\n>d1 a.1.1.1 x\nace\n", "expected each domain once, got 'd1' again"),
-        (">d1 a.1.1.1 x\nacd\n", "expected 2 folds of at least 3 superfamilies, got 0"),
-    ],
-)
-def test_broken_fasta_is_named(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "astral.fa"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message) as caught:
-        HomologyScopeDataModule(root=tmp_path, num_folds=2).examples(TRAIN)
-    assert str(path) in str(caught.value)
-    assert not [found for found in (tmp_path / "homology-scope").glob("*") if not found.name.endswith(".lock")]
-
-
-def test_full_disk_leaves_nothing(fasta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, **_: object) -> None:
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    modules = [
-        lambda: HomologyScopeDataModule(root=fasta.parent, num_folds=2),
-        lambda: HomologyDataModule(root=fasta.parent, **SMALL),
-    ]
-    for make in modules:
-        with monkeypatch.context() as patch:
-            patch.setattr(np, "savez", full)
-            with pytest.raises(OSError, match="no space left"):
-                make().examples(TRAIN)
-        assert not [found for found in fasta.parent.rglob("*") if found.suffix in (".npz", ".json")]
-        assert len(make().examples(TRAIN))
-        for found in fasta.parent.rglob("*.npz"):
-            found.unlink()
-        for found in fasta.parent.rglob("*.json"):
-            found.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OSError, match="no space left") as caught:
+            HomologyDataModule(root=tmp_path, **SMALL).examples(TRAIN)
+    assert str(tmp_path) in str(caught.value)
+    assert not [found for found in tmp_path.rglob("*.npz") if found.is_file()]
+    assert len(HomologyDataModule(root=tmp_path, **SMALL).examples(TRAIN))
 
 
 @pytest.mark.parametrize(

