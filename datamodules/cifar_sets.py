@@ -88,7 +88,7 @@ def cifar_source(data: DataKind, root: Path | None) -> str:
         counts = [sum(path.suffix.lower() in IMAGE_SUFFIXES for path in (local / s).glob("*/*")) for s in (TRAIN, TEST)]
         return f"images in class folders: {counts[0]:,} to train on, {counts[1]:,} to test on"
     return (
-        "32 x 32 crops of ten photographs carried by the package scikit-image, relit at random; the class is the "
+        "32 x 32 crops of ten photographs carried by the package scikit-image, half relit at random; the class is the "
         "photograph, the splits show different parts of it: 5,000 to train on, 1,000 to test on"
     )
 

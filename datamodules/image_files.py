@@ -137,5 +137,5 @@ def _read_image(path: Path, side: int) -> NDArray[np.uint8]:
             if image.size != (side, side):
                 raise ValueError(f"{path}: expected {side} x {side} pixels, got {image.width} x {image.height}")
             return np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: expected an image, got something that cannot be read as one ({error})") from error

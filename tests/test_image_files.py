@@ -5,6 +5,7 @@ import io
 import pickle
 import struct
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,6 +72,13 @@ def write_cifar_batches(folder: Path) -> dict[str, Any]:
         batches[name] = {"data": pixels, "labels": [i % 10 for i in range(20)], "batch_label": name}
         (folder / name).write_bytes(python2_pickle(batches[name]))
     return batches
+
+
+def huge_png() -> bytes:
+    """Give the first bytes of a PNG that says it is 100,000 x 100,000 pixels: reading it would fill the memory."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
 
 
 def write_class_folders(folder: Path, images: int = 10, suffix: str = "png") -> None:
@@ -216,6 +224,9 @@ def test_class_folders_that_are_broken_are_named(tmp_path: Path) -> None:
     for content in (b"not an image", b""):
         (cat / "0002.png").write_bytes(content)
         assert str(cat / "0002.png") in error()
+    (cat / "0002.png").unlink()
+    (cat / "0002.png").write_bytes(huge_png())
+    assert f"{cat / '0002.png'}: expected an image" in error()
     (cat / "0002.png").unlink()
     whole = (cat / "0001.png").read_bytes()
     (cat / "0001.png").write_bytes(whole[: len(whole) // 2])

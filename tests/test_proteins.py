@@ -66,6 +66,7 @@ def test_tape_json(tape: Path) -> None:
     module = HomologyDataModule(data="real", root=tape)
     task = module.task
     assert (task.input_size, task.num_classes, task.max_length) == (26, 1195, 1024)
+    assert task.trivial == {"guess": 1 / 1195}
     assert module.splits == (TRAIN, VALIDATION, TEST, "test-superfamily", "test-family")
     train = module.examples(TRAIN)
     assert train.labels.tolist() == [[17], [0]]
