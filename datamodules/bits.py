@@ -187,9 +187,8 @@ class BitXorDataModule(TaskDataModule):
             raise ValueError(f"bit-xor: expected one of the splits {sorted(self._members)}, got {split!r}")
         return self._members[split]
 
-    def training_batch(self, step: int) -> Batch:
-        train = self.examples(TRAIN)
-        return train.batch(random_integers(self.batch_size, len(train), self.seed, TRAIN, step))
+    def training_indices(self, step: int) -> NDArray[np.int64]:
+        return random_integers(self.batch_size, len(self.examples(TRAIN)), self.seed, TRAIN, step)
 
     @cached_property
     def _members(self) -> dict[str, ArrayExamples]:

@@ -152,6 +152,11 @@ class TaskDataModule(pl.LightningDataModule):
         """Names of the fixed splits: train unless it is drawn fresh, validation and the test sets."""
         return (TRAIN, VALIDATION, *self.test_splits)
 
+    @property
+    def trains_on_fixed_examples(self) -> bool:
+        """Whether a training example is the same each time it is seen: neither drawn fresh nor augmented."""
+        return TRAIN in self.splits
+
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:
         """Give the local folder or file that holds this task's real data under `root`, or None."""

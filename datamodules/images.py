@@ -149,6 +149,10 @@ class CifarDataModule(_CifarSource):
         images = _of(self._colour_images, split, "cifar")
         return ImageExamples(images, PATCH_SIZE, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
+    @property
+    def trains_on_fixed_examples(self) -> bool:
+        return not self.augmentation
+
     def training_batch(self, step: int) -> Batch:
         if not self.augmentation:
             return super().training_batch(step)

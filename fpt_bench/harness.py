@@ -27,6 +27,7 @@ from fpt_bench.callbacks import (
     is_over,
 )
 from fpt_bench.events import Progress
+from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.module import FPTModule, derive_seed
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
@@ -37,6 +38,7 @@ from fpt_bench.workspace import Workspace
 LOG_EVERY_STEPS = 10
 TRAIN_SAMPLE = 500
 """Training examples at most that train accuracy is measured on."""
+FEATURES_NOTE = "its features were computed once, since nothing before the readout learns"
 _CHECKPOINTS = "checkpoints"
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
@@ -83,6 +85,10 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     torch.manual_seed(derive_seed(spec.seed, "body"))
     body, body_record = build_body(spec, task.max_length, workspace.offline)
     module = FPTModule(task, body, spec)
+    if can_be_cached(spec, datamodule):
+        datamodule = cache_features(module, datamodule, body_record, workspace.runs)
+        module.given_features = True
+        body_record = body_record.model_copy(update={"notes": (*body_record.notes, FEATURES_NOTE)})
     recorder = RunRecorder(spec.run_id, report)
     checkpoint = _load_last(folder)
     first_step = checkpoint["global_step"] if checkpoint else 0

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.contract import Batch, TaskSpec
-from fpt_bench.bodies.build import Body
+from fpt_bench.bodies.execution import Body
 from fpt_bench.bodies.groups import count_groups
 from fpt_bench.results import GroupCount
 from fpt_bench.spec import RunSpec
@@ -65,6 +65,8 @@ class FPTModule(pl.LightningModule):
         torch.manual_seed(derive_seed(spec.seed, "input and readout", body.width))
         self.input = make_input_layer(task, body.width)
         self.readout = nn.Linear(body.width, task.num_labels // task.read_positions * task.num_classes)
+        self.given_features = False
+        """Whether batches hold what `features` would give, because the body does not learn."""
         self.groups = self._group_all()
         for group, layer in (("input", self.input), ("readout", self.readout)):
             layer.requires_grad_(group in spec.train)
@@ -78,6 +80,8 @@ class FPTModule(pl.LightningModule):
 
     def features(self, batch: Batch) -> Tensor:
         """Give what the body leaves at the positions that are read out, (B, R, H) float32."""
+        if self.given_features:
+            return batch.inputs
         hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions)
         return hidden
 

@@ -16,6 +16,12 @@ from fpt_bench.workspace import Workspace
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def float32_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests of numbers mean the same on hardware that would take bfloat16 by itself."""
+    monkeypatch.setattr("fpt_bench.bodies.execution.multiplies_bfloat16", lambda: False)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(runs=tmp_path / "runs", offline=True)

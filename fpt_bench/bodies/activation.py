@@ -50,7 +50,7 @@ def tanh_gelu(values: Tensor) -> Tensor:
         >>> torch.allclose(tanh_gelu(x), functional.gelu(x, approximate="tanh"))
         True
     """
-    activated: Tensor = _TanhGelu.apply(values)  # type: ignore[no-untyped-call]
+    activated: Tensor = _TanhGelu.apply(values)
     return activated
 
 

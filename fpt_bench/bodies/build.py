@@ -3,33 +3,18 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from fpt_bench.bodies.execution import EXECUTIONS, prepare, settle
+from fpt_bench.bodies.execution import EXECUTIONS, Body, prepare, settle
 from fpt_bench.bodies.groups import FAMILIES, OTHER_FAMILIES, freeze, group_parameters
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.weights import DROPOUT_KEY, BodyFiles, config_fingerprint, find_body
 from fpt_bench.names import require_known
 from fpt_bench.results import BodyRecord
 from fpt_bench.spec import RunSpec
-
-
-class Body(Protocol):
-    """What the module asks of a body: an nn.Module with these."""
-
-    width: int
-    """H."""
-
-    @property
-    def groups(self) -> Mapping[str, str]:
-        """Group of every parameter, by name."""
-
-    def __call__(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
-        """Map (B, T, H) embeddings and a (B, T) mask to the states at the last `read` real positions, (B, R, H)."""
 
 
 @dataclass(frozen=True)

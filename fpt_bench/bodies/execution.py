@@ -1,9 +1,9 @@
 """How a body is run: by our transformer or by Hugging Face's forward, and in which precision."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
-from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from fpt_bench.bodies.architecture import ARCHITECTURES, read_architecture
@@ -15,13 +15,17 @@ from fpt_bench.spec import RunSpec
 PRODUCT_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def _native(model: PreTrainedModel, _: Mapping[str, str]) -> nn.Module:
+Body = HuggingFaceBody | Transformer
+"""Maps (B, T, H) embeddings, a (B, T) mask and R to the states at the last R real positions, (B, R, H)."""
+
+
+def _native(model: PreTrainedModel, _: Mapping[str, str]) -> Body:
     body = translate(model)
     assert body is not None, "`settle` admits only what our transformer can run"
     return body
 
 
-EXECUTIONS: Mapping[str, Callable[[PreTrainedModel, Mapping[str, str]], nn.Module]] = {
+EXECUTIONS: Mapping[str, Callable[[PreTrainedModel, Mapping[str, str]], Body]] = {
     "native": _native,
     "reference": HuggingFaceBody,
 }
@@ -54,13 +58,13 @@ def multiplies_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def prepare(body: nn.Module, spec: RunSpec) -> None:
+def prepare(body: Body, spec: RunSpec) -> None:
     """Store the frozen matrices of our transformer in the precision of products, once; Trainer casts the others."""
     if isinstance(body, Transformer):
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
 
 
-def trainer_precision(spec: RunSpec) -> str:
+def trainer_precision(spec: RunSpec) -> Literal["bf16-mixed", "32-true"]:
     """Give Lightning's word for a settled spec: our transformer casts by itself, the reference by autocast."""
     by_autocast = spec.body_execution == "reference" and spec.precision == "bfloat16"
     return "bf16-mixed" if by_autocast else "32-true"
