@@ -1,6 +1,6 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke baseline check report test lint clean
+.PHONY: help setup bench smoke baseline check report benchmark test lint clean
 
 PROFILE ?= embedded
 EXPERIMENTS ?= headline
@@ -40,6 +40,10 @@ baseline: smoke  ## Renew the kept smoke table; commit it by itself
 
 report: $(READY)  ## Turn the results in RUNS into report.html and figures/
 	$(RUN) report $(RUNS) -o report.html
+
+benchmark: $(READY)  ## Time a step and the wait for data, and write both tables under benchmarks/
+	$(VENV)/bin/python -m benchmarks.step_time
+	$(VENV)/bin/python -m benchmarks.loading
 
 test: $(READY)  ## Run all tests
 	$(VENV)/bin/python -m pytest

@@ -240,12 +240,15 @@ def _published(
 ) -> float | None:
     """Give the published accuracy, a fraction, that an arm is shown beside; None beside other data or sizes."""
     place = grid.experiment.arms[arm].published
-    as_published = all(
-        r.data and r.data.kind == "real" and not r.spec.data_arguments and r.spec.layers is None for r in members
-    )
-    if place is None or not published or not as_published:
+    if place is None or not published:
         return None
     paper, table, row = place.split(".")
+    arguments = published[paper].get("tasks", {}).get(task, {}).get("data_arguments", {})
+    if not all(
+        r.data and r.data.kind == "real" and r.spec.data_arguments == arguments and r.spec.layers is None
+        for r in members
+    ):
+        return None
     figures = published[paper][table]
     columns = figures["columns"]
     means = figures[row]["mean"] if isinstance(figures[row], Mapping) else figures[row]

@@ -138,6 +138,23 @@ def test_pretrained_and_random_differ_where_they_should() -> None:
     assert not torch.equal(pretrained.state_dict()[name], random.state_dict()[name])
 
 
+def test_statistics_keeps_the_mean_and_deviation_of_each_tensor_and_nothing_else() -> None:
+    spec = RunSpec(task="bit-xor", layers=1)
+    pretrained = build_body(spec, 10)[0].state_dict()
+    torch.manual_seed(0)
+    body, record = build_body(spec.model_copy(update={"init": "statistics"}), 10)
+    assert "drawn at random with the means and deviations of MiniLM" in record.source
+    for name, drawn in body.state_dict().items():
+        theirs = pretrained[name]
+        # The position table is cut after it was drawn; of the other tensors the mean is a mean of n draws.
+        if name in ("position", "segment", "blocks.0.query_key_value.weight", "blocks.0.query_key_value.bias"):
+            continue
+        spread = theirs.std().item()
+        assert drawn.mean().item() == pytest.approx(theirs.mean().item(), abs=5 * spread / drawn.numel() ** 0.5), name
+        assert drawn.std().item() == pytest.approx(spread, rel=5 / drawn.numel() ** 0.5), name
+        assert abs(torch.corrcoef(torch.stack([drawn.flatten(), theirs.flatten()]))[0, 1].item()) < 0.25, name
+
+
 def test_layers_keeps_the_first_n() -> None:
     whole, _ = build_body(RunSpec(task="bit-xor"), 10)
     cut, _ = build_body(RunSpec(task="bit-xor", layers=2), 10)

@@ -71,7 +71,7 @@ def test_floor_is_what_the_commonest_class_scores(name: str, embedded: dict[str,
 
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
-    [("mnist", "5a4b61acb176a872"), ("cifar", "d0692ef0fcd14c1a"), ("cifar-lra", "64efea28b83df213")],
+    [("mnist", "5a4b61acb176a872"), ("cifar", "a28565c78b691e85"), ("cifar-lra", "97279580325eeee1")],
 )
 def test_embedded_data_is_the_same_on_every_machine(name: str, fingerprint: str, embedded: dict[str, Any]) -> None:
     assert embedded[name].fingerprint()[:16] == fingerprint

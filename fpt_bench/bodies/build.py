@@ -52,9 +52,20 @@ def _random(plan: Blueprint) -> Initialized:
     return model, f"weights drawn at random; the architecture of {plan.files.source}", config_fingerprint(plan.config)
 
 
+def _statistics(plan: Blueprint) -> Initialized:
+    """Each tensor drawn anew from a normal with its pretrained mean and standard deviation (Lu et al. 2021, Table 9)."""
+    model, source, fingerprint = _pretrained(plan)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            mean, deviation = parameter.mean().item(), parameter.std(correction=0).item()
+            parameter.normal_(mean, deviation)
+    return model, f"tensors drawn at random with the means and deviations of {source}", fingerprint
+
+
 INITS: Mapping[str, Callable[[Blueprint], Initialized]] = {
     "pretrained": _pretrained,
     "random": _random,
+    "statistics": _statistics,
 }
 """Where a body's weights come from."""
 
