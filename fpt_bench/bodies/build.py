@@ -53,7 +53,7 @@ def _random(plan: Blueprint) -> Initialized:
 
 
 def _statistics(plan: Blueprint) -> Initialized:
-    """Each tensor drawn anew from a normal with its pretrained mean and standard deviation (Lu et al. 2021, Table 9)."""
+    """Each tensor drawn anew from a normal with its pretrained mean and standard deviation (Lu et al., Table 9)."""
     model, source, fingerprint = _pretrained(plan)
     with torch.no_grad():
         for parameter in model.parameters():
