@@ -177,7 +177,8 @@ class Profile(BaseModel):
 
     name: str
     summary: str
-    bodies: dict[str, str]
+    bodies: dict[str, str | dict[str, Any]]
+    """By role, a body's name, or fields of RunSpec, `body` among them, which hold before the profile's own."""
     seeds: tuple[int, ...] = Field(min_length=1)
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
@@ -354,10 +355,13 @@ def _arm_specs(fields: dict[str, Any], arm: Arm, rates: Rates, profile: Profile)
     body = {}
     if arm.role is not None:
         require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
-        body = {"body": profile.bodies[arm.role]}
+        named = profile.bodies[arm.role]
+        body = {"body": named} if isinstance(named, str) else named
     swept = profile.learning_rates if rates == "profile" else rates
     if swept is None:
         raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
     settings: list[dict[str, Any]] = [{}] if isinstance(swept, str) else [{"learning_rate": rate} for rate in swept]
     own = {**fields, **body, **arm.run}
+    # An arm adds to the data arguments of its task, so that its sizes stay those of the profile.
+    own["data_arguments"] = {**fields.get("data_arguments", {}), **arm.run.get("data_arguments", {})}
     return [make_spec({**own, **setting, "seed": seed}) for setting in settings for seed in profile.seeds]

@@ -148,12 +148,12 @@ BODIES: Mapping[str, BodyEntry] = {
     ),
     **_at_both_widths("lstm", "LSTM of 3 layers with layer norms; never pretrained", {"model_type": "lstm"}),
     **_at_both_widths("none", "control: no body, the input layer straight to the readout", {"model_type": "nothing"}),
-    **_at_both_widths(
-        "attention", "control: one attention layer and its norm, no feedforward", {"model_type": "attention"}
+    **_at_both_widths("attention", "control: one attention layer and its norm", {"model_type": "attention"}),
+    "block": BodyEntry(
+        "control: one BERT block; 384 wide",
+        architecture={"model_type": "bert", "num_hidden_layers": 1, "hidden_size": 384, "intermediate_size": 1536},
     ),
-    **_at_both_widths(
-        "block",
-        "control: one BERT block (feedforward 1536); never pretrained",
-        {"model_type": "bert", "num_hidden_layers": 1, "num_attention_heads": 12, "intermediate_size": 1536},
+    "block-768": BodyEntry(
+        "control: one BERT block; 768 wide", architecture={"model_type": "bert", "num_hidden_layers": 1}
     ),
 }
