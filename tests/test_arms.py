@@ -133,7 +133,7 @@ def test_every_row_of_the_pretrainings_is_a_run(name: str) -> None:
 
 
 def test_an_unknown_pretraining_gets_the_nearest_name() -> None:
-    with pytest.raises(ValueError, match="unknown pretraining 'bit-memry'. Did you mean 'bit-memory'"):
+    with pytest.raises(ValueError, match=r"unknown pretraining 'bit-memry'\. Did you mean 'bit-memory'"):
         resolve(random_spec("minilm", init="task:bit-memry"), Workspace(offline=True))
 
 
