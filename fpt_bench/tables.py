@@ -245,11 +245,9 @@ def _published(
         return None
     paper, table, row = place.split(".")
     arguments = published[paper].get("tasks", {}).get(task, {}).get("data_arguments", {})
+    depth = own.run.get("layers")
     if not all(
-        r.data
-        and r.data.kind == "real"
-        and r.spec.data_arguments == arguments
-        and r.spec.layers == own.run.get("layers")
+        r.data and r.data.kind == "real" and r.spec.data_arguments == arguments and r.spec.layers == depth
         for r in members
     ):
         return None
