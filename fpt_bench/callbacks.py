@@ -15,6 +15,8 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from datamodules.contract import Batch
 from fpt_bench.events import Progress
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a run's checkpoints."""
 BEST, LAST = "best", "last"
 REPORT_SECONDS = 0.5
 PERFECT = 1 - 1e-7

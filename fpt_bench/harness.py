@@ -19,6 +19,7 @@ from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.callbacks import (
     BEST,
+    CHECKPOINTS,
     LAST,
     AtomicCheckpoints,
     RunRecorder,
@@ -29,6 +30,7 @@ from fpt_bench.callbacks import (
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.module import FPTModule, derive_seed
+from fpt_bench.pretraining import trained_body
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
 from fpt_bench.results import DataRecord, RunResult, read_result, write_result
@@ -39,7 +41,6 @@ LOG_EVERY_STEPS = 10
 TRAIN_SAMPLE = 500
 """Training examples at most that train accuracy is measured on."""
 FEATURES_NOTE = "its features were computed once, since nothing before the readout learns"
-_CHECKPOINTS = "checkpoints"
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
 
@@ -82,8 +83,9 @@ def _finished(folder: Path) -> RunResult | None:
 def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]) -> RunResult:
     datamodule = make_datamodule(spec, workspace)
     task = datamodule.task
+    trained = trained_body(spec, workspace, run_one)
     torch.manual_seed(derive_seed(spec.seed, "body"))
-    body, body_record = build_body(spec, task.max_length, workspace.offline)
+    body, body_record = build_body(spec, task.max_length, workspace.offline, trained)
     module = FPTModule(task, body, spec)
     if can_be_cached(spec, datamodule):
         datamodule = cache_features(module, datamodule, body_record, workspace.runs)
@@ -143,7 +145,7 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
         precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
-        callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
+        callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / CHECKPOINTS)],
         plugins=[AtomicCheckpoints()],
         logger=[
             CSVLogger(folder / "logs", name="csv", version=attempt),
@@ -158,7 +160,7 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
 
 def _load_last(folder: Path) -> dict[str, Any] | None:
     """Give the checkpoint to go on from, or None; one that cannot be read is reported and left out."""
-    path = folder / _CHECKPOINTS / f"{LAST}.ckpt"
+    path = folder / CHECKPOINTS / f"{LAST}.ckpt"
     if not path.is_file():
         return None
     try:
@@ -172,7 +174,7 @@ def _load_last(folder: Path) -> dict[str, Any] | None:
 
 def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, resume: Path | None) -> str | None:
     """Train to the end; give a sentence where the run diverged."""
-    checkpoint = str(resume / _CHECKPOINTS / f"{LAST}.ckpt") if resume else None
+    checkpoint = str(resume / CHECKPOINTS / f"{LAST}.ckpt") if resume else None
     try:
         with _interruptible():
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
@@ -196,7 +198,7 @@ def _test(
     spec: RunSpec, module: FPTModule, datamodule: TaskDataModule, folder: Path, best_step: int
 ) -> dict[str, float]:
     """Give the accuracy at the best validation step on every test split, and on training examples as `train`."""
-    path = folder / _CHECKPOINTS / f"{BEST}.ckpt"
+    path = folder / CHECKPOINTS / f"{BEST}.ckpt"
     best = AtomicCheckpoints().load_checkpoint(path)
     if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
         raise ValueError(

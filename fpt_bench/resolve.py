@@ -6,11 +6,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from datamodules import TASKS
 from datamodules.contract import TaskDataModule
+from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
 from fpt_bench.names import require_known
 from fpt_bench.spec import Argument, RunSpec
 from fpt_bench.workspace import Workspace
+
+DATA_ARGUMENTS = {"shuffled": bool}
+"""Data arguments that every task takes, besides its own."""
 
 
 def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
@@ -22,15 +26,18 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     require_known("task", spec.task, TASKS)
     build = TASKS[spec.task]
     assert spec.data != "auto", "`resolve` decides which data a run uses"
-    return build(
+    arguments = dict(spec.data_arguments)
+    shuffled = arguments.pop("shuffled", False)
+    own = build(
         data=spec.data,
         seed=spec.seed,
         batch_size=spec.batch_size,
         eval_batch_size=spec.eval_batch_size,
         root=workspace.data_root,
         offline=workspace.offline,
-        **spec.data_arguments,
+        **arguments,
     )
+    return ShuffledDataModule(own) if shuffled else own
 
 
 def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
@@ -40,7 +47,8 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
         ValueError: an argument that the task does not take, or of a wrong type.
     """
     parameters = inspect.signature(TASKS[task]).parameters
-    taken = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    own = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    taken = {**own, **DATA_ARGUMENTS}
     checked = {}
     for name, value in arguments.items():
         require_known(f"data argument of {task}", name, taken)

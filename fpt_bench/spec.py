@@ -177,7 +177,10 @@ class Profile(BaseModel):
 
     name: str
     summary: str
-    bodies: dict[str, str]
+    bodies: dict[str, str | dict[str, Any] | None]
+    """By role, a body's name, or fields of RunSpec, `body` among them, which hold before the profile's own.
+
+    None: the profile has no such body, and leaves out the arms that play this role."""
     seeds: tuple[int, ...] = Field(min_length=1)
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
@@ -229,6 +232,8 @@ class Grid(BaseModel):
     runs: tuple[GridRun, ...]
     left_out: tuple[str, ...] = ()
     """Tasks of the experiment that the profile has no budget for."""
+    arms_left_out: tuple[str, ...] = ()
+    """Arms of the experiment that the profile has no body for; `experiment` is without them."""
 
     @property
     def name(self) -> str:
@@ -332,6 +337,14 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
             f"experiment {experiment.name}: expected profile {profile.name} to have a budget for at least one of "
             f"{', '.join(experiment.tasks)}; it has {', '.join(profile.tasks) or 'none'}"
         )
+    arms = {name: arm for name, arm in experiment.arms.items() if _has_body(profile, arm)}
+    arms_left_out = tuple(name for name in experiment.arms if name not in arms)
+    if experiment.baseline in arms_left_out:
+        raise ValueError(
+            f"experiment {experiment.name}: expected profile {profile.name} to have a body for the baseline arm "
+            f"{experiment.baseline}"
+        )
+    experiment = experiment.model_copy(update={"arms": arms})
     runs = []
     for task in tasks:
         fields = run_fields(profile, task, configs)
@@ -345,19 +358,32 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
             runs += [GridRun(task=task, arm=name, spec=spec) for spec in specs]
     left_out = tuple(task for task in experiment.tasks if task not in tasks)
     return Grid(
-        experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs), left_out=left_out
+        experiment=experiment,
+        profile=profile.name,
+        targets=profile.targets,
+        runs=tuple(runs),
+        left_out=left_out,
+        arms_left_out=arms_left_out,
     )
+
+
+def _has_body(profile: Profile, arm: Arm) -> bool:
+    """Say whether the profile has a body for an arm; a role that it does not know is found out later."""
+    return arm.role is None or profile.bodies.get(arm.role, "unknown") is not None
 
 
 def _arm_specs(fields: dict[str, Any], arm: Arm, rates: Rates, profile: Profile) -> list[RunSpec]:
     """Give the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept."""
-    body = {}
+    body: dict[str, Any] = {}
     if arm.role is not None:
         require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
-        body = {"body": profile.bodies[arm.role]}
+        named = profile.bodies[arm.role]
+        body = named if isinstance(named, dict) else {"body": named}
     swept = profile.learning_rates if rates == "profile" else rates
     if swept is None:
         raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
     settings: list[dict[str, Any]] = [{}] if isinstance(swept, str) else [{"learning_rate": rate} for rate in swept]
     own = {**fields, **body, **arm.run}
+    # An arm adds to the data arguments of its task, so that its sizes stay those of the profile.
+    own["data_arguments"] = {**fields.get("data_arguments", {}), **arm.run.get("data_arguments", {})}
     return [make_spec({**own, **setting, "seed": seed}) for setting in settings for seed in profile.seeds]

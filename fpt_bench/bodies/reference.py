@@ -4,22 +4,21 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 
 class HuggingFaceBody(nn.Module):
-    """A Hugging Face transformer that is fed embeddings: it owns no vocabulary table.
+    """A Hugging Face transformer, or a control, that is fed embeddings: it owns no vocabulary table.
 
     Args:
-        model: a model whose forward takes `inputs_embeds` and `attention_mask`.
+        model: a module with a `config`, whose forward takes `inputs_embeds` and `attention_mask`.
         groups: group of each of its parameters, by name inside `model`.
     """
 
-    def __init__(self, model: PreTrainedModel, groups: Mapping[str, str]) -> None:
+    def __init__(self, model: nn.Module, groups: Mapping[str, str]) -> None:
         super().__init__()
         self.model = model
         self.groups = {f"model.{name}": group for name, group in groups.items()}
-        self.width: int = model.config.hidden_size
+        self.width: int = model.config.hidden_size  # type: ignore[union-attr, assignment]
 
     def forward(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
         """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H)."""
