@@ -117,9 +117,7 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: Tr
         pretraining_spec(spec)
     files = find_body(spec.body, spec.body_path)
     if files.place is None and spec.init in READ_WEIGHTS:
-        raise ValueError(
-            f"init '{spec.init}': expected pretrained weights, body '{spec.body}' has none; ask for random"
-        )
+        raise ValueError(f"init '{spec.init}': body '{spec.body}' has no pretrained weights; ask for random")
     config = files.config(offline)
     if spec.layers is not None and not config.num_hidden_layers:
         raise ValueError(f"expected no layers for body '{spec.body}', which has none to keep; got {spec.layers}")

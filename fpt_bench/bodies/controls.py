@@ -11,7 +11,7 @@ INITIALIZER_RANGE = 0.02
 """Standard deviation of the attention control's random weights, as BERT's."""
 
 
-class LstmConfig(PretrainedConfig):
+class LstmConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Shape of :class:`Lstm`."""
 
     model_type = "lstm"
@@ -20,7 +20,7 @@ class LstmConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
-class AttentionConfig(PretrainedConfig):
+class AttentionConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Shape of :class:`Attention`."""
 
     model_type = "attention"
@@ -31,7 +31,7 @@ class AttentionConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
-class NothingConfig(PretrainedConfig):
+class NothingConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """Shape of :class:`Nothing`."""
 
     model_type = "nothing"

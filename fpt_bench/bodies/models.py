@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from fpt_bench.bodies.controls import CONTROLS
 
 
-class FedLongformer(LongformerModel):
+class FedLongformer(LongformerModel):  # type: ignore[no-untyped-call]
     """Longformer on embeddings. No position attends globally: each sees those within half a window on either side.
 
     The library fills up short windows with an embedded padding word, which a body without a vocabulary has not: here
@@ -24,7 +24,8 @@ class FedLongformer(LongformerModel):
         """Map (B, T, H) float and a (B, T) mask, 0 at padding, to (B, T, H)."""
         size, length = inputs_embeds.shape[:2]
         mask = inputs_embeds.new_ones(size, length, dtype=torch.long) if attention_mask is None else attention_mask
-        short = -length % max(self.config.attention_window)
+        windows: list[int] = self.config.attention_window  # type: ignore[assignment]
+        short = -length % max(windows)
         # Filled places take the last real position: the table has no rows beyond it.
         places = torch.arange(length + short, device=mask.device).clamp(max=length - 1)
         found = super().forward(
@@ -42,7 +43,7 @@ class FedVision(nn.Module):
     tokens take the places of patches, row by row. What the table has too much or too little is for `positions.py`.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.config = model.config
         patches = model.embeddings.position_embeddings.detach()[0, 1:]
@@ -50,10 +51,10 @@ class FedVision(nn.Module):
         self.dropout = nn.Dropout(model.config.hidden_dropout_prob)
         # DINOv2 keeps its blocks in an encoder, ViT beside it; parameters keep the library's names.
         if hasattr(model, "encoder"):
-            self.encoder = model.encoder
+            self.encoder: Any = model.encoder
         else:
-            self.layers = model.layers
-        self.layernorm = model.layernorm
+            self.layers: Any = model.layers
+        self.layernorm: nn.LayerNorm = model.layernorm
 
     def forward(self, inputs_embeds: Tensor, attention_mask: Tensor | None) -> BaseModelOutput:
         """Map (B, T, H) float and a (B, T) mask, 0 at padding, to (B, T, H)."""

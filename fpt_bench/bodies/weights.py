@@ -52,7 +52,7 @@ class BodyFiles:
             kind = sizes.pop("model_type")
             return CONFIGS[kind](**sizes) if kind in CONFIGS else AutoConfig.for_model(kind, **sizes)
         try:
-            config: PretrainedConfig = AutoConfig.from_pretrained(self.place, **self._where(offline))
+            config: PretrainedConfig = AutoConfig.from_pretrained(str(self.place), **self._where(offline))
         except OSError as error:
             raise self._cannot_be_had("architecture", error) from error
         return config
@@ -85,7 +85,8 @@ class BodyFiles:
             raise self._cannot_be_had("weights", error) from error
         absent = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report[key])
         self._require_all([name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)])
-        return model
+        loaded: nn.Module = model
+        return loaded
 
     def _require_all(self, absent: list[str]) -> None:
         if absent:
