@@ -71,6 +71,8 @@ def make_workspace(runs: Path, data_root: Path | None, offline: bool, loggers: l
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    # As `python -m` does it, so that `fpt-bench` too finds a task or body that lies in the working directory.
+    sys.path.insert(0, str(Path.cwd()))
     app()
 
 
@@ -284,14 +286,11 @@ def fetch(
     data_root: DataRoot = None,
 ) -> None:
     """Download the real data of tasks, unless they are there; what stopped goes on where it was."""
-    from datamodules import TASKS
-    from fpt_bench.names import require_known
+    from fpt_bench.extensions import find_task
 
-    for task in tasks:
-        require_known("task", task, TASKS)
-    for task in tasks:
-        needs_files = TASKS[task].remote_files
-        where = TASKS[task].real_data(data_root, offline=False) if needs_files else TASKS[task]().source
+    modules = {task: find_task(task) for task in tasks}
+    for task, module in modules.items():
+        where = module.real_data(data_root, offline=False) if module.remote_files else module().source
         print(f"{task}: {where}")
 
 

@@ -17,7 +17,7 @@ from fpt_bench.results import RunResult
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
-LENGTH, REAL = 9, 6
+LENGTH, REAL = 10, 6
 CAUSAL = {"gpt2", "smollm2"}
 BODIES = [
     {"body": "minilm", "init": "pretrained", "layers": 2},

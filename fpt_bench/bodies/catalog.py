@@ -21,7 +21,7 @@ class PackagedFile:
 class BodyEntry:
     """One named body: an architecture and where its pretrained weights are.
 
-    Either `packaged` or `hub` says where the weights come from.
+    Either `packaged` or `hub` says where the weights come from; with an architecture alone, only `random` can be built.
     """
 
     description: str

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from datamodules.packages import packaged_file, remembered_checksum
 from fpt_bench.bodies.catalog import BODIES, BodyEntry
-from fpt_bench.names import require_known
+from fpt_bench.extensions import BODIES_GROUP, comes_from_outside, find_body_entry
 
 DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|pdrop)")
 """Names under which the families keep their dropout probabilities."""
@@ -25,7 +25,7 @@ class BodyFiles:
     """A body's architecture and weights, as `transformers` is asked for them."""
 
     place: str
-    """A folder, or a repository id on the Hub."""
+    """A folder, or a repository id on the Hub; empty where there is an architecture alone."""
     source: str
     """One sentence for people: what this is and where it lies."""
     gguf: str | None = None
@@ -57,8 +57,13 @@ class BodyFiles:
 
         Raises:
             FileNotFoundError: the weights cannot be had; the message says what to do.
-            ValueError: some of the body's weights are not in the file: they would silently be random.
+            ValueError: there are no weights, or some are not in the file: they would silently be random.
         """
+        if not self.place:
+            raise ValueError(
+                f"{self.source}: expected pretrained weights, there are none. "
+                "Say --init random, or name a folder of weights by --body-path FOLDER."
+            )
         try:
             model, report = AutoModel.from_pretrained(
                 self.place,
@@ -105,23 +110,25 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     """Find a body by its name in BODIES, by a local folder, or by its id on the Hub.
 
     Args:
-        name: a key of BODIES, a folder, or `owner/model`.
+        name: a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model`.
         path: a folder whose weights replace those that the name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.
         FileNotFoundError: a folder or package that is not there.
     """
+    named = name in BODIES or comes_from_outside(name, BODIES_GROUP)
+    # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
+    entry = find_body_entry(name) if named and not Path(name).is_dir() else None
     if path is not None:
         return _in_folder(Path(path), name)
-    if name in BODIES:
-        return _named(BODIES[name])
+    if entry is not None:
+        return _named(entry)
     if Path(name).is_dir():
         return _in_folder(Path(name), Path(name).name)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return BodyFiles(place=name, source=f"{name} from the Hugging Face Hub")
-    require_known("body", name, BODIES)
-    raise AssertionError("unreachable: the name is no key of BODIES")
+    return _named(find_body_entry(name))
 
 
 def _named(entry: BodyEntry) -> BodyFiles:
@@ -131,10 +138,11 @@ def _named(entry: BodyEntry) -> BodyFiles:
         gguf = weights.name if weights.suffix == ".gguf" else None
         source = f"{entry.description}; from pip package {entry.packaged.distribution}"
         return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
-    assert entry.hub is not None
+    if not entry.hub and not entry.architecture:
+        raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
     return BodyFiles(
-        place=entry.hub,
-        source=f"{entry.description}; {entry.hub} from the Hugging Face Hub",
+        place=entry.hub or "",
+        source=f"{entry.description}; {entry.hub} from the Hugging Face Hub" if entry.hub else entry.description,
         architecture=tuple(entry.architecture.items()),
         revision=entry.revision,
     )

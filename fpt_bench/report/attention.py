@@ -19,6 +19,7 @@ COLOURS = "cividis"
 MAX_WORDS = 12
 """Words on an axis at most; of more positions every second, third and so on is labelled."""
 _PANEL_INCHES = 0.92
+_BAR_INCHES = 0.75
 _LONG_WORD = 8
 
 
@@ -47,10 +48,10 @@ def draw_attention(maps: Sequence["AttentionMaps"], title: str) -> Any:
     figure.suptitle(title, fontsize=9, color=INK)
     # Square root of the weight: in a row of a hundred positions most weights are near 0.01, and differences show there.
     scale = PowerNorm(0.5, 0, max(float(found.weights.max()) for found in maps))
-    blocks = np.atleast_1d(figure.subfigures(len(maps), 1, hspace=0.02))
-    for block, found in zip(blocks, maps, strict=True):
+    left, right = figure.subfigures(1, 2, width_ratios=(size[0] - _BAR_INCHES, _BAR_INCHES))
+    for block, found in zip(np.atleast_1d(left.subfigures(len(maps), 1)), maps, strict=True):
         image = _draw_model(block, found, scale)
-    bar = figure.colorbar(image, ax=list(blocks), location="right", fraction=0.02, aspect=40, pad=0.01)
+    bar = figure.colorbar(image, cax=right.subplots())
     bar.set_label("attention weight (colour goes with its square root)", color=INK)
     bar.outline.set_visible(False)
     return figure
