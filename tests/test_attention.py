@@ -119,4 +119,4 @@ def test_the_command_draws_a_picture_and_says_whose(finished: tuple[RunResult, P
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     assert done.exit_code == 0, done.stderr
     assert "pretrained, trained, step" in done.stdout
-    assert picture.read_text().count("<image ") >= 24, "a panel for each head of both models"
+    assert picture.read_text().count("<image ") >= 2, "one of each model"

@@ -44,7 +44,7 @@ def _random(plan: Blueprint) -> Initialized:
     config = copy.deepcopy(plan.config)
     # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
     config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
-    config.pad_token_id = None if config.pad_token_id is None else 0
+    config.pad_token_id = None if getattr(config, "pad_token_id", None) is None else 0
     # Drawn as long as it is needed: in a stretched table neighbours would resemble each other.
     config.max_position_embeddings = max(config.max_position_embeddings, plan.max_length)
     build: Callable[..., PreTrainedModel] = AutoModel.from_config

@@ -19,7 +19,6 @@ COLOURS = "cividis"
 MAX_WORDS = 12
 """Words on an axis at most; of more positions every second, third and so on is labelled."""
 _PANEL_INCHES = 0.92
-_BAR_INCHES = 0.75
 _LONG_WORD = 8
 
 
@@ -43,42 +42,50 @@ def draw_attention(maps: Sequence["AttentionMaps"], title: str) -> Any:
     from matplotlib.figure import Figure
 
     layers, heads = maps[0].weights.shape[:2]
-    size = (max(4.5, heads * _PANEL_INCHES + 1.6), len(maps) * (layers * _PANEL_INCHES + 0.75) + 0.5)
+    size = (max(4.5, heads * _PANEL_INCHES + 1.4), len(maps) * (layers * _PANEL_INCHES + 0.9) + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, fontsize=9, color=INK)
     # Square root of the weight: in a row of a hundred positions most weights are near 0.01, and differences show there.
     scale = PowerNorm(0.5, 0, max(float(found.weights.max()) for found in maps))
-    left, right = figure.subfigures(1, 2, width_ratios=(size[0] - _BAR_INCHES, _BAR_INCHES))
-    for block, found in zip(np.atleast_1d(left.subfigures(len(maps), 1)), maps, strict=True):
-        image = _draw_model(block, found, scale)
-    bar = figure.colorbar(image, cax=right.subplots())
+    places = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
+    for axes, found in zip(places, maps, strict=True):
+        image = _draw_model(axes, found, scale)
+    bar = figure.colorbar(image, ax=list(places), fraction=0.02, aspect=40, pad=0.01)
     bar.set_label("attention weight (colour goes with its square root)", color=INK)
     bar.outline.set_visible(False)
     return figure
 
 
-def _draw_model(block: Any, found: "AttentionMaps", scale: Any) -> Any:
-    layers, heads = found.weights.shape[:2]
-    block.suptitle(found.title, fontsize=8, fontweight="bold", color=INK)
-    block.supxlabel("attended to", fontsize=7, color=MUTED)
-    block.supylabel("attending", fontsize=7, color=MUTED)
-    panels = block.subplots(layers, heads, sharex=True, sharey=True, squeeze=False)
+def _draw_model(axes: Any, found: "AttentionMaps", scale: Any) -> Any:
+    """Draw all panels of one model as one image: a figure with an area for each of them would take a minute."""
+    layers, heads, length, _ = found.weights.shape
+    pitch = length + max(1, length // 12)
+    canvas = np.full((layers * pitch, heads * pitch), np.nan, dtype=np.float32)
     for layer, head in np.ndindex(layers, heads):
-        axes = panels[layer, head]
-        image = axes.imshow(
-            found.weights[layer, head], cmap=COLOURS, norm=scale, interpolation="nearest", aspect="auto"
-        )
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, pad=1)
-        if layer == 0:
-            axes.set_title(f"head {head + 1}", fontsize=6.5, fontweight="normal", loc="center", pad=2)
-        if head == 0:
-            axes.set_ylabel(f"layer {layer + 1}", fontsize=6.5)
-    places, words = _ticks(found.words)
-    # Shared axes: what is set on one panel holds for all, and only the outer ones show it.
+        top, left = layer * pitch, head * pitch
+        canvas[top : top + length, left : left + length] = found.weights[layer, head]
+    image = axes.imshow(canvas[: length - pitch, : length - pitch], cmap=COLOURS, norm=scale, interpolation="nearest")
+    axes.set_title(found.title, pad=14)
+    axes.set_xlabel("attended to", color=MUTED)
+    axes.set_ylabel("attending", color=MUTED)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=1, labelsize=5.5)
+    middle = (length - 1) / 2
+    for head in range(heads):
+        axes.annotate(
+            f"head {head + 1}", (head * pitch + middle, 1), (0, 3), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
+        )  # fmt: skip
+    for layer in range(layers):
+        axes.annotate(
+            f"layer {layer + 1}", (1, layer * pitch + middle), (3, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="left", va="center", rotation=270, fontsize=6.5,
+        )  # fmt: skip
+    ticks, words = _ticks(found.words)
     upright = all(len(word) == 1 for word in words)
-    panels[0, 0].set_xticks(places, words, fontsize=5.5, rotation=0 if upright else 90)
-    panels[0, 0].set_yticks(places, words, fontsize=5.5)
+    axes.set_xticks([head * pitch + t for head in range(heads) for t in ticks], words * heads)
+    axes.tick_params(axis="x", rotation=0 if upright else 90)
+    axes.set_yticks([layer * pitch + t for layer in range(layers) for t in ticks], words * layers)
     return image
 
 
