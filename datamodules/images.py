@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import ClassVar, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.cifar_sets import (
     CIFAR_ARCHIVE,
@@ -15,7 +17,7 @@ from datamodules.cifar_sets import (
     local_cifar,
     read_cifar,
 )
-from datamodules.contract import TRAIN, Batch, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.contract import TRAIN, VALIDATION, Batch, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.image_augmentation import augment
 from datamodules.image_examples import ImageExamples, LabelledImages
 from datamodules.mnist_sets import MNIST_FILES, embedded_mnist, fetch_mnist, local_mnist, mnist_source, real_mnist
@@ -72,6 +74,9 @@ class MnistDataModule(TaskDataModule):
     def examples(self, split: str) -> ImageExamples:
         return ImageExamples(_of(self._images, split, "mnist"), PATCH_SIZE, mean=(0.0,), standard_deviation=(1.0,))
 
+    def picture(self, inputs: Tensor) -> NDArray[np.uint8]:
+        return self.examples(VALIDATION).as_picture(inputs)
+
     @cached_property
     def _images(self) -> dict[str, LabelledImages]:
         real = self.data == "real"
@@ -93,6 +98,11 @@ class _CifarSource(TaskDataModule):
     def fetch_real(cls, root: Path | None, offline: bool) -> Path:
         """Give the folder of the real data under `root`, downloaded where it is missing."""
         return fetch_cifar(root, offline)
+
+    def picture(self, inputs: Tensor) -> NDArray[np.uint8] | None:
+        examples = self.examples(VALIDATION)
+        assert isinstance(examples, ImageExamples)
+        return examples.as_picture(inputs)
 
     @cached_property
     def _colour_images(self) -> dict[str, LabelledImages]:

@@ -10,15 +10,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
 from datamodules.contract import Batch, TaskDataModule
-from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.callbacks import (
-    BEST,
     CHECKPOINTS,
     LAST,
     AtomicCheckpoints,
@@ -29,10 +27,14 @@ from fpt_bench.callbacks import (
 )
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
-from fpt_bench.module import FPTModule, derive_seed
+from fpt_bench.loggers import make_loggers
+from fpt_bench.module import FPTModule
+from fpt_bench.predict import predict
+from fpt_bench.predictions import write_predictions
 from fpt_bench.pretraining import trained_body
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
+from fpt_bench.restore import load_best, make_model
 from fpt_bench.results import DataRecord, RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
@@ -81,12 +83,9 @@ def _finished(folder: Path) -> RunResult | None:
 
 
 def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]) -> RunResult:
-    datamodule = make_datamodule(spec, workspace)
-    task = datamodule.task
+    shown = datamodule = make_datamodule(spec, workspace)
     trained = trained_body(spec, workspace, run_one)
-    torch.manual_seed(derive_seed(spec.seed, "body"))
-    body, body_record = build_body(spec, task.max_length, workspace.offline, trained)
-    module = FPTModule(task, body, spec)
+    module, body_record = make_model(spec, datamodule.task, workspace, trained)
     if can_be_cached(spec, datamodule):
         datamodule = cache_features(module, datamodule, body_record, workspace.runs)
         module.given_features = True
@@ -94,7 +93,9 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     recorder = RunRecorder(spec.run_id, report)
     checkpoint = _load_last(folder)
     first_step = checkpoint["global_step"] if checkpoint else 0
-    trainer = _make_trainer(spec, folder, recorder, first_step)
+    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
+    loggers = make_loggers(workspace.loggers, folder, f"from-step-{first_step}")
+    trainer = _make_trainer(spec, folder, recorder, loggers)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     datamodule.first_step = first_step
@@ -105,6 +106,8 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
         error = _fit(trainer, module, datamodule, folder if checkpoint else None)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
     scores = {} if error or best_step is None else _test(spec, module, datamodule, folder, best_step)
+    if scores:
+        write_predictions(predict(module, datamodule, shown), folder)
     return RunResult(
         spec=spec,
         status="diverged" if error else "ok",
@@ -124,17 +127,15 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
             kind=datamodule.data,
             source=datamodule.source,
             fingerprint=datamodule.fingerprint(),
-            trivial=dict(task.trivial),
-            floor=task.floor,
+            trivial=dict(module.task.trivial),
+            floor=module.task.floor,
         ),
         body=body_record,
         provenance=provenance(),
     )
 
 
-def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step: int) -> pl.Trainer:
-    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
-    attempt = f"from-step-{first_step}"
+def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, loggers: list[Logger]) -> pl.Trainer:
     return pl.Trainer(
         max_steps=spec.max_steps,
         max_epochs=-1,
@@ -147,10 +148,7 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
         devices=1,
         callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / CHECKPOINTS)],
         plugins=[AtomicCheckpoints()],
-        logger=[
-            CSVLogger(folder / "logs", name="csv", version=attempt),
-            TensorBoardLogger(folder / "logs", name="tensorboard", version=attempt),
-        ],
+        logger=loggers,
         log_every_n_steps=LOG_EVERY_STEPS,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -198,14 +196,7 @@ def _test(
     spec: RunSpec, module: FPTModule, datamodule: TaskDataModule, folder: Path, best_step: int
 ) -> dict[str, float]:
     """Give the accuracy at the best validation step on every test split, and on training examples as `train`."""
-    path = folder / CHECKPOINTS / f"{BEST}.ckpt"
-    best = AtomicCheckpoints().load_checkpoint(path)
-    if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
-        raise ValueError(
-            f"{path}: expected the trained weights of step {best_step}, got those of step {best['global_step']}. "
-            f"Remove {folder} and ask for the run again."
-        )
-    module.load_state_dict(best["state_dict"], strict=False)
+    load_best(module, folder, best_step)
     loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
     loaders["train"] = _training_sample(datamodule)
     scores = {}

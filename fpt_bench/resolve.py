@@ -4,11 +4,11 @@ import inspect
 
 from pydantic import TypeAdapter, ValidationError
 
-from datamodules import TASKS
 from datamodules.contract import TaskDataModule
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
+from fpt_bench.extensions import find_task
 from fpt_bench.names import require_known
 from fpt_bench.spec import Argument, RunSpec
 from fpt_bench.workspace import Workspace
@@ -23,8 +23,7 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     Raises:
         ValueError: unknown task, or a data argument that the task does not take.
     """
-    require_known("task", spec.task, TASKS)
-    build = TASKS[spec.task]
+    build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
     arguments = dict(spec.data_arguments)
     shuffled = arguments.pop("shuffled", False)
@@ -46,7 +45,7 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
     Raises:
         ValueError: an argument that the task does not take, or of a wrong type.
     """
-    parameters = inspect.signature(TASKS[task]).parameters
+    parameters = inspect.signature(find_task(task)).parameters
     own = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
     taken = {**own, **DATA_ARGUMENTS}
     checked = {}
@@ -68,8 +67,7 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
         ValueError: a name, file or data argument that is wrong.
         FileNotFoundError: data or weights that cannot be had.
     """
-    require_known("task", spec.task, TASKS)
-    kind, warning = TASKS[spec.task].choose_kind(spec.data, workspace.data_root, workspace.offline)
+    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
     arguments = _checked_arguments(spec.task, spec.data_arguments)
     resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fpt_bench.extensions import TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.names import require_known
 
 GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
@@ -31,6 +32,16 @@ Rate = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False)]
 SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_ascending)]
 Rates = Literal["fixed", "profile"] | SweptRates
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def folder_name(text: str) -> str:
+    """Give a name as a part of a folder's name.
+
+    Example:
+        >>> folder_name("../my_tasks.sorting:SortDataModule")
+        '-my_tasks.sorting-SortDataModule'
+    """
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in text).strip(".")
 
 
 class RunSpec(BaseModel):
@@ -106,9 +117,8 @@ class RunSpec(BaseModel):
         """Name of the run's folder: readable words and a hash of everything in the spec."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        body = "".join(c if c.isalnum() or c in "-._" else "-" for c in self.body).strip(".")
-        init = self.init.replace(":", "-")
-        return f"{self.task}_{body}_{init}_seed{self.seed}_{digest}"
+        words = "_".join(folder_name(word) for word in (self.task, self.body, self.init))
+        return f"{words}_seed{self.seed}_{digest}"
 
 
 class Arm(BaseModel):
@@ -314,14 +324,18 @@ def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
 
 
 def run_fields(profile: Profile, task: str, configs: Path = CONFIGS) -> dict[str, Any]:
-    """Give a task's RunSpec fields under a profile: tasks.yaml, then the profile, then the profile's task."""
+    """Give a task's RunSpec fields under a profile: tasks.yaml, then the profile, then the profile's task.
+
+    A task from outside that tasks.yaml does not know has RunSpec's own defaults there.
+    """
     path = configs / "tasks.yaml"
     tasks = read_yaml(path)
-    try:
-        require_known("task", task, tasks)
-    except ValueError as error:
-        raise ValueError(f"{error} (in {path})") from error
-    return {"task": task, **tasks[task], **profile.run, **profile.tasks.get(task, {})}
+    if not comes_from_outside(task, TASKS_GROUP):
+        try:
+            require_known("task", task, [*tasks, *offered(TASKS_GROUP)])
+        except ValueError as error:
+            raise ValueError(f"{error} (in {path})") from error
+    return {"task": task, **tasks.get(task, {}), **profile.run, **profile.tasks.get(task, {})}
 
 
 def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:

@@ -50,7 +50,7 @@ def _random(plan: Blueprint) -> Initialized:
     # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
     if hasattr(config, "vocab_size"):
         config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
-        config.pad_token_id = None if config.pad_token_id is None else 0
+        config.pad_token_id = None if getattr(config, "pad_token_id", None) is None else 0
     _lengthen(config, plan.max_length)
     model = build_random(config, plan.attention)
     return model, f"weights drawn at random; the architecture of {plan.files.source}", config_fingerprint(plan.config)

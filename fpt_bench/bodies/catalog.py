@@ -21,7 +21,7 @@ class PackagedFile:
 class BodyEntry:
     """One named body: an architecture and where its pretrained weights are.
 
-    `packaged` or `hub` says where the weights come from; with neither, the body is a control that has none.
+    `packaged` or `hub` says where the weights come from; with an architecture alone, only `random` can be built.
     """
 
     description: str

@@ -26,6 +26,15 @@ class HuggingFaceBody(nn.Module):
         hidden = self.model(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
         return read_out(hidden, mask, read)
 
+    @torch.no_grad()
+    def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Give the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` gives them."""
+        usual, real = self.model.config._attn_implementation, int(mask.sum())
+        self.model.set_attn_implementation("eager")  # the only one that leaves weights behind
+        given = self.model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
+        self.model.set_attn_implementation(usual)
+        return torch.cat(given).float()
+
 
 def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
     """Select the last `count` real positions of each sequence.

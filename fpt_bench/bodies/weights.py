@@ -15,7 +15,7 @@ from fpt_bench.bodies.catalog import BODIES, BodyEntry
 from fpt_bench.bodies.controls import CONFIGS
 from fpt_bench.bodies.models import build_random, model_class
 from fpt_bench.bodies.onnx_weights import read_dinov2
-from fpt_bench.names import require_known
+from fpt_bench.extensions import BODIES_GROUP, comes_from_outside, find_body_entry
 
 DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|dropout_rate|pdrop)")
 """Names under which the families keep their dropout probabilities."""
@@ -62,8 +62,13 @@ class BodyFiles:
 
         Raises:
             FileNotFoundError: the weights cannot be had; the message says what to do.
-            ValueError: some of the body's weights are not in the file: they would silently be random.
+            ValueError: there are no weights, or some are not in the file: they would silently be random.
         """
+        if self.place is None:
+            raise ValueError(
+                f"{self.source}: expected pretrained weights, there are none. "
+                "Say --init random, or name a folder of weights by --body-path FOLDER."
+            )
         if self.weights and self.weights[0].suffix == ".onnx":
             model = build_random(config, attention)
             stored = read_dinov2(self.weights[0])
@@ -119,23 +124,25 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     """Find a body by its name in BODIES, by a local folder, or by its id on the Hub.
 
     Args:
-        name: a key of BODIES, a folder, or `owner/model`.
+        name: a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model`.
         path: a folder whose weights replace those that the name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.
         FileNotFoundError: a folder or package that is not there.
     """
+    named = name in BODIES or comes_from_outside(name, BODIES_GROUP)
+    # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
+    entry = find_body_entry(name) if named and not Path(name).is_dir() else None
     if path is not None:
         return _in_folder(Path(path), name)
-    if name in BODIES:
-        return _named(BODIES[name])
+    if entry is not None:
+        return _named(entry)
     if Path(name).is_dir():
         return _in_folder(Path(name), Path(name).name)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return BodyFiles(place=name, source=f"{name} from the Hugging Face Hub")
-    require_known("body", name, BODIES)
-    raise AssertionError("unreachable: the name is no key of BODIES")
+    return _named(find_body_entry(name))
 
 
 def _named(entry: BodyEntry) -> BodyFiles:
@@ -145,6 +152,8 @@ def _named(entry: BodyEntry) -> BodyFiles:
         gguf = weights.name if weights.suffix == ".gguf" else None
         source = f"{entry.description}; from pip package {entry.packaged.distribution}"
         return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
+    if not entry.hub and not entry.architecture:
+        raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
     where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""
     return BodyFiles(
         place=entry.hub,
