@@ -1,6 +1,7 @@
 """What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +96,7 @@ class AtomicCheckpoints(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".unfinished-{path.name}")
+        unfinished = path.with_name(f".unfinished-{socket.gethostname()}-{path.name}")
         with unfinished.open("wb") as stream:
             torch.save(checkpoint, stream)
             stream.flush()

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fpt_bench.options import spec_from_options, takes_run_fields
+from fpt_bench.options import launcher_from_options, spec_from_options, takes_launcher, takes_run_fields
 from fpt_bench.spec import config_names
 from fpt_bench.workspace import Workspace
 
@@ -108,7 +108,9 @@ def run(
 
 @app.command()
 @says_what_is_wrong
+@takes_launcher
 def bench(
+    launching: dict[str, Any],
     experiments: Annotated[
         str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")
     ] = "headline",
@@ -119,10 +121,11 @@ def bench(
     offline: Offline = False,
 ) -> None:
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
-    from fpt_bench.bench import TABLES, plan_grid, run_grid
+    from fpt_bench.bench import TABLES, plan_grid, run_grid, send_grid
     from fpt_bench.launch import default_workers
 
     workspace = Workspace(runs, data_root, offline)
+    launcher = launcher_from_options(launching, profile)
     runs.mkdir(parents=True, exist_ok=True)
     names = config_names("experiments") if experiments == "all" else [n.strip() for n in experiments.split(",")]
     plans = [plan_grid(name, profile, workspace) for name in dict.fromkeys(names)]
@@ -130,6 +133,9 @@ def bench(
     for grid, warnings in plans:
         for warning in warnings:
             notes.print(warning, style="yellow", markup=False)
+        if launcher.kind == "slurm":
+            out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
+            continue
         results += run_grid(grid, workspace, workers or default_workers(), notes)
         folder = runs / TABLES / grid.name
         print((folder / "table.md").read_text())
@@ -139,6 +145,15 @@ def bench(
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
     if any(result.status == "failed" for result in troubled):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@says_what_is_wrong
+def status(runs: Annotated[Path, typer.Argument(help="folder of a bench's results")] = Path("runs")) -> None:
+    """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
+    from fpt_bench.status import folder_status, show_status
+
+    out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
+from datamodules.claims import Claim
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import trainer_precision
@@ -29,9 +31,10 @@ from fpt_bench.callbacks import (
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.module import FPTModule, derive_seed
+from fpt_bench.preemption import LeaveWhenAsked, Notice
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
-from fpt_bench.results import DataRecord, RunResult, read_result, write_result
+from fpt_bench.results import CLAIM_FILE, DataRecord, RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
@@ -43,7 +46,12 @@ _CHECKPOINTS = "checkpoints"
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
 
-def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None] = lambda _: None) -> RunResult:
+def run_one(
+    spec: RunSpec,
+    workspace: Workspace,
+    report: Callable[[Progress], None] = lambda _: None,
+    notice: Notice | None = None,
+) -> RunResult:
     """Give the result of a run: the one that is there, or a new one; an interrupted run goes on where it was.
 
     Divergence is an outcome, not an error. Two processes that ask for the same run do it once.
@@ -52,19 +60,21 @@ def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], No
         spec: what `resolve` gave.
         workspace: where to read and write.
         report: told how far the run is.
+        notice: says when to leave the run at a checkpoint; by default never.
 
     Raises:
+        PreemptedError: the notice came.
         OSError: the run's folder cannot be written.
         ValueError: the spec asks for what there is not, such as more layers than the body has.
     """
     folder = workspace.runs / spec.run_id
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "run.lock"):
+    with Claim(folder / CLAIM_FILE):
         done = _finished(folder)
         if done is not None:
             return done
         _quiet_libraries()
-        result = _train_and_test(spec, workspace, folder, report)
+        result = _train_and_test(spec, workspace, folder, report, notice)
         write_result(result, folder)
         return result
 
@@ -79,7 +89,9 @@ def _finished(folder: Path) -> RunResult | None:
     return result if result is not None and result.status != "failed" else None
 
 
-def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]) -> RunResult:
+def _train_and_test(
+    spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None], notice: Notice | None
+) -> RunResult:
     datamodule = make_datamodule(spec, workspace)
     task = datamodule.task
     torch.manual_seed(derive_seed(spec.seed, "body"))
@@ -92,7 +104,7 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     recorder = RunRecorder(spec.run_id, report)
     checkpoint = _load_last(folder)
     first_step = checkpoint["global_step"] if checkpoint else 0
-    trainer = _make_trainer(spec, folder, recorder, first_step)
+    trainer = _make_trainer(spec, folder, [recorder, *_leaving(spec, folder, notice)], first_step)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     datamodule.first_step = first_step
@@ -130,7 +142,13 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     )
 
 
-def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step: int) -> pl.Trainer:
+def _leaving(spec: RunSpec, folder: Path, notice: Notice | None) -> list[Callback]:
+    if notice is None:
+        return []
+    return [LeaveWhenAsked(notice, folder / _CHECKPOINTS / f"{LAST}.ckpt", min(spec.eval_every, spec.max_steps))]
+
+
+def _make_trainer(spec: RunSpec, folder: Path, callbacks: list[Callback], first_step: int) -> pl.Trainer:
     # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
     attempt = f"from-step-{first_step}"
     return pl.Trainer(
@@ -143,8 +161,8 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, first_step
         precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
-        callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
-        plugins=[AtomicCheckpoints()],
+        callbacks=[*callbacks, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
+        plugins=[AtomicCheckpoints(), LightningEnvironment()],
         logger=[
             CSVLogger(folder / "logs", name="csv", version=attempt),
             TensorBoardLogger(folder / "logs", name="tensorboard", version=attempt),
@@ -220,6 +238,7 @@ def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
         precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
+        plugins=[LightningEnvironment()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -1,6 +1,7 @@
 """What came out: a run's outcome as a frozen value, kept in one JSON file."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fpt_bench.spec import RunSpec
 
 RESULT_FILE = "result.json"
+CLAIM_FILE = "run.claim"
+"""In a run's folder while a process works on it."""
 
 
 class _Frozen(BaseModel):
@@ -106,7 +109,8 @@ class RunResult(_Frozen):
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # The host too: process ids of two machines on one file system may be equal.
+    unfinished = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         with unfinished.open("w") as stream:
             stream.write(text)

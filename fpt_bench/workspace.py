@@ -1,6 +1,6 @@
 """Where runs read and write. Nothing here changes a number, and nothing here imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -11,3 +11,7 @@ class Workspace:
     runs: Path = Path("runs")
     data_root: Path | None = None
     offline: bool = False
+
+    def absolute(self) -> "Workspace":
+        """Give the same folders for a process that may work elsewhere."""
+        return replace(self, runs=self.runs.resolve(), data_root=self.data_root and self.data_root.resolve())
