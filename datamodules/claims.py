@@ -129,7 +129,7 @@ def _space() -> str:
     """Name the set of processes that a process id of ours means something in: one boot of one machine or container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()
 

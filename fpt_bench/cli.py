@@ -149,6 +149,23 @@ def bench(
 
 @app.command()
 @says_what_is_wrong
+def plan(
+    experiment: Annotated[str, typer.Argument(help="a name in configs/experiments or a YAML file")],
+    profile: ProfileName = "embedded",
+    runs: Runs = Path("runs"),
+    steps_per_second: Annotated[
+        float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
+) -> None:
+    """Say what an experiment costs before anything is spent: runs, steps, hours, disk, and what is done already."""
+    from fpt_bench.plan import show_experiment
+
+    out.print(show_experiment(experiment, profile, runs, steps_per_second, workers, notes), highlight=False)
+
+
+@app.command()
+@says_what_is_wrong
 def status(runs: Annotated[Path, typer.Argument(help="folder of a bench's results")] = Path("runs")) -> None:
     """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
     from fpt_bench.status import folder_status, show_status

@@ -23,6 +23,7 @@ from fpt_bench.callbacks import (
     BEST,
     LAST,
     AtomicCheckpoints,
+    LeaveWhenAsked,
     RunRecorder,
     checkpoint_callbacks,
     early_stopping,
@@ -31,7 +32,7 @@ from fpt_bench.callbacks import (
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.module import FPTModule, derive_seed
-from fpt_bench.preemption import LeaveWhenAsked, Notice
+from fpt_bench.preemption import Notice
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
 from fpt_bench.results import CLAIM_FILE, DataRecord, RunResult, read_result, write_result

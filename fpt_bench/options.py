@@ -47,9 +47,7 @@ def _option(model: type[BaseModel], name: str) -> inspect.Parameter:
     kind: Any = _TYPES.get(field.annotation, str)  # type: ignore[arg-type]
     kind = list[str] if name == "data_arguments" else kind
     default = ... if field.is_required() else None
-    option = typer.Option(
-        f"--{_NAMES.get(name, name).replace('_', '-')}", help=field.description, show_default=False
-    )
+    option = typer.Option(f"--{_NAMES.get(name, name).replace('_', '-')}", help=field.description, show_default=False)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -1,5 +1,6 @@
 """What came out: a run's outcome as a frozen value, kept in one JSON file."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -106,6 +107,16 @@ class RunResult(_Frozen):
         return sum(count.trained for count in self.parameters.values())
 
 
+def explain_full_disk(error: BaseException, path: Path) -> None:
+    """Raise an OSError that says what to do, where `error` or what led to it came of a full disk; else do nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = "no space left while writing; free some, and the same command goes on where this one was"
+            raise OSError(cause.errno, message, str(path)) from error
+        cause = cause.__cause__ or cause.__context__
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,8 +128,9 @@ def write_atomically(path: Path, text: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        explain_full_disk(error, path)
         raise
 
 

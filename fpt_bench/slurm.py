@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,21 @@ _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
 _SECONDS_TO_LEAVE = 120
 
 
-def send(specs: Collection[RunSpec], workspace: Workspace, launcher: Launcher) -> tuple[int, list[str]]:
+def send(
+    specs: Collection[RunSpec],
+    workspace: Workspace,
+    launcher: Launcher,
+    job: Callable[[str, Workspace], None] | None = None,
+) -> tuple[int, list[str]]:
     """Put those of the runs that are not in the queue into it, as job arrays; give their number and the arrays' ids.
 
     Two people who send the same runs at the same time send them once.
+
+    Args:
+        specs: runs, already resolved.
+        workspace: where the jobs read and write; shared by all nodes.
+        launcher: what a job may use.
+        job: does one run, given as JSON; by default `work`.
 
     Raises:
         ValueError: submitit is not installed.
@@ -49,14 +60,20 @@ def send(specs: Collection[RunSpec], workspace: Workspace, launcher: Launcher) -
         queued = queued_runs(workspace.runs)
         missing = [spec for spec in specs if spec.run_id not in queued]
         for start in range(0, len(missing), ARRAY_SIZE):
-            jobs = _submit(missing[start : start + ARRAY_SIZE], workspace, launcher, folder)
+            jobs = _submit(job or work, missing[start : start + ARRAY_SIZE], workspace, launcher, folder)
             array = next(iter(jobs)).partition("_")[0]
             write_atomically(folder / f"sent-{array}.json", json.dumps(jobs, indent=0))
             arrays.append(array)
     return len(missing), arrays
 
 
-def _submit(specs: list[RunSpec], workspace: Workspace, launcher: Launcher, folder: Path) -> dict[str, str]:
+def _submit(
+    job: Callable[[str, Workspace], None],
+    specs: list[RunSpec],
+    workspace: Workspace,
+    launcher: Launcher,
+    folder: Path,
+) -> dict[str, str]:
     """Send one job array and give the run id of each job id."""
     try:
         import submitit
@@ -67,10 +84,10 @@ def _submit(specs: list[RunSpec], workspace: Workspace, launcher: Launcher, fold
     executor = submitit.SlurmExecutor(folder=folder / "jobs")
     executor.update_parameters(**_parameters(launcher))
     try:
-        jobs = executor.map_array(work, [spec.model_dump_json() for spec in specs], [workspace] * len(specs))
+        jobs = executor.map_array(job, [spec.model_dump_json() for spec in specs], [workspace] * len(specs))
     except submitit.core.utils.FailedJobError as error:
         raise OSError(f"Slurm refused the jobs: {' '.join(str(error).split())}") from error
-    return {job.job_id: spec.run_id for job, spec in zip(jobs, specs, strict=True)}
+    return {sent.job_id: spec.run_id for sent, spec in zip(jobs, specs, strict=True)}
 
 
 def _parameters(launcher: Launcher) -> dict[str, Any]:

@@ -22,6 +22,12 @@ TORCH_FREE = [
     "names",
     "launch",
     "display",
+    "slurm",
+    "status",
+    "plan",
+    "preemption",
+    "resources",
+    "workspace",
 ]
 
 

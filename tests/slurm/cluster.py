@@ -6,9 +6,11 @@ Needs slurmctld, slurmd and the client commands (Debian: `apt-get install slurm-
 starts jobs for others. No munge, no cgroups, no accounting: job states are asked of squeue and scontrol alone.
 """
 
+import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -63,36 +65,41 @@ class Cluster:
         self.client("scancel", "--quiet", "--state=RUNNING", check=False)
         self.client("scancel", "--quiet", "--state=PENDING", check=False)
         for name in (*NODES, "slurmctld"):
-            self.stop(name)
-        # Steps that outlive their slurmd have their spool folder on their command line.
-        for step in self._steps():
-            step_id = int(step.name)
-            os.kill(step_id, 9)
-
-    def _steps(self) -> list[Path]:
-        marker = str(self.folder).encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"slurmstepd" in command and marker in environment + command:
-                found.append(process)
-        return found
+            self._stop(name)
+        for node in NODES:
+            self._kill_jobs(node)
 
     def start_node(self, node: str) -> None:
         self._start(node, "slurmd", "-D", "-N", node)
 
-    def stop(self, name: str, kill: bool = False) -> None:
-        """End a daemon; with `kill`, as a power cut would: without a word to anybody."""
+    def kill_node(self, node: str) -> None:
+        """End a node as a power cut would: its daemon and all processes of its jobs, without a word to anybody."""
+        daemon = self.daemons.pop(node)
+        daemon.kill()
+        daemon.wait()
+        self._kill_jobs(node)
+
+    def _kill_jobs(self, node: str) -> None:
+        marks = (f"SLURMD_NODENAME={node}\0".encode(), f"SLURM_CONF={self.configuration}\0".encode())
+        doomed = set()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                environment, fields = (process / "environ").read_bytes(), (process / "stat").read_text()
+                parent = Path("/proc", fields.rpartition(")")[2].split()[1])
+                steward = b"slurmstepd" in (parent / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if all(mark in environment for mark in marks):
+                doomed |= {int(process.name)} | ({int(parent.name)} if steward else set())
+        for number in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+    def _stop(self, name: str) -> None:
         daemon = self.daemons.pop(name, None)
         if daemon is None:
             return
-        if kill:
-            daemon.kill()
-        else:
-            daemon.terminate()
+        daemon.terminate()
         try:
             daemon.wait(10)
         except subprocess.TimeoutExpired:
@@ -118,7 +125,9 @@ class Cluster:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {seconds} s for {what}; {self.node_states()} {self.queue()}\n{self._logs()}")
+                raise TimeoutError(
+                    f"waited {seconds} s for {what}; {self.node_states()} {self.queue()}\n{self._logs()}"
+                )
             time.sleep(0.2)
 
     def _start(self, name: str, *command: str) -> None:
@@ -192,7 +201,5 @@ if __name__ == "__main__":
         sys.exit(reason)
     with Cluster(Path(sys.argv[1]).resolve()) as running:
         print(f"export SLURM_CONF={running.configuration}", flush=True)
-        try:
-            time.sleep(float("inf") if len(sys.argv) < 3 else float(sys.argv[2]))
-        except (KeyboardInterrupt, OverflowError):
-            pass
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()

@@ -1,86 +1,68 @@
 """Grids on a real Slurm of two nodes: as an array, through dead nodes, requeues and cancellations."""
 
-import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from fpt_bench.bench import send_grid
 from fpt_bench.cli import app
-from fpt_bench.harness import run_one
 from fpt_bench.resources import Launcher
-from fpt_bench.results import RESULT_FILE, RunResult, collect_results
-from fpt_bench.spec import Arm, Experiment, Grid, GridRun, RunSpec
+from fpt_bench.results import RESULT_FILE, collect_results
+from fpt_bench.slurm import queued_runs, send
+from fpt_bench.spec import RunSpec
 from fpt_bench.status import folder_status
 from fpt_bench.workspace import Workspace
 from tests.slurm.cluster import Cluster, missing_for_a_cluster
+from tests.slurm.stand_in import CHECKPOINT, HISTORY, count_steps
 
 REASON = missing_for_a_cluster()
-pytestmark = [
-    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
-    pytest.mark.slow,
-    pytest.mark.xdist_group("slurm"),
-]
+pytestmark = [pytest.mark.skipif(REASON is not None, reason=str(REASON)), pytest.mark.slow]
 TIMES = {"seconds", "tokens_per_second", "peak_memory_mb", "provenance"}
-MINUTES = Launcher(kind="slurm", time=10)
-LONG = 240
-"""Seconds that a test waits at most; on an idle machine it is a tenth of it."""
+TEN_MINUTES = Launcher(kind="slurm", time=10)
+PATIENCE_SECONDS = 150.0
+"""That a test waits at most; on an idle machine it takes a fifth of it."""
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("slurm")) as running:
-        before = os.environ.get("SLURM_CONF")
-        os.environ["SLURM_CONF"] = str(running.configuration)
+    with pytest.MonkeyPatch.context() as patch, Cluster(tmp_path_factory.mktemp("slurm")) as running:
+        patch.setenv("SLURM_CONF", str(running.configuration))
         yield running
-        os.environ.pop("SLURM_CONF")
-        if before is not None:
-            os.environ["SLURM_CONF"] = before
 
 
-def grid_of(count: int, steps: int) -> Grid:
-    """Runs that differ in their seed alone; float32, so that all launchers settle on the same specs."""
-    arm = Arm(run={})
-    experiment = Experiment(name="six", claim="A test.", tasks=("bit-xor",), arms={"one": arm}, baseline="one")
-    fields = {"task": "bit-xor", "data": "real", "layers": 1, "dropout": 0.1, "learning_rate": 1e-4}
-    specs = [
-        RunSpec(**fields, max_steps=steps, eval_every=steps // 2, precision="float32", body_execution="native", seed=seed)
-        for seed in range(count)
-    ]
-    runs = tuple(GridRun(task="bit-xor", arm="one", spec=spec) for spec in specs)
-    return Grid(experiment=experiment, profile="tiny", targets={}, runs=runs)
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "runs", offline=True)
 
 
-def finished(runs: Path) -> dict[str, dict[str, object]]:
-    results, problems = collect_results(runs)
-    assert problems == []
-    return {result.spec.run_id: numbers(result) for result in results}
-
-
-def numbers(result: RunResult) -> dict[str, object]:
-    assert result.status == "ok", result.error
-    return result.model_dump(exclude=TIMES)
+def specs(count: int, steps: int = 50) -> list[RunSpec]:
+    return [RunSpec(task="bit-xor", data="real", max_steps=steps, eval_every=steps, seed=n) for n in range(count)]
 
 
 def wait_until_empty(cluster: Cluster) -> None:
-    cluster.wait_for(lambda: not cluster.queue(), "an empty queue", LONG)
+    cluster.wait_for(lambda: not cluster.queue(), "an empty queue", PATIENCE_SECONDS)
 
 
-def alone(grid: Grid, folder: Path) -> dict[str, dict[str, object]]:
-    """The same runs in this process, undisturbed."""
-    return {run.spec.run_id: numbers(run_one(run.spec, Workspace(folder, offline=True))) for run in grid.runs}
+def history(workspace: Workspace, spec: RunSpec) -> list[str]:
+    path = workspace.runs / spec.run_id / HISTORY
+    return path.read_text().splitlines() if path.exists() else []
 
 
-def begun(runs: Path) -> bool:
-    """A run has a checkpoint and no result: its job is in the middle."""
-    return any(not (path.parents[1] / RESULT_FILE).exists() for path in runs.glob("*/checkpoints/last.ckpt"))
+def begun(workspace: Workspace, wanted: list[RunSpec]) -> list[RunSpec]:
+    """Give the runs in the middle: with a checkpoint and no result."""
+    folders = [(spec, workspace.runs / spec.run_id) for spec in wanted]
+    return [spec for spec, at in folders if (at / CHECKPOINT).exists() and not (at / RESULT_FILE).exists()]
+
+
+def assert_each_done_once(workspace: Workspace, wanted: list[RunSpec]) -> None:
+    results, problems = collect_results(workspace.runs)
+    assert problems == []
+    assert sorted(r.spec.run_id for r in results) == sorted(s.run_id for s in wanted), "nothing twice, nothing lost"
+    assert all(history(workspace, spec).count("finished") == 1 for spec in wanted)
 
 
 def test_six_runs_as_an_array_give_what_the_local_launcher_gives(cluster: Cluster, tmp_path: Path) -> None:
@@ -97,26 +79,83 @@ def test_six_runs_as_an_array_give_what_the_local_launcher_gives(cluster: Cluste
     files = ["--experiments", str(tmp_path / "six.yaml"), "--profile", str(tmp_path / "tiny.yaml"), "--offline"]
 
     def bench(runs: str, *more: str) -> str:
-        command = [sys.executable, "-m", "fpt_bench", "bench", *files, "--runs", str(tmp_path / runs), *more]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["bench", *files, "--runs", str(tmp_path / runs), *more])
+        assert done.exit_code == 0, done.stderr
         return done.stdout
 
+    def numbers(runs: str) -> dict[str, dict[str, object]]:
+        results, problems = collect_results(tmp_path / runs)
+        assert problems == []
+        return {result.spec.run_id: result.model_dump(exclude=TIMES) for result in results}
+
     assert "6 runs sent as job" in bench("far")
-    states = folder_status(tmp_path / "far", _console())["six-tiny"]
-    assert {state.state for state in states} <= {"queued", "running"}, "the sender is gone, its jobs are not"
+    states = folder_status(tmp_path / "far", Console(stderr=True))["six-tiny"]
+    assert {state.state for state in states} <= {"queued", "running"}
     assert "nothing to send: 0 done, 6 in the queue" in bench("far")
     wait_until_empty(cluster)
     assert "all runs are done" in bench("far")
-    far = finished(tmp_path / "far")
-    assert len(far) == 6
     bench("near", "--launcher", "local", "--workers", "1")
-    assert far == finished(tmp_path / "near")
+    assert len(numbers("far")) == 6
+    assert numbers("far") == numbers("near")
     shown = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["status", str(tmp_path / "far")]).stdout
     assert shown.split()[-7:] == ["six-tiny", "0", "0", "0", "6", "0", "0"]
 
 
-def _console() -> object:
-    from rich.console import Console
+def test_jobs_outlive_the_process_that_sent_them(cluster: Cluster, workspace: Workspace) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from fpt_bench.slurm import send; from fpt_bench.workspace import Workspace\n"
+        "from tests.slurm.stand_in import count_steps; from tests.slurm.test_slurm import specs, TEN_MINUTES\n"
+        "send(specs(2, steps=10), Workspace(Path(sys.argv[1])), TEN_MINUTES, count_steps)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(workspace.runs)], check=True, timeout=PATIENCE_SECONDS)
+    wait_until_empty(cluster)
+    assert_each_done_once(workspace, specs(2, steps=10))
 
-    return Console(stderr=True)
+
+def test_runs_of_a_node_that_dies_are_sent_again_and_finish(cluster: Cluster, workspace: Workspace) -> None:
+    wanted = specs(6)
+    send(wanted, workspace, TEN_MINUTES, count_steps)
+    cluster.wait_for(lambda: len(begun(workspace, wanted)) == 2, "a run on each node", PATIENCE_SECONDS)
+    cluster.kill_node("n2")
+    cluster.start_node("n2")
+    wait_until_empty(cluster)
+    send(wanted, workspace, TEN_MINUTES, count_steps)
+    wait_until_empty(cluster)
+    assert_each_done_once(workspace, wanted)
+    attempts = [[line for line in history(workspace, spec) if line.startswith("from")] for spec in wanted]
+    assert any(len(lines) > 1 and lines[-1] != "from 0" for lines in attempts), "the killed run went on"
+    assert send(wanted, workspace, TEN_MINUTES, count_steps)[0] == 6, (
+        "this only knows the queue; the grid knows results"
+    )
+    wait_until_empty(cluster)
+    assert_each_done_once(workspace, wanted)
+
+
+def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace: Workspace) -> None:
+    wanted = specs(1, steps=100)
+    send(wanted, workspace, TEN_MINUTES, count_steps)
+    cluster.wait_for(lambda: begun(workspace, wanted) != [], "a running job", PATIENCE_SECONDS)
+    (job,) = [line.split()[0] for line in cluster.queue()]
+    cluster.client("scontrol", "requeue", job.removesuffix("_N/A"))
+    wait_until_empty(cluster)
+    assert_each_done_once(workspace, wanted)
+    first, left, second, last = history(workspace, wanted[0])
+    assert (first, last) == ("from 0", "finished")
+    step = left.removeprefix("left at ").removesuffix(" after SIGTERM")
+    assert second == f"from {step}"
+
+
+def test_what_is_cancelled_is_sent_again(cluster: Cluster, workspace: Workspace) -> None:
+    wanted = specs(4)
+    _, (array,) = send(wanted, workspace, TEN_MINUTES, count_steps)
+    cluster.wait_for(lambda: len(begun(workspace, wanted)) == 2, "two running jobs", PATIENCE_SECONDS)
+    assert sorted(queued_runs(workspace.runs).values()) == ["queued", "queued", "running", "running"]
+    assert send(wanted, workspace, TEN_MINUTES, count_steps) == (0, [])
+    cluster.client("scancel", array)
+    wait_until_empty(cluster)
+    assert collect_results(workspace.runs) == ([], [])
+    assert send(wanted, workspace, TEN_MINUTES, count_steps)[0] == 4
+    (workspace.runs / "slurm" / f"sent-{array}.json").unlink()
+    wait_until_empty(cluster)
+    assert_each_done_once(workspace, wanted)
