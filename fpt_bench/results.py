@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fpt_bench.contents_cache import read_contents
 from fpt_bench.spec import RunSpec
 
 RESULT_FILE = "result.json"
@@ -147,13 +148,22 @@ def read_result(folder: Path) -> RunResult | None:
     """
     path = folder / RESULT_FILE
     try:
-        text = path.read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
+    return parse_result(content, path)
+
+
+def parse_result(content: bytes, path: Path) -> RunResult:
+    """Give the result that a file holds.
+
+    Raises:
+        ValueError: it holds none; the message names `path`.
+    """
+    try:
+        return RunResult.model_validate_json(content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a result in JSON, got bytes that are not text") from error
-    try:
-        return RunResult.model_validate_json(text)
     except ValidationError as error:
         finding = error.errors()[0]
         raise ValueError(
@@ -165,12 +175,9 @@ def read_result(folder: Path) -> RunResult | None:
 def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
     """Give all results under a folder of runs, by run id, and a sentence for each file that is none."""
     results, problems = [], []
-    for path in sorted(runs.glob(f"*/{RESULT_FILE}")):
+    for name, content in read_contents(runs, RESULT_FILE):
         try:
-            result = read_result(path.parent)
+            results.append(parse_result(content, runs / name / RESULT_FILE))
         except ValueError as error:
             problems.append(str(error))
-            continue
-        if result is not None:
-            results.append(result)
     return results, problems

@@ -190,7 +190,7 @@ class Profile(BaseModel):
     """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
     experiments: dict[str, Spending] = Field(default_factory=dict)
     """Other budgets by experiment."""
-    launcher: Launcher = Launcher()
+    launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
     """Who executes the runs; part of no spec."""
 
     def spent_on(self, experiment: str) -> "Profile":
