@@ -44,7 +44,11 @@ def specs(count: int, steps: int = 50) -> list[RunSpec]:
 
 
 def wait_until_empty(cluster: Cluster) -> None:
-    cluster.wait_for(lambda: not cluster.queue(), "an empty queue", PATIENCE_SECONDS)
+    def is_empty() -> bool:
+        cluster.hurry()
+        return not cluster.queue()
+
+    cluster.wait_for(is_empty, "an empty queue", PATIENCE_SECONDS)
 
 
 def history(workspace: Workspace, spec: RunSpec) -> list[str]:
@@ -117,19 +121,21 @@ def test_runs_of_a_node_that_dies_are_sent_again_and_finish(cluster: Cluster, wo
     wanted = specs(6)
     send(wanted, workspace, TEN_MINUTES, count_steps)
     cluster.wait_for(lambda: len(begun(workspace, wanted)) == 2, "a run on each node", PATIENCE_SECONDS)
+    (killed,) = [line.split()[0] for line in cluster.queue() if line.endswith("RUNNING n2")]
     cluster.kill_node("n2")
     cluster.start_node("n2")
+    # Slurm would do it again by itself after two minutes; whoever sent it does not wait for that.
+    cluster.wait_for(lambda: f"{killed} RUNNING n2" not in cluster.queue(), "Slurm to see it", PATIENCE_SECONDS)
+    cluster.client("scancel", killed)
     wait_until_empty(cluster)
-    send(wanted, workspace, TEN_MINUTES, count_steps)
-    wait_until_empty(cluster)
-    assert_each_done_once(workspace, wanted)
-    attempts = [[line for line in history(workspace, spec) if line.startswith("from")] for spec in wanted]
-    assert any(len(lines) > 1 and lines[-1] != "from 0" for lines in attempts), "the killed run went on"
-    assert send(wanted, workspace, TEN_MINUTES, count_steps)[0] == 6, (
-        "this only knows the queue; the grid knows results"
-    )
+    lost = [spec for spec in wanted if not (workspace.runs / spec.run_id / RESULT_FILE).exists()]
+    assert len(lost) == 1
+    assert send(lost, workspace, TEN_MINUTES, count_steps)[0] == 1
     wait_until_empty(cluster)
     assert_each_done_once(workspace, wanted)
+    attempts = [line for line in history(workspace, lost[0]) if line.startswith("from")]
+    assert len(attempts) == 2
+    assert attempts[-1] != "from 0", "it went on from its checkpoint"
 
 
 def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace: Workspace) -> None:
