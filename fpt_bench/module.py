@@ -101,15 +101,21 @@ class FPTModule(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        logits = self(batch)
+        logits = self._finite(self(batch))
         self.validation_accuracy(logits.argmax(-1).flatten(), batch.labels.flatten())
         self.log("val/accuracy", self.validation_accuracy, batch_size=len(batch.labels))
         loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten())
         self.log("val/loss", loss, batch_size=len(batch.labels))
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.test_accuracy(self(batch).argmax(-1).flatten(), batch.labels.flatten())
+        self.test_accuracy(self._finite(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
         self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+
+    def _finite(self, logits: Tensor) -> Tensor:
+        # The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
+        if not torch.isfinite(logits).all():
+            raise FloatingPointError(f"logits that are not finite at step {self.global_step}: look for NaN in the data")
+        return logits
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.trained_parameters().values(), lr=self.spec.learning_rate)

@@ -34,6 +34,16 @@ Rates = Literal["fixed", "profile"] | SweptRates
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def _plain(name: str) -> str:
+    """Give a name without what would make a path of it.
+
+    Example:
+        >>> _plain("task:bit-memory"), _plain("../../etc")
+        ('task-bit-memory', '-..-etc')
+    """
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in name).strip(".")
+
+
 class RunSpec(BaseModel):
     """Everything that can change a number of one run. Equal specs give equal results on one machine."""
 
@@ -107,9 +117,7 @@ class RunSpec(BaseModel):
         """Name of the run's folder: readable words and a hash of everything in the spec."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        body = "".join(c if c.isalnum() or c in "-._" else "-" for c in self.body).strip(".")
-        init = self.init.replace(":", "-")
-        return f"{self.task}_{body}_{init}_seed{self.seed}_{digest}"
+        return f"{_plain(self.task)}_{_plain(self.body)}_{_plain(self.init)}_seed{self.seed}_{digest}"
 
 
 class Arm(BaseModel):
