@@ -68,7 +68,8 @@ class RunRecorder(Callback):
     ) -> None:
         now = time.monotonic()
         self.training_seconds += now - self._batch_started
-        self.positions += int(batch.mask.sum())
+        # Of several processes, all have slices of one size; where sequences differ in length, this is an estimate.
+        self.positions += int(batch.mask.sum()) * trainer.world_size
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._send(trainer, float(outputs["loss"]))

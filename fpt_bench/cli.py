@@ -70,21 +70,29 @@ def run(
     runs: Runs = Path("runs"),
     data_root: DataRoot = None,
     offline: Offline = False,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes without any, of each node")] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help="nodes; start this command on each")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's, for several devices: auto, ddp, ...")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="print the result alone, as JSON")] = False,
 ) -> None:
     """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
     spec = spec_from_options(fields, profile)
     from fpt_bench.display import RunBar, percent
-    from fpt_bench.harness import run_one
+    from fpt_bench.harness import follow, run_one
     from fpt_bench.resolve import resolve
+    from fpt_bench.resources import Devices
 
     workspace = Workspace(runs, data_root, offline)
     spec, warning = resolve(spec, workspace)
+    used = Devices(devices, num_nodes, strategy)
+    if used.rank > 0:
+        follow(spec, workspace, used)
+        return
     if warning:
         notes.print(warning, style="yellow", markup=False)
     title = f"{spec.task} · {spec.init} · seed {spec.seed}"
     with RunBar(title, spec.max_steps, notes) as bar:
-        result = run_one(spec, workspace, bar.report)
+        result = run_one(spec, workspace, bar.report, devices=used)
     if json:
         out.print_json(result.model_dump_json())
         return

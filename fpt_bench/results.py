@@ -66,6 +66,8 @@ class Provenance(_Frozen):
     device: str
     threads: int
     platform: str
+    processes: int = 1
+    """That trained it together; dropout depends on it."""
 
 
 class RunResult(_Frozen):
