@@ -118,7 +118,7 @@ def test_jobs_outlive_the_process_that_sent_them(cluster: Cluster, workspace: Wo
 
 
 def test_runs_of_a_node_that_dies_are_sent_again_and_finish(cluster: Cluster, workspace: Workspace) -> None:
-    wanted = specs(6)
+    wanted = specs(4, steps=30)
     send(wanted, workspace, TEN_MINUTES, count_steps)
     cluster.wait_for(lambda: len(begun(workspace, wanted)) == 2, "a run on each node", PATIENCE_SECONDS)
     (killed,) = [line.split()[0] for line in cluster.queue() if line.endswith("RUNNING n2")]
@@ -139,7 +139,7 @@ def test_runs_of_a_node_that_dies_are_sent_again_and_finish(cluster: Cluster, wo
 
 
 def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace: Workspace) -> None:
-    wanted = specs(1, steps=100)
+    wanted = specs(1, steps=40)
     send(wanted, workspace, TEN_MINUTES, count_steps)
     cluster.wait_for(lambda: begun(workspace, wanted) != [], "a running job", PATIENCE_SECONDS)
     (job,) = [line.split()[0] for line in cluster.queue()]
@@ -153,7 +153,7 @@ def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace:
 
 
 def test_what_is_cancelled_is_sent_again(cluster: Cluster, workspace: Workspace) -> None:
-    wanted = specs(4)
+    wanted = specs(4, steps=30)
     _, (array,) = send(wanted, workspace, TEN_MINUTES, count_steps)
     cluster.wait_for(lambda: len(begun(workspace, wanted)) == 2, "two running jobs", PATIENCE_SECONDS)
     assert sorted(queued_runs(workspace.runs).values()) == ["queued", "queued", "running", "running"]
