@@ -141,6 +141,8 @@ class TaskDataModule(pl.LightningDataModule):
         self.offline = shared.get("offline", True)
         self.first_step = 0
         """Optimizer step of the first training batch: set it before resuming."""
+        self.place, self.places = 0, 1
+        """Which of how many processes this is: each takes its slice of a training batch and its validation batches."""
 
     @property
     @abstractmethod
@@ -264,13 +266,15 @@ class TaskDataModule(pl.LightningDataModule):
         return DataLoader(_TrainingBatches(self), batch_size=None, sampler=_Steps(self.first_step))
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        return self._evaluation(VALIDATION)
+        return self._evaluation(VALIDATION, self.place, self.places)
 
     def test_dataloader(self) -> "list[DataLoader[Batch]]":
-        return [self._evaluation(split) for split in self.test_splits]
+        return [self._evaluation(split, 0, 1) for split in self.test_splits]
 
-    def _evaluation(self, split: str) -> "DataLoader[Batch]":
-        return DataLoader(_EvaluationBatches(self.examples(split), self.eval_batch_size), batch_size=None)
+    def _evaluation(self, split: str, place: int, places: int) -> "DataLoader[Batch]":
+        return DataLoader(
+            _EvaluationBatches(self.examples(split), self.eval_batch_size, place, places), batch_size=None
+        )
 
     def _order(self, visit: int) -> NDArray[np.int64]:
         if self._last_order is None or self._last_order[0] != visit:
@@ -288,7 +292,11 @@ class _TrainingBatches(Dataset[Batch]):
         self.module = module
 
     def __getitem__(self, step: int) -> Batch:
-        return self.module.training_batch(step)
+        module = self.module
+        batch = module.training_batch(step)
+        share = len(batch.labels) // module.places
+        mine = slice(module.place * share, (module.place + 1) * share)
+        return batch if module.places == 1 else Batch(*(part[mine] for part in batch))
 
 
 class _Steps(Sampler[int]):
@@ -302,17 +310,22 @@ class _Steps(Sampler[int]):
 
 
 class _EvaluationBatches(Dataset[Batch]):
-    """A split cut into batches in its own order; the last one may be smaller, none is dropped."""
+    """A split cut into batches in its own order; the last one may be smaller, none is dropped.
 
-    def __init__(self, examples: Examples, batch_size: int) -> None:
+    Of several processes each takes one batch in turn; all take all where there are too few to go round.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, place: int = 0, places: int = 1) -> None:
         self.examples = examples
         self.batch_size = batch_size
+        firsts = range(0, len(examples), batch_size)
+        self.firsts = firsts[place::places] if len(firsts) >= places else firsts
 
     def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch_size)
+        return len(self.firsts)
 
     def __getitem__(self, index: int) -> Batch:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        first = index * self.batch_size
+        first = self.firsts[index]
         return self.examples.batch(np.arange(first, min(first + self.batch_size, len(self.examples))))

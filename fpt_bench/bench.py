@@ -9,7 +9,9 @@ from fpt_bench.display import GridView
 from fpt_bench.events import Finished
 from fpt_bench.launch import run_all
 from fpt_bench.render import GRID_FILE, write_tables
+from fpt_bench.resources import Launcher
 from fpt_bench.results import RunResult, collect_results
+from fpt_bench.slurm import send
 from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
 from fpt_bench.sweep import given_up_runs, next_runs
 from fpt_bench.workspace import Workspace
@@ -39,15 +41,34 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
     return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
 
 
+def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
+    """Send to Slurm what can be done now of a grid and is neither done nor in the queue, and give a sentence about it.
+
+    Of a sweep that is one wave: sending the grid again, when the wave is done, sends the next.
+
+    Raises:
+        ValueError: submitit is not installed.
+        OSError: Slurm is not to be had or refuses.
+    """
+    results = _over(grid, collect_results(workspace.runs)[0])
+    write_tables(grid, list(results.values()), workspace.runs / TABLES / grid.name, PUBLISHED)
+    planned = next_runs(grid, results)
+    if not planned:
+        return f"{grid.name}: nothing to send, all runs are done"
+    sent, arrays = send(planned, workspace, launcher)
+    done = f"{len(results)} done, {len(planned) - sent} in the queue"
+    if not sent:
+        return f"{grid.name}: nothing to send: {done}"
+    return f"{grid.name}: {sent} runs sent as job {', '.join(arrays)}; before: {done}"
+
+
 def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -> list[RunResult]:
     """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and give all results.
 
     Sweeps are done in waves, as `next_runs` plans them from what came out so far.
     Ctrl-C stops the workers and leaves the tables of what is finished.
     """
-    wanted = {run.spec.run_id for run in grid.runs}
-    found = read_results(workspace.runs, console)
-    results = {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}
+    results = _over(grid, read_results(workspace.runs, console))
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     folder = workspace.runs / TABLES / grid.name
@@ -65,6 +86,12 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     finally:
         write_tables(grid, list(results.values()), folder, PUBLISHED)
     return list(results.values())
+
+
+def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
+    """Give what is over of a grid, by run id; a failed run is not."""
+    wanted = {run.spec.run_id for run in grid.runs}
+    return {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}
 
 
 def render_again(runs: Path, console: Console) -> list[Path]:

@@ -1,6 +1,8 @@
 """What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
 
 import os
+import socket
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +16,8 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from datamodules.contract import Batch
 from fpt_bench.events import Progress
+from fpt_bench.preemption import Notice, PreemptedError
+from fpt_bench.results import explain_full_disk
 
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints."""
@@ -66,7 +70,8 @@ class RunRecorder(Callback):
     ) -> None:
         now = time.monotonic()
         self.training_seconds += now - self._batch_started
-        self.positions += int(batch.mask.sum())
+        # Of several processes, all have slices of one size; where sequences differ in length, this is an estimate.
+        self.positions += int(batch.mask.sum()) * trainer.world_size
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._send(trainer, float(outputs["loss"]))
@@ -91,18 +96,62 @@ class RunRecorder(Callback):
         self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last))
 
 
+class LeaveWhenAsked(Callback):
+    """Save what resuming needs after the step in which the process was asked to leave, and raise PreemptedError.
+
+    Where a validation is due after that step, it is done first: its own checkpoint is the one to go on from.
+
+    Args:
+        notice: says whether to leave. All processes of a distributed run leave when one of them is asked.
+        checkpoint: file to write.
+        eval_every: steps from one validation to the next.
+    """
+
+    def __init__(self, notice: Notice, checkpoint: Path, eval_every: int) -> None:
+        self.notice = notice
+        self.checkpoint = checkpoint
+        self.eval_every = eval_every
+        self._just_validated = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Lightning has just put its own handler there, which leaves without a checkpoint.
+        if threading.current_thread() is threading.main_thread():
+            self.notice.listen()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self._just_validated and self._is_asked(trainer):
+            raise PreemptedError(f"left at step {trainer.global_step}")
+        self._just_validated = False
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step % self.eval_every and self._is_asked(trainer):
+            trainer.save_checkpoint(self.checkpoint)
+            raise PreemptedError(f"left at step {trainer.global_step}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._just_validated = True
+
+    def _is_asked(self, trainer: pl.Trainer) -> bool:
+        return trainer.strategy.reduce_boolean_decision(bool(self.notice), all=False)
+
+
 class AtomicCheckpoints(CheckpointIO):
     """Write a checkpoint so that a reader finds the old one or the new one; read tensors and plain values only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".unfinished-{path.name}")
-        with unfinished.open("wb") as stream:
-            torch.save(checkpoint, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
+        unfinished = path.with_name(f".unfinished-{socket.gethostname()}-{path.name}")
+        try:
+            with unfinished.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(path)
+        except BaseException as error:
+            unfinished.unlink(missing_ok=True)
+            explain_full_disk(error, path)
+            raise
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         # Unpickling runs code: admit nothing but what a checkpoint of ours is made of.

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.loggers import require_loggers
-from fpt_bench.options import spec_from_options, takes_run_fields
+from fpt_bench.options import launcher_from_options, spec_from_options, takes_launcher, takes_run_fields
 from fpt_bench.spec import config_names
 from fpt_bench.workspace import Workspace
 
@@ -86,21 +86,29 @@ def run(
     data_root: DataRoot = None,
     offline: Offline = False,
     logger: Loggers = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes without any, of each node")] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help="nodes; start this command on each")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's, for several devices: auto, ddp, ...")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="print the result alone, as JSON")] = False,
 ) -> None:
     """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
     spec = spec_from_options(fields, profile)
     from fpt_bench.display import RunBar, percent
-    from fpt_bench.harness import run_one
+    from fpt_bench.harness import follow, run_one
     from fpt_bench.resolve import resolve
+    from fpt_bench.resources import Devices
 
     workspace = make_workspace(runs, data_root, offline, logger)
     spec, warning = resolve(spec, workspace)
+    used = Devices(devices, num_nodes, strategy)
+    if used.rank > 0:
+        follow(spec, workspace, used)
+        return
     if warning:
         notes.print(warning, style="yellow", markup=False)
     title = f"{spec.task} · {spec.init} · seed {spec.seed}"
     with RunBar(title, spec.max_steps, notes) as bar:
-        result = run_one(spec, workspace, bar.report)
+        result = run_one(spec, workspace, bar.report, devices=used)
     if json:
         out.print_json(result.model_dump_json())
         return
@@ -124,7 +132,9 @@ def run(
 
 @app.command()
 @says_what_is_wrong
+@takes_launcher
 def bench(
+    launching: dict[str, Any],
     experiments: Annotated[
         str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")
     ] = "headline",
@@ -136,10 +146,11 @@ def bench(
     logger: Loggers = None,
 ) -> None:
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
-    from fpt_bench.bench import TABLES, plan_grid, run_grid
+    from fpt_bench.bench import TABLES, plan_grid, run_grid, send_grid
     from fpt_bench.launch import default_workers
 
     workspace = make_workspace(runs, data_root, offline, logger)
+    launcher = launcher_from_options(launching, profile)
     runs.mkdir(parents=True, exist_ok=True)
     names = config_names("experiments") if experiments == "all" else [n.strip() for n in experiments.split(",")]
     plans = [plan_grid(name, profile, workspace) for name in dict.fromkeys(names)]
@@ -147,6 +158,9 @@ def bench(
     for grid, warnings in plans:
         for warning in warnings:
             notes.print(warning, style="yellow", markup=False)
+        if launcher.kind == "slurm":
+            out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
+            continue
         results += run_grid(grid, workspace, workers or default_workers(), notes)
         folder = runs / TABLES / grid.name
         print((folder / "table.md").read_text())
@@ -156,6 +170,32 @@ def bench(
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
     if any(result.status == "failed" for result in troubled):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@says_what_is_wrong
+def plan(
+    experiment: Annotated[str, typer.Argument(help="a name in configs/experiments or a YAML file")],
+    profile: ProfileName = "embedded",
+    runs: Runs = Path("runs"),
+    steps_per_second: Annotated[
+        float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
+) -> None:
+    """Say what an experiment costs before anything is spent: runs, steps, hours, disk, and what is done already."""
+    from fpt_bench.plan import show_experiment
+
+    out.print(show_experiment(experiment, profile, runs, steps_per_second, workers, notes), highlight=False)
+
+
+@app.command()
+@says_what_is_wrong
+def status(runs: Annotated[Path, typer.Argument(help="folder of a bench's results")] = Path("runs")) -> None:
+    """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
+    from fpt_bench.status import folder_status, show_status
+
+    out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -4,22 +4,26 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock
+from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
+from datamodules.claims import Claim
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.callbacks import (
     CHECKPOINTS,
     LAST,
     AtomicCheckpoints,
+    LeaveWhenAsked,
     RunRecorder,
     checkpoint_callbacks,
     early_stopping,
@@ -31,14 +35,17 @@ from fpt_bench.loggers import make_loggers
 from fpt_bench.module import FPTModule
 from fpt_bench.predict import predict
 from fpt_bench.predictions import write_predictions
+from fpt_bench.preemption import Notice
 from fpt_bench.pretraining import trained_body
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
+from fpt_bench.resources import Devices
 from fpt_bench.restore import load_best, make_model
-from fpt_bench.results import DataRecord, RunResult, read_result, write_result
+from fpt_bench.results import CLAIM_FILE, BodyRecord, DataRecord, RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
+ONE_DEVICE = Devices()
 LOG_EVERY_STEPS = 10
 TRAIN_SAMPLE = 500
 """Training examples at most that train accuracy is measured on."""
@@ -46,7 +53,13 @@ FEATURES_NOTE = "its features were computed once, since nothing before the reado
 _LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
 
-def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None] = lambda _: None) -> RunResult:
+def run_one(
+    spec: RunSpec,
+    workspace: Workspace,
+    report: Callable[[Progress], None] = lambda _: None,
+    notice: Notice | None = None,
+    devices: Devices = ONE_DEVICE,
+) -> RunResult:
     """Give the result of a run: the one that is there, or a new one; an interrupted run goes on where it was.
 
     Divergence is an outcome, not an error. Two processes that ask for the same run do it once.
@@ -55,19 +68,23 @@ def run_one(spec: RunSpec, workspace: Workspace, report: Callable[[Progress], No
         spec: what `resolve` gave.
         workspace: where to read and write.
         report: told how far the run is.
+        notice: says when to leave the run at a checkpoint; by default never.
+        devices: what it is computed on; this is the first process, the others call `follow`.
 
     Raises:
+        PreemptedError: the notice came.
         OSError: the run's folder cannot be written.
         ValueError: the spec asks for what there is not, such as more layers than the body has.
     """
+    devices.share_of(spec.batch_size)
     folder = workspace.runs / spec.run_id
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "run.lock"):
+    with Claim(folder / CLAIM_FILE):
         done = _finished(folder)
         if done is not None:
             return done
         _quiet_libraries()
-        result = _train_and_test(spec, workspace, folder, report)
+        result = _train_and_test(spec, workspace, report, notice, devices)
         write_result(result, folder)
         return result
 
@@ -82,7 +99,32 @@ def _finished(folder: Path) -> RunResult | None:
     return result if result is not None and result.status != "failed" else None
 
 
-def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: Callable[[Progress], None]) -> RunResult:
+def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
+    """Train as one of the processes that help the first one; it alone claims the run, tests and writes the result."""
+    _quiet_libraries()
+    _train(_set_up(spec, workspace, lambda _: None, None, devices))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All that training and testing need."""
+
+    spec: RunSpec
+    folder: Path
+    datamodule: TaskDataModule
+    shown: TaskDataModule
+    """The task's own examples, where `datamodule` gives features of them."""
+    module: FPTModule
+    body: BodyRecord
+    recorder: RunRecorder
+    checkpoint: dict[str, Any] | None
+    trainer: pl.Trainer
+
+
+def _set_up(
+    spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None], notice: Notice | None, devices: Devices
+) -> _Run:
+    folder = workspace.runs / spec.run_id
     shown = datamodule = make_datamodule(spec, workspace)
     trained = trained_body(spec, workspace, run_one)
     module, body_record = make_model(spec, datamodule.task, workspace, trained)
@@ -95,19 +137,31 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
     first_step = checkpoint["global_step"] if checkpoint else 0
     # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
     loggers = make_loggers(workspace.loggers, folder, f"from-step-{first_step}")
-    trainer = _make_trainer(spec, folder, recorder, loggers)
+    trainer = _make_trainer(spec, folder, [recorder, *_leaving(spec, folder, notice)], loggers, devices)
+    datamodule.first_step, datamodule.place, datamodule.places = first_step, devices.rank, devices.processes
+    return _Run(spec, folder, datamodule, shown, module, body_record, recorder, checkpoint, trainer)
+
+
+def _train(run: _Run) -> str | None:
+    """Train what is left of a run; give a sentence where it diverged."""
+    if run.checkpoint is not None and is_over(run.checkpoint, run.spec.max_steps, run.spec.patience):
+        run.recorder.load_state_dict(run.checkpoint["callbacks"][run.recorder.state_key])
+        return None
+    return _fit(run.trainer, run.module, run.datamodule, run.folder if run.checkpoint else None)
+
+
+def _train_and_test(
+    spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None], notice: Notice | None, devices: Devices
+) -> RunResult:
+    run = _set_up(spec, workspace, report, notice, devices)
+    datamodule, recorder = run.datamodule, run.recorder
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    datamodule.first_step = first_step
-    error = None
-    if checkpoint is not None and is_over(checkpoint, spec.max_steps, spec.patience):
-        recorder.load_state_dict(checkpoint["callbacks"][recorder.state_key])
-    else:
-        error = _fit(trainer, module, datamodule, folder if checkpoint else None)
+    error = _train(run)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
-    scores = {} if error or best_step is None else _test(spec, module, datamodule, folder, best_step)
+    scores = {} if error or best_step is None else _test(spec, run.module, datamodule, run.folder, best_step)
     if scores:
-        write_predictions(predict(module, datamodule, shown), folder)
+        write_predictions(predict(run.module, datamodule, run.shown), run.folder)
     return RunResult(
         spec=spec,
         status="diverged" if error else "ok",
@@ -119,7 +173,7 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
         test_accuracies={split: scores[split] for split in datamodule.test_splits if split in scores},
         test_examples=len(datamodule.examples(datamodule.test_splits[0])),
         train_accuracy=scores.get("train"),
-        parameters=module.count_parameters(),
+        parameters=run.module.count_parameters(),
         seconds=recorder.seconds,
         tokens_per_second=recorder.tokens_per_second,
         peak_memory_mb=peak_memory_mb(),
@@ -127,15 +181,28 @@ def _train_and_test(spec: RunSpec, workspace: Workspace, folder: Path, report: C
             kind=datamodule.data,
             source=datamodule.source,
             fingerprint=datamodule.fingerprint(),
-            trivial=dict(module.task.trivial),
-            floor=module.task.floor,
+            trivial=dict(datamodule.task.trivial),
+            floor=datamodule.task.floor,
         ),
-        body=body_record,
-        provenance=provenance(),
+        body=run.body,
+        provenance=provenance(devices.processes),
     )
 
 
-def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, loggers: list[Logger]) -> pl.Trainer:
+def _leaving(spec: RunSpec, folder: Path, notice: Notice | None) -> list[Callback]:
+    if notice is None:
+        return []
+    return [LeaveWhenAsked(notice, folder / CHECKPOINTS / f"{LAST}.ckpt", min(spec.eval_every, spec.max_steps))]
+
+
+def _environment(devices: Devices) -> ClusterEnvironment:
+    """Say who starts the processes: srun did, or Lightning does. Lightning's own requeue is off: it knows no step."""
+    return SLURMEnvironment(auto_requeue=False) if devices.under_slurm else LightningEnvironment()
+
+
+def _make_trainer(
+    spec: RunSpec, folder: Path, callbacks: list[Callback], loggers: list[Logger], devices: Devices
+) -> pl.Trainer:
     return pl.Trainer(
         max_steps=spec.max_steps,
         max_epochs=-1,
@@ -145,9 +212,13 @@ def _make_trainer(spec: RunSpec, folder: Path, recorder: RunRecorder, loggers: l
         gradient_clip_val=spec.gradient_clip,
         precision=trainer_precision(spec),
         accelerator="auto",
-        devices=1,
-        callbacks=[recorder, early_stopping(spec.patience), *checkpoint_callbacks(folder / CHECKPOINTS)],
-        plugins=[AtomicCheckpoints()],
+        devices=devices.devices,
+        num_nodes=devices.num_nodes,
+        strategy=devices.strategy,
+        # Each process takes its slice of a batch that all of them know: `TaskDataModule.place`.
+        use_distributed_sampler=False,
+        callbacks=[*callbacks, early_stopping(spec.patience), *checkpoint_callbacks(folder / CHECKPOINTS)],
+        plugins=[AtomicCheckpoints(), _environment(devices)],
         logger=loggers,
         log_every_n_steps=LOG_EVERY_STEPS,
         enable_progress_bar=False,
@@ -178,6 +249,10 @@ def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, res
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
     except FloatingPointError as error:
         return f"diverged: {error}"
+    finally:
+        # What follows is done by the first process alone, which must wait for nobody.
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     return None
 
 
@@ -213,6 +288,7 @@ def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
         precision=trainer_precision(spec),
         accelerator="auto",
         devices=1,
+        plugins=[LightningEnvironment()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -234,5 +310,6 @@ def _quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="torch.utils.data")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from fpt_bench.events import Event, Finished, Progress, Started
-from fpt_bench.results import RunResult, write_result
+from fpt_bench.results import RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
@@ -53,7 +53,7 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Gen
                 if lost is not None and lost[1] < ATTEMPTS:
                     waiting.appendleft((lost[0], lost[1] + 1))
                 elif lost is not None:
-                    yield Finished(_failed(lost[0], worker.obituary(), workspace))
+                    yield Finished(keep_failure(lost[0], worker.obituary(), workspace))
                 elif event is not None:
                     yield event
     finally:
@@ -156,7 +156,7 @@ def _work(pipe: Connection, place: int, gpus: list[str], workspace: Workspace) -
         except ConnectionError:
             return  # nobody is left to work for; the run goes on from its checkpoint another time
         except Exception as error:
-            result = _failed(spec, _describe(error), workspace)
+            result = keep_failure(spec, describe(error), workspace)
         with contextlib.suppress(ConnectionError):
             pipe.send(Finished(result))
 
@@ -173,14 +173,22 @@ def _claim_a_place(place: int, gpus: list[str]) -> None:
         os.sched_setaffinity(0, {cores[place % len(cores)]})
 
 
-def _failed(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
-    """Give the result of a failed run, kept in its folder where that can be written; asking again does it again."""
-    result = RunResult(spec=spec, status="failed", error=error)
+def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
+    """Give the result of a failed run, kept in its folder where that can be written; asking again does it again.
+
+    A result that another process made in the meantime stays.
+    """
+    result, folder = RunResult(spec=spec, status="failed", error=error), workspace.runs / spec.run_id
+    with contextlib.suppress(OSError, ValueError):
+        done = read_result(folder)
+        if done is not None and done.status != "failed":
+            return done
     with contextlib.suppress(OSError):
-        write_result(result, workspace.runs / spec.run_id)
+        write_result(result, folder)
     return result
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """Name an error and the line it comes from."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})"

@@ -91,25 +91,39 @@ class FPTModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         # Dropout depends on seed and step alone: a resumed run draws what an uninterrupted one draws.
-        torch.manual_seed(derive_seed(self.spec.seed, "dropout", self.global_step))
+        # Of several processes, each draws masks of its own.
+        place = (self.global_rank,) if self.trainer.world_size > 1 else ()
+        torch.manual_seed(derive_seed(self.spec.seed, "dropout", self.global_step, *place))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         loss = self.loss(batch)
-        if not torch.isfinite(loss):
+        if not self._everywhere(bool(torch.isfinite(loss))):
             raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}")
-        self.log("train/loss", loss)
+        self.log("train/loss", loss, sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        logits = self(batch)
+        logits = self._finite(self(batch))
         self.validation_accuracy(logits.argmax(-1).flatten(), batch.labels.flatten())
         self.log("val/accuracy", self.validation_accuracy, batch_size=len(batch.labels))
         loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten())
-        self.log("val/loss", loss, batch_size=len(batch.labels))
+        self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.test_accuracy(self(batch).argmax(-1).flatten(), batch.labels.flatten())
+        self.test_accuracy(self._finite(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
         self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+
+    def _everywhere(self, claim: bool) -> bool:
+        """Say whether the claim holds in all processes of the run, so that they diverge together or not at all."""
+        if self._trainer is None or self._trainer.world_size == 1:
+            return claim
+        return bool(self._trainer.strategy.reduce_boolean_decision(claim))
+
+    def _finite(self, logits: Tensor) -> Tensor:
+        # The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
+        if not torch.isfinite(logits).all():
+            raise FloatingPointError(f"logits that are not finite at step {self.global_step}: look for NaN in the data")
+        return logits
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.trained_parameters().values(), lr=self.spec.learning_rate)

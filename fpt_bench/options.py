@@ -1,4 +1,4 @@
-"""Command-line options made from the fields of RunSpec, so that the two cannot drift apart."""
+"""Command-line options made from the fields of RunSpec and Launcher, so that the two cannot drift apart."""
 
 import inspect
 from collections.abc import Callable
@@ -6,20 +6,33 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import BaseModel, ValidationError
 
-from fpt_bench.spec import Profile, RunSpec, find_config, load, make_spec, run_fields
+from fpt_bench.resources import Launcher
+from fpt_bench.spec import Profile, RunSpec, explain, find_config, load, make_spec, run_fields
 
-_TYPES = {int: int, float: float, int | None: int}
+_TYPES = {int: int, float: float, int | None: int, float | None: float}
+_NAMES = {"kind": "launcher"}
+"""Fields whose option has another name."""
 
 
 def takes_run_fields(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` an option for every field of RunSpec; it gets those that were typed as the dict `fields`."""
-    own = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(command).parameters.values() if p.name != "fields"]
-    added = [_option(name) for name in RunSpec.model_fields]
+    return _takes(RunSpec, "fields", command)
+
+
+def takes_launcher(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an option for every field of Launcher; it gets those that were typed as the dict `launching`."""
+    return _takes(Launcher, "launching", command)
+
+
+def _takes(model: type[BaseModel], argument: str, command: Callable[..., None]) -> Callable[..., None]:
+    own = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(command).parameters.values() if p.name != argument]
+    added = [_option(model, name) for name in model.model_fields]
 
     def with_options(**given: Any) -> None:
-        fields = {name: given.pop(name) for name in RunSpec.model_fields}
-        command(**given, fields={name: value for name, value in fields.items() if value is not None})
+        fields = {name: given.pop(name) for name in model.model_fields}
+        command(**given, **{argument: {name: value for name, value in fields.items() if value is not None}})
 
     parameters = [*added, *own]
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -29,18 +42,31 @@ def takes_run_fields(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def _option(name: str) -> inspect.Parameter:
-    field = RunSpec.model_fields[name]
+def _option(model: type[BaseModel], name: str) -> inspect.Parameter:
+    field = model.model_fields[name]
     kind: Any = _TYPES.get(field.annotation, str)  # type: ignore[arg-type]
     kind = list[str] if name == "data_arguments" else kind
     default = ... if field.is_required() else None
-    option = typer.Option(f"--{name.replace('_', '-')}", help=field.description, show_default=False)
+    option = typer.Option(f"--{_NAMES.get(name, name).replace('_', '-')}", help=field.description, show_default=False)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is ... else None,
         annotation=Annotated[kind if default is ... else kind | None, option],
     )
+
+
+def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:
+    """Give the launcher: what was typed, over the profile's.
+
+    Raises:
+        ValueError: a name or a value is wrong.
+    """
+    said = load(Profile, find_config("profiles", profile)).launcher
+    try:
+        return Launcher(**{**said.model_dump(), **fields})
+    except ValidationError as error:
+        raise ValueError(f"launcher: {explain(error, tuple(Launcher.model_fields))}") from error
 
 
 def spec_from_options(fields: dict[str, Any], profile: str) -> RunSpec:

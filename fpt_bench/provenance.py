@@ -14,8 +14,8 @@ from fpt_bench.results import Provenance
 _LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "numpy")
 
 
-def provenance() -> Provenance:
-    """Describe this process: code version, library versions and device."""
+def provenance(processes: int = 1) -> Provenance:
+    """Describe this process, and how many trained with it: code version, library versions and device."""
     return Provenance(
         version=__version__,
         commit=_commit(),
@@ -23,6 +23,7 @@ def provenance() -> Provenance:
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
         threads=torch.get_num_threads(),
         platform=platform.platform(),
+        processes=processes,
     )
 
 

@@ -1,14 +1,22 @@
 """What came out: a run's outcome as a frozen value, kept in one JSON file."""
 
+import contextlib
+import errno
+import gc
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fpt_bench.contents_cache import read_contents
 from fpt_bench.spec import RunSpec
 
 RESULT_FILE = "result.json"
+CLAIM_FILE = "run.claim"
+"""In a run's folder while a process works on it."""
 
 
 class _Frozen(BaseModel):
@@ -58,6 +66,8 @@ class Provenance(_Frozen):
     device: str
     threads: int
     platform: str
+    processes: int = 1
+    """That trained it together; dropout depends on it."""
 
 
 class RunResult(_Frozen):
@@ -103,18 +113,30 @@ class RunResult(_Frozen):
         return sum(count.trained for count in self.parameters.values())
 
 
+def explain_full_disk(error: BaseException, path: Path) -> None:
+    """Raise an OSError that says what to do, where `error` or what led to it came of a full disk; else do nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = "no space left while writing; free some, and the same command goes on where this one was"
+            raise OSError(cause.errno, message, str(path)) from error
+        cause = cause.__cause__ or cause.__context__
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader finds the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # The host too: process ids of two machines on one file system may be equal.
+    unfinished = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         with unfinished.open("w") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        explain_full_disk(error, path)
         raise
 
 
@@ -131,13 +153,22 @@ def read_result(folder: Path) -> RunResult | None:
     """
     path = folder / RESULT_FILE
     try:
-        text = path.read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
+    return parse_result(content, path)
+
+
+def parse_result(content: bytes, path: Path) -> RunResult:
+    """Give the result that a file holds.
+
+    Raises:
+        ValueError: it holds none; the message names `path`.
+    """
+    try:
+        return RunResult.model_validate_json(content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a result in JSON, got bytes that are not text") from error
-    try:
-        return RunResult.model_validate_json(text)
     except ValidationError as error:
         finding = error.errors()[0]
         raise ValueError(
@@ -149,12 +180,22 @@ def read_result(folder: Path) -> RunResult | None:
 def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
     """Give all results under a folder of runs, by run id, and a sentence for each file that is none."""
     results, problems = [], []
-    for path in sorted(runs.glob(f"*/{RESULT_FILE}")):
-        try:
-            result = read_result(path.parent)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        if result is not None:
-            results.append(result)
+    with _without_collector():
+        for name, content in read_contents(runs, RESULT_FILE):
+            try:
+                results.append(parse_result(content, runs / name / RESULT_FILE))
+            except ValueError as error:
+                problems.append(str(error))
     return results, problems
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from going over 100,000 new values again and again: a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from fpt_bench.extensions import TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.names import require_known
+from fpt_bench.resources import Launcher
 
 GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
 """Parameter groups that can be trained. A body's vocabulary tables (`token`) never are."""
@@ -202,6 +203,8 @@ class Profile(BaseModel):
     """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
     experiments: dict[str, Spending] = Field(default_factory=dict)
     """Other budgets by experiment."""
+    launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
+    """Who executes the runs; part of no spec."""
 
     def spent_on(self, experiment: str) -> "Profile":
         """Give the profile as it is for one experiment."""

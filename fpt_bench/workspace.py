@@ -1,6 +1,6 @@
 """Where runs read and write. Nothing here changes a number, and nothing here imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -13,3 +13,7 @@ class Workspace:
     offline: bool = False
     loggers: tuple[str, ...] = ("csv", "tensorboard")
     """Keys of `fpt_bench.loggers.LOGGERS`."""
+
+    def absolute(self) -> "Workspace":
+        """Give the same folders for a process that may work elsewhere."""
+        return replace(self, runs=self.runs.resolve(), data_root=self.data_root and self.data_root.resolve())

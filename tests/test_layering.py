@@ -22,6 +22,13 @@ TORCH_FREE = [
     "names",
     "launch",
     "display",
+    "slurm",
+    "status",
+    "plan",
+    "preemption",
+    "contents_cache",
+    "resources",
+    "workspace",
 ]
 
 

@@ -1,0 +1,124 @@
+"""Faults of the machine: finished work stays, and the message says what to do.
+
+Elsewhere: a worker killed for its memory, `test_launch.py`; kill -9 at any moment and two processes on one grid,
+`test_kill.py`; clocks that are wrong, `test_claims.py`; a cache on a full disk, `test_sources.py`;
+a corrupt checkpoint, `test_harness.py`; hostile files, `test_security.py`; a dead node, `slurm/test_slurm.py`.
+"""
+
+import errno
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.contract import Batch, TaskDataModule
+from fpt_bench.harness import run_one
+from fpt_bench.launch import keep_failure
+from fpt_bench.resources import Launcher
+from fpt_bench.results import RESULT_FILE, RunResult, read_result, write_result
+from fpt_bench.slurm import send
+from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
+from tests.made_up import made_up_result, made_up_spec
+
+TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=10, eval_every=5, dropout=0.0, precision="float32")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full, a disk that is always full")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    return run_one(SPEC, Workspace(tmp_path_factory.mktemp("whole"), offline=True))
+
+
+@needs_full
+@pytest.mark.parametrize("kept", ["best", "last"])
+def test_disk_full_during_a_checkpoint(whole: RunResult, workspace: Workspace, kept: str) -> None:
+    folder = workspace.runs / SPEC.run_id / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / f".unfinished-{socket.gethostname()}-{kept}.ckpt").symlink_to(FULL)
+    with pytest.raises(OSError, match=r"no space left.*free some, and the same command goes on.*ckpt") as caught:
+        run_one(SPEC, workspace)
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(folder.glob(".unfinished*")), "what would take more space is gone"
+    assert run_one(SPEC, workspace).model_dump(exclude=TIMES) == whole.model_dump(exclude=TIMES)
+
+
+@needs_full
+def test_disk_full_during_a_result(tmp_path: Path) -> None:
+    old, new = (made_up_result("bit-xor", seed=0, accuracy=accuracy) for accuracy in (0.8, 0.9))
+    write_result(old, tmp_path)
+    unfinished = tmp_path / f".{RESULT_FILE}.{socket.gethostname()}.{os.getpid()}"
+    unfinished.symlink_to(FULL)
+    with pytest.raises(OSError, match=r"no space left while writing; free some"):
+        write_result(new, tmp_path)
+    assert read_result(tmp_path) == old
+    assert [path.name for path in tmp_path.iterdir()] == [RESULT_FILE]
+
+
+def test_a_folder_that_turns_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = made_up_result("bit-xor", seed=0, accuracy=0.8)
+    write_result(old, tmp_path)
+
+    def refuse(path: Path, _: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match=r"Read-only file system.*result\.json"):
+        write_result(made_up_result("bit-xor", seed=0, accuracy=0.9), tmp_path)
+    assert read_result(tmp_path) == old
+
+
+def test_a_failure_does_not_replace_a_result(workspace: Workspace) -> None:
+    done = made_up_result("bit-xor", seed=0, accuracy=0.9)
+    write_result(done, workspace.runs / done.spec.run_id)
+    assert keep_failure(done.spec, "late", workspace) == done
+    assert read_result(workspace.runs / done.spec.run_id) == done
+
+
+def test_two_people_who_send_the_same_grid_at_once_send_it_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue: dict[str, str] = {}
+    sent: list[str] = []
+
+    def submit(_: object, specs: list[RunSpec], *__: object) -> dict[str, str]:
+        time.sleep(0.1)
+        jobs = {f"{len(sent) + 1}_{place}": spec.run_id for place, spec in enumerate(specs)}
+        sent.extend(jobs.values())
+        queue.update(dict.fromkeys(jobs, "queued"))
+        return jobs
+
+    monkeypatch.setattr("fpt_bench.slurm._submit", submit)
+    monkeypatch.setattr("fpt_bench.slurm._queue", lambda: queue)
+    specs = [made_up_spec("bit-xor", seed) for seed in range(3)]
+    people = [threading.Thread(target=send, args=(specs, workspace, Launcher(kind="slurm"))) for _ in range(2)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert sorted(sent) == sorted(spec.run_id for spec in specs)
+
+
+def with_nan(batch: Batch) -> Batch:
+    return batch._replace(inputs=torch.full_like(batch.inputs, float("nan")))
+
+
+def test_nan_in_training_data_is_a_divergence(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = TaskDataModule.training_batch
+    monkeypatch.setattr(TaskDataModule, "training_batch", lambda module, step: with_nan(real(module, step)))
+    result = run_one(SPEC, workspace)
+    assert (result.status, result.error) == ("diverged", "diverged: the loss is nan at step 0")
+
+
+def test_nan_in_validation_data_gives_no_accuracy(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = TaskDataModule.val_dataloader
+    monkeypatch.setattr(TaskDataModule, "val_dataloader", lambda module: [with_nan(batch) for batch in real(module)])
+    result = run_one(SPEC, workspace)
+    assert result.status == "diverged"
+    assert "logits that are not finite at step 5: look for NaN in the data" in (result.error or "")

@@ -1,0 +1,95 @@
+"""What an experiment will cost: counted from the files alone, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fpt_bench.cli import app
+from fpt_bench.plan import plan_costs
+from fpt_bench.results import RESULT_FILE, write_result
+from tests.made_up import made_up_grid, made_up_result
+
+EXPERIMENT = """
+claim: A test.
+tasks: [bit-xor, mnist, listops]
+baseline: random
+arms:
+  language: {role: language, run: {init: pretrained}}
+  random: {role: language, run: {init: random}}
+"""
+PROFILE = """
+summary: A test.
+bodies: {language: minilm}
+seeds: [0, 1, 2]
+tasks: {bit-xor: {max_steps: 100, eval_every: 50, data: auto}, mnist: {max_steps: 7200, eval_every: 50}}
+"""
+
+
+def plan(folder: Path, *options: str) -> list[list[str]]:
+    (folder / "mine.yaml").write_text(EXPERIMENT)
+    (folder / "tiny.yaml").write_text(PROFILE)
+    files = [str(folder / "mine.yaml"), "--profile", str(folder / "tiny.yaml"), "--runs", str(folder / "runs")]
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", *files, *options])
+    assert done.exit_code == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None:
+    lines = plan(tmp_path, "--steps-per-second", "2", "--workers", "3")
+    assert lines[1] == ["bit-xor", "6", "0", "600", "2.0", "0.1", "0.0", "?"]
+    assert lines[2] == ["mnist", "6", "0", "43,200", "2.0", "6.0", "2.0", "?"]
+    assert lines[3] == ["all", "12", "0", "43,800", "6.1", "2.0", "?"]
+    assert lines[-1][:3] == ["Left", "out,", "since"]
+    assert lines[-1][-1] == "listops"
+
+
+def test_without_a_speed_and_without_runs_it_says_that_it_does_not_know(tmp_path: Path) -> None:
+    lines = plan(tmp_path)
+    assert lines[2][4:6] == ["?", "?"]
+    assert "No finished run shows the speed of bit-xor, mnist" in " ".join(" ".join(line) for line in lines)
+
+
+def test_finished_runs_count_and_show_speed_and_disk(tmp_path: Path) -> None:
+    grid = made_up_grid()
+    results = [made_up_result("bit-xor", seed=0, accuracy=0.9), made_up_result("mnist", seed=1, accuracy=0.5)]
+    failed = made_up_result("bit-xor", seed=2, accuracy=0.9).model_copy(update={"status": "failed", "curve": ()})
+    for result in [*results, failed]:
+        write_result(result, tmp_path / result.spec.run_id)
+    xor, mnist = plan_costs(grid, None, [*results, failed], tmp_path)
+    assert (xor.runs, xor.done, xor.steps_left) == (6, 1, 500)
+    assert xor.steps_per_second == 100 / 10.0
+    assert xor.hours_left == 50 / 3600
+    size = (tmp_path / results[0].spec.run_id / RESULT_FILE).stat().st_blocks * 512
+    assert xor.bytes_left == 5 * size
+    assert mnist.done == 1
+
+
+def test_what_a_bench_settled_on_counts_as_done(tmp_path: Path) -> None:
+    kept = made_up_grid()
+    open_runs = [
+        run.model_copy(update={"spec": run.spec.model_copy(update={"data": "auto", "precision": "auto"})})
+        for run in kept.runs
+    ]
+    planned = kept.model_copy(update={"runs": tuple(open_runs)})
+    results = [made_up_result("bit-xor", seed=0, accuracy=0.9)]
+    for known in (None, kept):
+        assert plan_costs(planned, known, results, tmp_path)[0].done == 1
+
+
+def test_the_plan_of_the_paper_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from fpt_bench.cli import app\n"
+        "done = CliRunner().invoke(app, ['plan', 'headline', '--profile', 'paper', '--runs', sys.argv[1]])\n"
+        "print(done.stdout); sys.exit(done.exit_code or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("speed", ["0", "-1"])
+def test_a_speed_of_nothing_is_refused(speed: str) -> None:
+    done = CliRunner().invoke(app, ["plan", "headline", "--steps-per-second", speed])
+    assert done.exit_code == 2
