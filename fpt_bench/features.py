@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
     folder = runs / FOLDER / _name(module.spec, datamodule, record)
     kept = {}
     for split in datamodule.splits:
-        place = made_once(folder / split, lambda path, split=split: _compute(module, datamodule, split, path))
+        place = made_once(folder / split, partial(_compute, module, datamodule, split))
         kept[split] = ArrayExamples(np.load(place / "features.npy", mmap_mode="r"), np.load(place / "labels.npy"))
     return FeatureDataModule(datamodule, kept)
 

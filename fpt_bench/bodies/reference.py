@@ -1,6 +1,7 @@
 """Bodies that run through Hugging Face's own forward: the oracle of ours, and the way for every other architecture."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +30,11 @@ class HuggingFaceBody(nn.Module):
     @torch.no_grad()
     def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
         """Give the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` gives them."""
-        usual, real = self.model.config._attn_implementation, int(mask.sum())
-        self.model.set_attn_implementation("eager")  # the only one that leaves weights behind
-        given = self.model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
-        self.model.set_attn_implementation(usual)
+        model: Any = self.model
+        usual, real = model.config._attn_implementation, int(mask.sum())
+        model.set_attn_implementation("eager")  # the only one that leaves weights behind
+        given = model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
+        model.set_attn_implementation(usual)
         return torch.cat(given).float()
 
 
