@@ -129,9 +129,9 @@ class CifarDataModule(_CifarSource):
 
     Embedded: 32 x 32 crops of ten photographs (:mod:`datamodules.photographs`), 5,000 / 250 / 1,000; the class is the
     photograph: astronaut, brick, cat, coffee, coins, grass, gravel, motorcycle, photographer, tissue. The splits show
-    disjoint squares of 64 x 64 pixels, 8 apart, and half of each crop's light is random. Test accuracy by chance 10 %, of
-    a linear model on the channels' means 26 %, of one on all pixels 30 %, of three convolutions (16, 32 and 64 channels)
-    80 % (`benchmarks/simple_models.py`).
+    disjoint squares of 64 x 64 pixels, 8 apart, and half of each crop's light is random. Test accuracy by chance 10 %,
+    of a linear model on the channels' means 26 %, of one on all pixels 30 %, of three convolutions (16, 32 and 64
+    channels) 80 % (`benchmarks/simple_models.py`).
 
     Args:
         augmentation: shift, mirror and rotate training images at random, as the published code does
