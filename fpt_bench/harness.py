@@ -16,7 +16,6 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from transformers.utils.logging import disable_progress_bar
 
-from datamodules.claims import Claim
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import trainer_precision
@@ -30,6 +29,7 @@ from fpt_bench.callbacks import (
     early_stopping,
     is_over,
 )
+from fpt_bench.claims import Claim
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.module import FPTModule, derive_seed
