@@ -66,7 +66,7 @@ WORKLOADS = {
     "gpt2-64x10": Workload("gpt2", 64, 10, 10, repeats=7),
     "gpt2-2x1024": Workload("gpt2", 2, 1024, 1024, repeats=3),
     "minilm-16x50-500": Workload("minilm", 16, 50, 500, repeats=5),
-    "minilm-8x500-2000": Workload("minilm", 8, 500, 2000, repeats=3),
+    "minilm-4x500-2000": Workload("minilm", 4, 500, 2000, repeats=3),
 }
 MEMORY_ONLY = {"gpt2-8x1024": Workload("gpt2", 8, 1024, 1024)}
 """Shapes at which the plain model keeps too much for an ordinary machine: only our peak memory is measured."""

@@ -5,6 +5,7 @@ from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, DataKind, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.examples import ArrayExamples
@@ -22,6 +23,17 @@ def as_signs(bits: NDArray[np.integer]) -> NDArray[np.float32]:
         [-1.0, 1.0]
     """
     return (2 * bits.astype(np.float32)) - 1
+
+
+def spell_bits(signs: Tensor) -> str:
+    """Write signs as bits, and a hidden one as a question mark.
+
+    Example:
+        >>> import torch
+        >>> spell_bits(torch.tensor([-1.0, 1.0, 0.0]))
+        '01?'
+    """
+    return "".join("0?1"[int(sign) + 1] for sign in signs.tolist())
 
 
 class BitMemoryDataModule(TaskDataModule):
@@ -111,6 +123,9 @@ class BitMemoryDataModule(TaskDataModule):
         inputs, labels = self._draw(self.batch_size, self.seed, TRAIN, step)
         return ArrayExamples(inputs, labels).batch(np.arange(self.batch_size))
 
+    def words(self, inputs: Tensor) -> list[str]:
+        return [spell_bits(token) for token in inputs]
+
     def _draw(self, count: int, seed: int, *address: int | str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Give inputs (count, T, D) and labels (count, L): a longer draw starts with the shorter one."""
         shown = self.patterns * self.pattern_bits
@@ -189,6 +204,9 @@ class BitXorDataModule(TaskDataModule):
 
     def training_indices(self, step: int) -> NDArray[np.int64]:
         return random_integers(self.batch_size, len(self.examples(TRAIN)), self.seed, TRAIN, step)
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return [spell_bits(token) for token in inputs]
 
     @cached_property
     def _members(self) -> dict[str, ArrayExamples]:

@@ -234,6 +234,29 @@ class TaskDataModule(pl.LightningDataModule):
             indices[rounds == visit] = self._order(int(visit))[offsets[rounds == visit]]
         return indices
 
+    def words(self, inputs: Tensor) -> list[str]:
+        """Say each position of one example for people: a token's id, a vector of one number, else its place from 1.
+
+        Args:
+            inputs: (T, D) float32 or (T,) int64, without padding.
+
+        Returns:
+            T short texts.
+        """
+        if inputs.dim() == 1:
+            return [str(token) for token in inputs.tolist()]
+        if inputs.shape[1] == 1:
+            return [f"{value:.2g}" for value in inputs[:, 0].tolist()]
+        return [str(place) for place in range(1, len(inputs) + 1)]
+
+    def picture(self, inputs: Tensor) -> NDArray[np.uint8] | None:
+        """Give one example as a picture, (height, width, 3), or None where it is none.
+
+        Args:
+            inputs: (T, D) float32 or (T,) int64, without padding.
+        """
+        return None
+
     def fingerprint(self) -> str:
         """Give a hash of all fixed examples: 64 hexadecimal digits."""
         joined = ":".join(f"{split}={self.examples(split).fingerprint()}" for split in self.splits)

@@ -11,10 +11,11 @@ from typing import ClassVar, Unpack
 import numpy as np
 from Bio import SeqIO
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.examples import SequenceExamples
-from datamodules.protein_files import VOCABULARY_SIZE, encode_residues
+from datamodules.protein_files import VOCABULARY_SIZE, encode_residues, spell_residues
 from datamodules.proteins import LONGEST, check_max_length, within_length
 from datamodules.randomness import random_permutation
 from datamodules.sequence_files import load_splits, save_splits, state_of_files
@@ -205,6 +206,9 @@ class HomologyScopeDataModule(TaskDataModule):
         if split not in self.splits:
             raise ValueError(f"homology-scope: expected one of the splits {list(self.splits)}, got {split!r}")
         return self._limited[0][split]
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return spell_residues(inputs)
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -105,6 +105,15 @@ class ImageExamples:
         inputs = torch.from_numpy(np.ascontiguousarray(cut_patches(normalised, self.patch_size)))
         return Batch(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool), torch.from_numpy(labels[:, None]))
 
+    def as_picture(self, inputs: torch.Tensor) -> NDArray[np.uint8]:
+        """Give the image that `inputs`, (T, D) float32, were made of: (height, width, 3) uint8."""
+        size, channels = self.patch_size, self.images.pixels.shape[3]
+        height, width = (side // size for side in self.images.pixels.shape[1:3])
+        patches = inputs.numpy().reshape(height, width, size, size, channels).swapaxes(1, 2)
+        whole = patches.reshape(height * size, width * size, channels)
+        bytes_ = np.rint((whole * self.standard_deviation + self.mean) * 255).clip(0, 255).astype(np.uint8)
+        return np.broadcast_to(bytes_, (*bytes_.shape[:2], 3))
+
     def fingerprint(self) -> str:
         how = np.array([self.patch_size, *self.mean, *self.standard_deviation])
         return array_fingerprint(self.images.pixels, self.images.labels, how)

@@ -8,6 +8,7 @@ from typing import ClassVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.examples import SequenceExamples
@@ -124,6 +125,9 @@ class ListOpsDataModule(TaskDataModule):
         if split not in self.sizes:
             raise ValueError(f"listops: expected one of the splits {sorted(self.sizes)}, got {split!r}")
         return self._splits[split]
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return [SYMBOLS[token] for token in inputs.tolist()]
 
     def _describe(self) -> str:
         if self._published is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
@@ -28,6 +29,11 @@ TAPE_SPLITS = {
 _IDS = np.zeros(128, dtype=np.uint8)
 _IDS[[ord(letter) for letter in LETTERS + LETTERS.lower()]] = np.tile(np.arange(1, VOCABULARY_SIZE), 2)
 _IDS[[ord("J"), ord("j")]] = LETTERS.index("X") + 1  # leucine or isoleucine, which IUPAC's 25 do not have
+
+
+def spell_residues(ids: Tensor) -> list[str]:
+    """Give the letter of each residue of one protein, (T,) int64 in [1, 26)."""
+    return [LETTERS[token - 1] for token in ids.tolist()]
 
 
 def encode_residues(sequence: str) -> NDArray[np.uint8]:

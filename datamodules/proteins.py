@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Unpack
 
+from torch import Tensor
+
 from datamodules.contract import TEST, TRAIN, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.evolution import AMINO_ACIDS, FamilyRules, evolve_families
 from datamodules.examples import SequenceExamples
@@ -15,6 +17,7 @@ from datamodules.protein_files import (
     content_of,
     encode_residues,
     read_tape,
+    spell_residues,
     tape_file,
 )
 from datamodules.sequence_files import load_splits, save_splits, state_of_files
@@ -161,6 +164,9 @@ class HomologyDataModule(TaskDataModule):
         if split not in self.splits:
             raise ValueError(f"homology: expected one of the splits {list(self.splits)}, got {split!r}")
         return self._limited[0][split]
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return spell_residues(inputs)
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -19,6 +19,8 @@ from fpt_bench.events import Progress
 from fpt_bench.preemption import Notice, PreemptedError
 from fpt_bench.results import explain_full_disk
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a run's checkpoints."""
 BEST, LAST = "best", "last"
 REPORT_SECONDS = 0.5
 PERFECT = 1 - 1e-7

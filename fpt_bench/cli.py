@@ -4,13 +4,16 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from fpt_bench.loggers import require_loggers
 from fpt_bench.options import launcher_from_options, spec_from_options, takes_launcher, takes_run_fields
 from fpt_bench.spec import config_names
 from fpt_bench.workspace import Workspace
@@ -33,6 +36,10 @@ DataRoot = Annotated[
     Path | None, typer.Option(help="folder of real data and caches; else FPT_BENCH_DATA, else the user's cache")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="never touch the network")]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
+]
 ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
 
 
@@ -55,9 +62,17 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+def make_workspace(runs: Path, data_root: Path | None, offline: bool, loggers: list[str] | None) -> Workspace:
+    """Give the workspace of a command that trains; a ValueError where a logger is unknown or not installed."""
+    usual = Workspace(runs, data_root, offline)
+    return replace(usual, loggers=require_loggers(loggers)) if loggers else usual
+
+
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    # As `python -m` does it, so that `fpt-bench` too finds a task or body that lies in the working directory.
+    sys.path.insert(0, str(Path.cwd()))
     app()
 
 
@@ -70,6 +85,7 @@ def run(
     runs: Runs = Path("runs"),
     data_root: DataRoot = None,
     offline: Offline = False,
+    logger: Loggers = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes without any, of each node")] = 1,
     num_nodes: Annotated[int, typer.Option(min=1, help="nodes; start this command on each")] = 1,
     strategy: Annotated[str, typer.Option(help="Lightning's, for several devices: auto, ddp, ...")] = "auto",
@@ -82,7 +98,7 @@ def run(
     from fpt_bench.resolve import resolve
     from fpt_bench.resources import Devices
 
-    workspace = Workspace(runs, data_root, offline)
+    workspace = make_workspace(runs, data_root, offline, logger)
     spec, warning = resolve(spec, workspace)
     used = Devices(devices, num_nodes, strategy)
     if used.rank > 0:
@@ -127,12 +143,13 @@ def bench(
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
+    logger: Loggers = None,
 ) -> None:
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
     from fpt_bench.bench import TABLES, plan_grid, run_grid, send_grid
     from fpt_bench.launch import default_workers
 
-    workspace = Workspace(runs, data_root, offline)
+    workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
     runs.mkdir(parents=True, exist_ok=True)
     names = config_names("experiments") if experiments == "all" else [n.strip() for n in experiments.split(",")]
@@ -220,6 +237,52 @@ def report(
 
 @app.command()
 @says_what_is_wrong
+def attention(
+    run: Annotated[Path, typer.Argument(help="folder of a run that is over")],
+    example: Annotated[int, typer.Option(min=0, help="which test example, counted from 0")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="PNG, SVG or PDF to write; by default in the run's folder")
+    ] = None,
+    data_root: DataRoot = None,
+    offline: Offline = False,
+) -> None:
+    """Draw who attends to whom, layer by head, in a run's model and in the same body at random."""
+    from fpt_bench.attention_maps import maps_of_run
+    from fpt_bench.report.attention import save_attention
+
+    path = output or run / f"attention-{example}.png"
+    maps = maps_of_run(run, example, data_root, offline)
+    save_attention(maps, f"{run.resolve().name}, test example {example}", path)
+    for shown in maps:
+        out.print(shown.title, markup=False, soft_wrap=True)
+    out.print(f"attention: {path}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@says_what_is_wrong
+def examples(
+    run: Annotated[Path, typer.Argument(help="folder of a run that is over")],
+    data_root: DataRoot = None,
+    offline: Offline = False,
+) -> None:
+    """Show what a run's model says to the first test examples, and keep it for the report."""
+    from fpt_bench.harness import run_one
+    from fpt_bench.predict import predict
+    from fpt_bench.predictions import shorten, spell, write_predictions
+    from fpt_bench.restore import read_run, restore
+
+    module, datamodule = restore(read_run(run), Workspace(run.resolve().parent, data_root, offline), run_one)
+    predictions = predict(module, datamodule, datamodule)
+    write_predictions(predictions, run)
+    shown = Table("example", "input", "label", "prediction", "right", box=None, pad_edge=False)
+    for p in predictions:
+        said = (shorten(spell(classes), 60) for classes in (p.labels, p.predicted))
+        shown.add_row(str(p.example), Text(p.input), *said, f"{p.right} of {len(p.labels)}")
+    out.print(shown)
+
+
+@app.command()
+@says_what_is_wrong
 def check(
     runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
     baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],
@@ -264,14 +327,11 @@ def fetch(
     data_root: DataRoot = None,
 ) -> None:
     """Download the real data of tasks, unless they are there; what stopped goes on where it was."""
-    from datamodules import TASKS
-    from fpt_bench.names import require_known
+    from fpt_bench.extensions import find_task
 
-    for task in tasks:
-        require_known("task", task, TASKS)
-    for task in tasks:
-        needs_files = TASKS[task].remote_files
-        where = TASKS[task].real_data(data_root, offline=False) if needs_files else TASKS[task]().source
+    modules = {task: find_task(task) for task in tasks}
+    for task, module in modules.items():
+        where = module.real_data(data_root, offline=False) if module.remote_files else module().source
         print(f"{task}: {where}")
 
 

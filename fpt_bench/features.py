@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from datamodules.examples import ArrayExamples
 from datamodules.sources import made_once
 from fpt_bench.module import FPTModule
 from fpt_bench.results import BodyRecord
-from fpt_bench.spec import RunSpec
+from fpt_bench.spec import RunSpec, folder_name
 
 FOLDER = "features"
 """Folder beside the runs; it may be deleted at any time."""
@@ -70,7 +71,7 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
     folder = runs / FOLDER / _name(module.spec, datamodule, record)
     kept = {}
     for split in datamodule.splits:
-        place = made_once(folder / split, lambda path, split=split: _compute(module, datamodule, split, path))
+        place = made_once(folder / split, partial(_compute, module, datamodule, split))
         kept[split] = ArrayExamples(np.load(place / "features.npy", mmap_mode="r"), np.load(place / "labels.npy"))
     return FeatureDataModule(datamodule, kept)
 
@@ -78,7 +79,7 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
 def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
     fields = spec.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     content = json.dumps([fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
-    return f"{spec.task}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    return f"{folder_name(spec.task)}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 @torch.no_grad()

@@ -1,53 +1,45 @@
-"""From a spec to a result. The only file that builds a Trainer."""
+"""From a spec to a result: training, testing, and writing down what came out."""
 
 import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
-from transformers.utils.logging import disable_progress_bar
 
 from datamodules.contract import Batch, TaskDataModule
-from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.callbacks import (
-    BEST,
+    CHECKPOINTS,
     LAST,
     AtomicCheckpoints,
-    LeaveWhenAsked,
     RunRecorder,
-    checkpoint_callbacks,
-    early_stopping,
     is_over,
 )
 from fpt_bench.claims import Claim
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
-from fpt_bench.module import FPTModule, derive_seed
+from fpt_bench.loggers import make_loggers
+from fpt_bench.module import FPTModule
+from fpt_bench.predict import predict
+from fpt_bench.predictions import write_predictions
 from fpt_bench.preemption import Notice
+from fpt_bench.pretraining import trained_body
 from fpt_bench.provenance import peak_memory_mb, provenance
 from fpt_bench.resolve import make_datamodule
 from fpt_bench.resources import Devices
+from fpt_bench.restore import load_best, make_model
 from fpt_bench.results import CLAIM_FILE, BodyRecord, DataRecord, RunResult, read_result, write_result
 from fpt_bench.spec import RunSpec
+from fpt_bench.trainers import interruptible, leave_when_asked, make_tester, make_trainer, quiet_libraries
 from fpt_bench.workspace import Workspace
 
 ONE_DEVICE = Devices()
-LOG_EVERY_STEPS = 10
 TRAIN_SAMPLE = 500
 """Training examples at most that train accuracy is measured on."""
 FEATURES_NOTE = "its features were computed once, since nothing before the readout learns"
-_CHECKPOINTS = "checkpoints"
-_LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
 
 
 def run_one(
@@ -80,7 +72,7 @@ def run_one(
         done = _finished(folder)
         if done is not None:
             return done
-        _quiet_libraries()
+        quiet_libraries()
         result = _train_and_test(spec, workspace, report, notice, devices)
         write_result(result, folder)
         return result
@@ -98,7 +90,7 @@ def _finished(folder: Path) -> RunResult | None:
 
 def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
     """Train as one of the processes that help the first one; it alone claims the run, tests and writes the result."""
-    _quiet_libraries()
+    quiet_libraries()
     _train(_set_up(spec, workspace, lambda _: None, None, devices))
 
 
@@ -109,6 +101,8 @@ class _Run:
     spec: RunSpec
     folder: Path
     datamodule: TaskDataModule
+    shown: TaskDataModule
+    """The task's own examples, where `datamodule` gives features of them."""
     module: FPTModule
     body: BodyRecord
     recorder: RunRecorder
@@ -120,11 +114,9 @@ def _set_up(
     spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None], notice: Notice | None, devices: Devices
 ) -> _Run:
     folder = workspace.runs / spec.run_id
-    datamodule = make_datamodule(spec, workspace)
-    task = datamodule.task
-    torch.manual_seed(derive_seed(spec.seed, "body"))
-    body, body_record = build_body(spec, task.max_length, workspace.offline)
-    module = FPTModule(task, body, spec)
+    shown = datamodule = make_datamodule(spec, workspace)
+    trained = trained_body(spec, workspace, run_one)
+    module, body_record = make_model(spec, datamodule.task, workspace, trained)
     if can_be_cached(spec, datamodule):
         datamodule = cache_features(module, datamodule, body_record, workspace.runs)
         module.given_features = True
@@ -132,9 +124,11 @@ def _set_up(
     recorder = RunRecorder(spec.run_id, report)
     checkpoint = _load_last(folder)
     first_step = checkpoint["global_step"] if checkpoint else 0
-    trainer = _make_trainer(spec, folder, [recorder, *_leaving(spec, folder, notice)], first_step, devices)
+    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
+    loggers = make_loggers(workspace.loggers, folder, f"from-step-{first_step}")
+    trainer = make_trainer(spec, folder, [recorder, *leave_when_asked(spec, folder, notice)], loggers, devices)
     datamodule.first_step, datamodule.place, datamodule.places = first_step, devices.rank, devices.processes
-    return _Run(spec, folder, datamodule, module, body_record, recorder, checkpoint, trainer)
+    return _Run(spec, folder, datamodule, shown, module, body_record, recorder, checkpoint, trainer)
 
 
 def _train(run: _Run) -> str | None:
@@ -155,6 +149,8 @@ def _train_and_test(
     error = _train(run)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
     scores = {} if error or best_step is None else _test(spec, run.module, datamodule, run.folder, best_step)
+    if scores:
+        write_predictions(predict(run.module, datamodule, run.shown), run.folder)
     return RunResult(
         spec=spec,
         status="diverged" if error else "ok",
@@ -182,52 +178,9 @@ def _train_and_test(
     )
 
 
-def _leaving(spec: RunSpec, folder: Path, notice: Notice | None) -> list[Callback]:
-    if notice is None:
-        return []
-    return [LeaveWhenAsked(notice, folder / _CHECKPOINTS / f"{LAST}.ckpt", min(spec.eval_every, spec.max_steps))]
-
-
-def _environment(devices: Devices) -> ClusterEnvironment:
-    """Say who starts the processes: srun did, or Lightning does. Lightning's own requeue is off: it knows no step."""
-    return SLURMEnvironment(auto_requeue=False) if devices.under_slurm else LightningEnvironment()
-
-
-def _make_trainer(
-    spec: RunSpec, folder: Path, callbacks: list[Callback], first_step: int, devices: Devices
-) -> pl.Trainer:
-    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
-    attempt = f"from-step-{first_step}"
-    return pl.Trainer(
-        max_steps=spec.max_steps,
-        max_epochs=-1,
-        val_check_interval=min(spec.eval_every, spec.max_steps),
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        gradient_clip_val=spec.gradient_clip,
-        precision=trainer_precision(spec),
-        accelerator="auto",
-        devices=devices.devices,
-        num_nodes=devices.num_nodes,
-        strategy=devices.strategy,
-        # Each process takes its slice of a batch that all of them know: `TaskDataModule.place`.
-        use_distributed_sampler=False,
-        callbacks=[*callbacks, early_stopping(spec.patience), *checkpoint_callbacks(folder / _CHECKPOINTS)],
-        plugins=[AtomicCheckpoints(), _environment(devices)],
-        logger=[
-            CSVLogger(folder / "logs", name="csv", version=attempt),
-            TensorBoardLogger(folder / "logs", name="tensorboard", version=attempt),
-        ],
-        log_every_n_steps=LOG_EVERY_STEPS,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
-
-
 def _load_last(folder: Path) -> dict[str, Any] | None:
     """Give the checkpoint to go on from, or None; one that cannot be read is reported and left out."""
-    path = folder / _CHECKPOINTS / f"{LAST}.ckpt"
+    path = folder / CHECKPOINTS / f"{LAST}.ckpt"
     if not path.is_file():
         return None
     try:
@@ -241,9 +194,9 @@ def _load_last(folder: Path) -> dict[str, Any] | None:
 
 def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, resume: Path | None) -> str | None:
     """Train to the end; give a sentence where the run diverged."""
-    checkpoint = str(resume / _CHECKPOINTS / f"{LAST}.ckpt") if resume else None
+    checkpoint = str(resume / CHECKPOINTS / f"{LAST}.ckpt") if resume else None
     try:
-        with _interruptible():
+        with interruptible():
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint)
     except FloatingPointError as error:
         return f"diverged: {error}"
@@ -254,52 +207,19 @@ def _fit(trainer: pl.Trainer, module: FPTModule, datamodule: TaskDataModule, res
     return None
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Give Ctrl-C back as what it was: Lightning turns it into an exit."""
-    try:
-        yield
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise
-
-
 def _test(
     spec: RunSpec, module: FPTModule, datamodule: TaskDataModule, folder: Path, best_step: int
 ) -> dict[str, float]:
     """Give the accuracy at the best validation step on every test split, and on training examples as `train`."""
-    path = folder / _CHECKPOINTS / f"{BEST}.ckpt"
-    best = AtomicCheckpoints().load_checkpoint(path)
-    if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
-        raise ValueError(
-            f"{path}: expected the trained weights of step {best_step}, got those of step {best['global_step']}. "
-            f"Remove {folder} and ask for the run again."
-        )
-    module.load_state_dict(best["state_dict"], strict=False)
+    load_best(module, folder, best_step)
     loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
     loaders["train"] = _training_sample(datamodule)
     scores = {}
     for split, loader in loaders.items():
-        with _interruptible():
-            metrics = _make_tester(spec, folder).test(module, dataloaders=loader, verbose=False)
+        with interruptible():
+            metrics = make_tester(spec, folder).test(module, dataloaders=loader, verbose=False)
         scores[split] = float(metrics[0]["test/accuracy"])
     return scores
-
-
-def _make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
-    """Give a Trainer that logs nothing: what it finds goes into the result, under the split's own name."""
-    return pl.Trainer(
-        precision=trainer_precision(spec),
-        accelerator="auto",
-        devices=1,
-        plugins=[LightningEnvironment()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
 
 
 def _training_sample(datamodule: TaskDataModule) -> "DataLoader[Batch]":
@@ -307,14 +227,3 @@ def _training_sample(datamodule: TaskDataModule) -> "DataLoader[Batch]":
     count = max(1, TRAIN_SAMPLE // datamodule.batch_size)
     batches = [datamodule.training_batch(step) for step in range(count)]
     return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
-
-
-def _quiet_libraries() -> None:
-    """Let libraries speak only of errors: what they say of hardware and loading is in the result."""
-    for name in _LIGHTNING_TALK:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", module="torch.utils.data")
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
-    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    disable_progress_bar()  # type: ignore[no-untyped-call]

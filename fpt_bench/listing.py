@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fpt_bench.extensions import BODIES_GROUP, TASKS_GROUP, find_body_entry, find_task, offered
 from fpt_bench.spec import config_names, find_config, read_yaml
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -14,14 +15,22 @@ Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 def _list_tasks(_: Path) -> Listing:
     from datamodules import TASKS
 
-    return ("task", "what it is"), [(name, _first_line(TASKS[name])) for name in sorted(TASKS)]
+    names = sorted({*TASKS, *offered(TASKS_GROUP)})
+    return ("task", "what it is"), [
+        *((name, _first_line(find_task(name))) for name in names),
+        ("MODULE:CLASS", "a datamodule of your own; see docs/extending.md"),
+    ]
 
 
 def _list_bodies(_: Path) -> Listing:
     from fpt_bench.bodies.catalog import BODIES
 
-    others = ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds")
-    return ("body", "what it is"), [*((name, entry.description) for name, entry in BODIES.items()), others]
+    others = [
+        ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds"),
+        ("MODULE:ENTRY", "a BodyEntry of your own; see docs/extending.md"),
+    ]
+    names = dict.fromkeys([*BODIES, *offered(BODIES_GROUP)])
+    return ("body", "what it is"), [*((name, find_body_entry(name).description) for name in names), *others]
 
 
 def _list_inits(_: Path) -> Listing:

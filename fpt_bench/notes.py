@@ -130,6 +130,8 @@ def _completeness_notes(rows: Sequence[Row], frame: pd.DataFrame, grid: Grid) ->
         notes.append(f"Incomplete: {missing} of {int(frame['expected'].sum())} runs have no score yet.")
     if grid.left_out:
         notes.append(f"Left out: {', '.join(grid.left_out)}; the profile {grid.profile} has no budget for them.")
+    if grid.arms_left_out:
+        notes.append(f"Left out: {', '.join(grid.arms_left_out)}; the profile {grid.profile} has no body for them.")
     return notes
 
 

@@ -4,13 +4,17 @@ import inspect
 
 from pydantic import TypeAdapter, ValidationError
 
-from datamodules import TASKS
 from datamodules.contract import TaskDataModule
+from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
+from fpt_bench.extensions import find_task
 from fpt_bench.names import require_known
 from fpt_bench.spec import Argument, RunSpec
 from fpt_bench.workspace import Workspace
+
+DATA_ARGUMENTS = {"shuffled": bool}
+"""Data arguments that every task takes, besides its own."""
 
 
 def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
@@ -19,18 +23,20 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     Raises:
         ValueError: unknown task, or a data argument that the task does not take.
     """
-    require_known("task", spec.task, TASKS)
-    build = TASKS[spec.task]
+    build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
-    return build(
+    arguments = dict(spec.data_arguments)
+    shuffled = arguments.pop("shuffled", False)
+    own = build(
         data=spec.data,
         seed=spec.seed,
         batch_size=spec.batch_size,
         eval_batch_size=spec.eval_batch_size,
         root=workspace.data_root,
         offline=workspace.offline,
-        **spec.data_arguments,
+        **arguments,
     )
+    return ShuffledDataModule(own) if shuffled else own
 
 
 def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
@@ -39,8 +45,9 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
     Raises:
         ValueError: an argument that the task does not take, or of a wrong type.
     """
-    parameters = inspect.signature(TASKS[task]).parameters
-    taken = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    parameters = inspect.signature(find_task(task)).parameters
+    own = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+    taken = {**own, **DATA_ARGUMENTS}
     checked = {}
     for name, value in arguments.items():
         require_known(f"data argument of {task}", name, taken)
@@ -60,8 +67,7 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
         ValueError: a name, file or data argument that is wrong.
         FileNotFoundError: data or weights that cannot be had.
     """
-    require_known("task", spec.task, TASKS)
-    kind, warning = TASKS[spec.task].choose_kind(spec.data, workspace.data_root, workspace.offline)
+    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
     arguments = _checked_arguments(spec.task, spec.data_arguments)
     resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)

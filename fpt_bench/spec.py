@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fpt_bench.extensions import TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.names import require_known
 from fpt_bench.resources import Launcher
 
@@ -34,14 +35,14 @@ Rates = Literal["fixed", "profile"] | SweptRates
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _plain(name: str) -> str:
-    """Give a name without what would make a path of it.
+def folder_name(text: str) -> str:
+    """Give a name as a part of a folder's name.
 
     Example:
-        >>> _plain("task:bit-memory"), _plain("../../etc")
-        ('task-bit-memory', '-..-etc')
+        >>> folder_name("../my_tasks.sorting:SortDataModule")
+        '-my_tasks.sorting-SortDataModule'
     """
-    return "".join(c if c.isalnum() or c in "-._" else "-" for c in name).strip(".")
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in text).strip(".")
 
 
 class RunSpec(BaseModel):
@@ -117,7 +118,8 @@ class RunSpec(BaseModel):
         """Name of the run's folder: readable words and a hash of everything in the spec."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        return f"{_plain(self.task)}_{_plain(self.body)}_{_plain(self.init)}_seed{self.seed}_{digest}"
+        words = "_".join(folder_name(word) for word in (self.task, self.body, self.init))
+        return f"{words}_seed{self.seed}_{digest}"
 
 
 class Arm(BaseModel):
@@ -186,7 +188,10 @@ class Profile(BaseModel):
 
     name: str
     summary: str
-    bodies: dict[str, str]
+    bodies: dict[str, str | dict[str, Any] | None]
+    """By role, a body's name, or fields of RunSpec, `body` among them, which hold before the profile's own.
+
+    None: the profile has no such body, and leaves out the arms that play this role."""
     seeds: tuple[int, ...] = Field(min_length=1)
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
@@ -240,6 +245,8 @@ class Grid(BaseModel):
     runs: tuple[GridRun, ...]
     left_out: tuple[str, ...] = ()
     """Tasks of the experiment that the profile has no budget for."""
+    arms_left_out: tuple[str, ...] = ()
+    """Arms of the experiment that the profile has no body for; `experiment` is without them."""
 
     @property
     def name(self) -> str:
@@ -320,14 +327,18 @@ def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
 
 
 def run_fields(profile: Profile, task: str, configs: Path = CONFIGS) -> dict[str, Any]:
-    """Give a task's RunSpec fields under a profile: tasks.yaml, then the profile, then the profile's task."""
+    """Give a task's RunSpec fields under a profile: tasks.yaml, then the profile, then the profile's task.
+
+    A task from outside that tasks.yaml does not know has RunSpec's own defaults there.
+    """
     path = configs / "tasks.yaml"
     tasks = read_yaml(path)
-    try:
-        require_known("task", task, tasks)
-    except ValueError as error:
-        raise ValueError(f"{error} (in {path})") from error
-    return {"task": task, **tasks[task], **profile.run, **profile.tasks.get(task, {})}
+    if not comes_from_outside(task, TASKS_GROUP):
+        try:
+            require_known("task", task, [*tasks, *offered(TASKS_GROUP)])
+        except ValueError as error:
+            raise ValueError(f"{error} (in {path})") from error
+    return {"task": task, **tasks.get(task, {}), **profile.run, **profile.tasks.get(task, {})}
 
 
 def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
@@ -343,6 +354,14 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
             f"experiment {experiment.name}: expected profile {profile.name} to have a budget for at least one of "
             f"{', '.join(experiment.tasks)}; it has {', '.join(profile.tasks) or 'none'}"
         )
+    arms = {name: arm for name, arm in experiment.arms.items() if _has_body(profile, arm)}
+    arms_left_out = tuple(name for name in experiment.arms if name not in arms)
+    if experiment.baseline in arms_left_out:
+        raise ValueError(
+            f"experiment {experiment.name}: expected profile {profile.name} to have a body for the baseline arm "
+            f"{experiment.baseline}"
+        )
+    experiment = experiment.model_copy(update={"arms": arms})
     runs = []
     for task in tasks:
         fields = run_fields(profile, task, configs)
@@ -356,19 +375,32 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
             runs += [GridRun(task=task, arm=name, spec=spec) for spec in specs]
     left_out = tuple(task for task in experiment.tasks if task not in tasks)
     return Grid(
-        experiment=experiment, profile=profile.name, targets=profile.targets, runs=tuple(runs), left_out=left_out
+        experiment=experiment,
+        profile=profile.name,
+        targets=profile.targets,
+        runs=tuple(runs),
+        left_out=left_out,
+        arms_left_out=arms_left_out,
     )
+
+
+def _has_body(profile: Profile, arm: Arm) -> bool:
+    """Say whether the profile has a body for an arm; a role that it does not know is found out later."""
+    return arm.role is None or profile.bodies.get(arm.role, "unknown") is not None
 
 
 def _arm_specs(fields: dict[str, Any], arm: Arm, rates: Rates, profile: Profile) -> list[RunSpec]:
     """Give the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept."""
-    body = {}
+    body: dict[str, Any] = {}
     if arm.role is not None:
         require_known(f"body role of profile {profile.name}", arm.role, profile.bodies)
-        body = {"body": profile.bodies[arm.role]}
+        named = profile.bodies[arm.role]
+        body = named if isinstance(named, dict) else {"body": named}
     swept = profile.learning_rates if rates == "profile" else rates
     if swept is None:
         raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
     settings: list[dict[str, Any]] = [{}] if isinstance(swept, str) else [{"learning_rate": rate} for rate in swept]
     own = {**fields, **body, **arm.run}
+    # An arm adds to the data arguments of its task, so that its sizes stay those of the profile.
+    own["data_arguments"] = {**fields.get("data_arguments", {}), **arm.run.get("data_arguments", {})}
     return [make_spec({**own, **setting, "seed": seed}) for setting in settings for seed in profile.seeds]

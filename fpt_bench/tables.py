@@ -239,13 +239,15 @@ def _published(
     grid: Grid, task: str, arm: str, members: Sequence[RunResult], published: Mapping[str, Any]
 ) -> float | None:
     """Give the published accuracy, a fraction, that an arm is shown beside; None beside other data or sizes."""
-    place = grid.experiment.arms[arm].published
+    own = grid.experiment.arms[arm]
+    place = own.published
     if place is None or not published:
         return None
     paper, table, row = place.split(".")
     arguments = published[paper].get("tasks", {}).get(task, {}).get("data_arguments", {})
+    depth = own.run.get("layers")
     if not all(
-        r.data and r.data.kind == "real" and r.spec.data_arguments == arguments and r.spec.layers is None
+        r.data and r.data.kind == "real" and r.spec.data_arguments == arguments and r.spec.layers == depth
         for r in members
     ):
         return None

@@ -6,11 +6,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folders of a run, and whether it may use the network."""
+    """Folders of a run, whether it may use the network, and where its curves are logged."""
 
     runs: Path = Path("runs")
     data_root: Path | None = None
     offline: bool = False
+    loggers: tuple[str, ...] = ("csv", "tensorboard")
+    """Keys of `fpt_bench.loggers.LOGGERS`."""
 
     def absolute(self) -> "Workspace":
         """Give the same folders for a process that may work elsewhere."""

@@ -62,7 +62,7 @@ def test_the_same_spec_gives_the_same_curve_bit_for_bit(finished: tuple[RunResul
 
 def test_a_finished_run_trains_nothing(finished: tuple[RunResult, Workspace], monkeypatch: pytest.MonkeyPatch) -> None:
     result, workspace = finished
-    monkeypatch.setattr("fpt_bench.harness.build_body", lambda *_: pytest.fail("a body was built"))
+    monkeypatch.setattr("fpt_bench.restore.build_body", lambda *_: pytest.fail("a body was built"))
     assert run_one(result.spec, workspace) == result
 
 

@@ -23,6 +23,8 @@ REAL = {
     "minilm": {"body": "minilm", "init": "pretrained"},
     "smollm2": {"body": "smollm2", "init": "pretrained", "layers": 3},
     "gpt2": {"body": "gpt2", "init": "random", "layers": 3},
+    "vit-saliency": {"body": "vit-saliency", "init": "pretrained", "layers": 3},
+    "vit-base": {"body": "vit-base", "init": "random", "layers": 2},
 }
 
 
@@ -202,10 +204,10 @@ def test_dropout_in_bfloat16_keeps_its_scale_in_float32() -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_dropout_changes_training_as_much_as_in_the_reference(name: str) -> None:
     """The variance that dropout brings, over draws, is the reference's: it acts in the same places."""
-    embeddings = torch.randn(1, LENGTH, {"minilm": 384, "gpt2": 768, "smollm2": 576}[name])
-    spreads = []
+    spreads, embeddings = [], None
     for execution in ("native", "reference"):
         body = build(make_spec(name, execution, dropout=0.3, layers=1)).train()
+        embeddings = torch.randn(1, LENGTH, body.width) if embeddings is None else embeddings
         with torch.no_grad():
             draws = torch.stack([body(embeddings, FULL[:1], READ) for _ in range(200)])
         spreads.append(draws.std(0).mean().item())

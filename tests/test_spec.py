@@ -109,5 +109,64 @@ def test_arms_of_one_seed_share_what_pairs_them() -> None:
     assert len(paired) == len(grid.experiment.tasks) * len(profile.seeds)
 
 
+def test_runs_that_experiments_share_are_the_same_runs() -> None:
+    profile = load(Profile, find_config("profiles", "embedded"))
+    grids = {name: make_grid(load(Experiment, find_config("experiments", name)), profile) for name in EXPERIMENTS}
+    ids = {name: {run.spec.run_id for run in grid.runs} for name, grid in grids.items()}
+    assert ids["headline"] < ids["initializations"]
+    assert ids["statistics-only"] < ids["initializations"]
+    for name in set(ids) - {"learning-rates", "depth"}:
+        assert ids[name] & ids["headline"], f"{name} shares no run with the headline"
+
+
+def published_figures() -> set[str]:
+    """Give every row of accuracies of the published tables, as `paper.table.row`."""
+    found = set()
+    for paper, content in read_yaml(CONFIGS / "reference" / "published.yaml").items():
+        for table, rows in content.items():
+            if isinstance(rows, dict) and "columns" in rows:
+                found |= {f"{paper}.{table}.{row}" for row in rows if row not in ("columns", "note")}
+    return found
+
+
+def test_arms_and_published_rows_belong_together() -> None:
+    arms = [arm for name in EXPERIMENTS for arm in load(Experiment, find_config("experiments", name)).arms.values()]
+    named, there = {arm.published for arm in arms if arm.published}, published_figures()
+    assert named <= there
+    without_arm = {
+        "lu2021.table7_cifar_lra_train_test.linformer-3-layers",  # no Linformer here
+        "lu2021.table12_depth_listops_output_only.24-random",  # GPT-2 base has 12 layers
+        "lu2021.table9_statistics_only.language", "lu2021.table9_statistics_only.random",
+    }  # fmt: skip
+    left = {row for row in there - named - without_arm if "table6" not in row and "table14" not in row}
+    assert left == set()
+
+
+def test_a_profile_gives_a_role_fields_and_leaves_out_what_it_has_no_body_for() -> None:
+    profile = Profile(
+        name="p",
+        summary="",
+        bodies={"deep": {"body": "minilm", "layers": 3}, "absent": None},
+        seeds=(0,),
+        run={"layers": 2},
+        tasks={"listops": {"data_arguments": {"min_length": 5}}},
+    )
+    arms = {
+        "deep": {"role": "deep", "run": {"data_arguments": {"shuffled": True}}},
+        "deeper": {"role": "deep", "run": {"layers": 4}},
+        "plain": {},
+        "absent": {"role": "absent"},
+    }
+    experiment = Experiment(name="e", claim="", tasks=("listops",), arms=arms, baseline="plain")
+    grid = make_grid(experiment, profile)
+    specs = {run.arm: run.spec for run in grid.runs}
+    assert {arm: spec.layers for arm, spec in specs.items()} == {"deep": 3, "deeper": 4, "plain": 2}
+    assert specs["deep"].data_arguments == {"min_length": 5, "shuffled": True}
+    assert grid.arms_left_out == ("absent",)
+    assert set(grid.experiment.arms) == set(specs)
+    with pytest.raises(ValueError, match="have a body for the baseline arm absent"):
+        make_grid(experiment.model_copy(update={"baseline": "absent"}), profile)
+
+
 def test_tasks_yaml_covers_exactly_the_tasks_there_are() -> None:
     assert set(read_yaml(CONFIGS / "tasks.yaml")) == set(TASKS)

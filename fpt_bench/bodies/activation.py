@@ -29,7 +29,8 @@ class _TanhGelu(torch.autograd.Function):
         gate = _gate(values)
         slope = values.square().mul_(3 * _SLOPE * _CUBE).add_(_SLOPE).mul_(values)
         slope.mul_(1 - gate).add_(1).mul_(gate)
-        return slope.mul_(gradients[0]).to(saved.dtype)
+        result: Tensor = slope.mul_(gradients[0]).to(saved.dtype)
+        return result
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:

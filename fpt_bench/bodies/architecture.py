@@ -108,7 +108,9 @@ def _llama(config: PretrainedConfig) -> Architecture | None:
     )
 
 
-def _vision(config: PretrainedConfig, feedforward_width: int, scaled: bool) -> Architecture | None:
+def _vision(
+    config: PretrainedConfig, feedforward_width: int, scaled: bool, residual_dropout: float
+) -> Architecture | None:
     if config.hidden_act != "gelu" or not config.qkv_bias:
         return None
     return Architecture(
@@ -126,13 +128,19 @@ def _vision(config: PretrainedConfig, feedforward_width: int, scaled: bool) -> A
         layer_scale=scaled,
         embedding_dropout=config.hidden_dropout_prob,
         attention_dropout=config.attention_probs_dropout_prob,
+        residual_dropout=residual_dropout,
+        feedforward_dropout=residual_dropout,
     )
 
 
 def _dinov2(config: PretrainedConfig) -> Architecture | None:
     if config.use_swiglu_ffn or config.drop_path_rate:
         return None
-    return _vision(config, int(config.hidden_size * config.mlp_ratio), scaled=True)
+    return _vision(config, int(config.hidden_size * config.mlp_ratio), scaled=True, residual_dropout=0.0)
+
+
+def _vit(config: PretrainedConfig) -> Architecture | None:
+    return _vision(config, config.intermediate_size, scaled=False, residual_dropout=config.hidden_dropout_prob)
 
 
 ARCHITECTURES: Mapping[str, Callable[[PretrainedConfig], Architecture | None]] = {
@@ -140,6 +148,7 @@ ARCHITECTURES: Mapping[str, Callable[[PretrainedConfig], Architecture | None]] =
     "gpt2": _gpt2,
     "llama": _llama,
     "dinov2": _dinov2,
+    "vit": _vit,
 }
 """By Hugging Face's `model_type`; None where a model has something that our transformer has not."""
 

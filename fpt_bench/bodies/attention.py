@@ -57,21 +57,43 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: flo
     return out.transpose(1, 2).flatten(2)
 
 
-def _written_out(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float, seed: int) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, causal: bool) -> Tensor:
+    """Give how much each of the last M positions attends to each of T, in every head.
+
+    Args:
+        query: (n, M, heads, head width) float.
+        key: (n, T, key heads, head width) float; heads are a multiple of key heads.
+        causal: whether a position sees only itself and those before it.
+
+    Returns:
+        (n, heads, M, T) float32; rows sum to 1.
+    """
+    n, asked, heads, _ = query.shape
+    return _weigh(query, key, causal).reshape(n, heads, asked, key.shape[1])
+
+
+def _weigh(query: Tensor, key: Tensor, causal: bool) -> Tensor:
+    """Give the weights with the queries of one key head side by side, (n * key heads, heads / key heads * M, T)."""
     n, asked, heads, width = query.shape
     reached, key_heads = key.shape[1:3]
     shared = heads // key_heads
     # Query heads that share a key head become more queries of that head: keys are never copied.
     q = query.unflatten(2, (key_heads, shared)).permute(0, 2, 3, 1, 4).reshape(n * key_heads, shared * asked, width)
-    k, v = (tensor.transpose(1, 2).reshape(n * key_heads, reached, width) for tensor in (key, value))
+    k = key.transpose(1, 2).reshape(n * key_heads, reached, width)
     scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=1 / math.sqrt(width))
     if causal:
         hidden = ~_visible(asked, reached, query.device)
         scores = scores.unflatten(1, (shared, asked)).masked_fill(hidden, -math.inf).flatten(1, 2)
     # In bfloat16 weights would not sum to one, and their gradient, a difference of sums, would be off by twice as much.
-    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
-    weights = Noise(query.device, seed).drop(weights, dropout).to(query.dtype)
-    out = torch.bmm(weights, v).view(n, key_heads, shared, asked, width)
+    return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+
+def _written_out(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float, seed: int) -> Tensor:
+    n, asked, heads, width = query.shape
+    reached, key_heads = key.shape[1:3]
+    v = value.transpose(1, 2).reshape(n * key_heads, reached, width)
+    weights = Noise(query.device, seed).drop(_weigh(query, key, causal), dropout).to(query.dtype)
+    out = torch.bmm(weights, v).view(n, key_heads, heads // key_heads, asked, width)
     return out.permute(0, 3, 1, 2, 4).reshape(n, asked, heads * width)
 
 

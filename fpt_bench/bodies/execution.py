@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
-from transformers import PretrainedConfig, PreTrainedModel
+from torch import nn
+from transformers import PretrainedConfig
 
 from fpt_bench.bodies.architecture import ARCHITECTURES, read_architecture
 from fpt_bench.bodies.reference import HuggingFaceBody
@@ -19,13 +20,13 @@ Body = HuggingFaceBody | Transformer
 """Maps (B, T, H) embeddings, a (B, T) mask and R to the states at the last R real positions, (B, R, H)."""
 
 
-def _native(model: PreTrainedModel, _: Mapping[str, str]) -> Body:
+def _native(model: nn.Module, _: Mapping[str, str]) -> Body:
     body = translate(model)
     assert body is not None, "`settle` admits only what our transformer can run"
     return body
 
 
-EXECUTIONS: Mapping[str, Callable[[PreTrainedModel, Mapping[str, str]], Body]] = {
+EXECUTIONS: Mapping[str, Callable[[nn.Module, Mapping[str, str]], Body]] = {
     "native": _native,
     "reference": HuggingFaceBody,
 }

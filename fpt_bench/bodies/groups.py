@@ -20,7 +20,21 @@ class Family:
     """Regular expression that matches a whole parameter name -> group; norms need none, their type decides."""
     absent: frozenset[str] = frozenset()
     """Groups that the architecture has not, so that asking to train them is no mistake."""
+    relative_positions: bool = False
+    """Position parameters are of distances, and serve any length as they are."""
+    reserved_positions: bool = False
+    """The first rows of the position table, up to the padding's, stand for no position."""
 
+
+# Layer scales (lambda1) go with the branch whose output they multiply: they could be folded into its last matrix, and
+# they normalise nothing. Lu et al. train the norms alone.
+_VISION = {
+    r"position_embeddings\.weight": "position",
+    r"(encoder\.layer|layers)\.\d+\.attention\.[qkvo]_proj\.(weight|bias)": "attention",
+    r"(encoder\.layer|layers)\.\d+\.mlp\.(fc1|fc2|gate_proj|up_proj|down_proj)\.(weight|bias)": "feedforward",
+    r"encoder\.layer\.\d+\.layer_scale1\.lambda1": "attention",
+    r"encoder\.layer\.\d+\.layer_scale2\.lambda1": "feedforward",
+}
 
 _LLAMA = Family(
     rules={
@@ -50,8 +64,43 @@ FAMILIES: Mapping[str, Family] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
+    "dinov2": Family(rules=_VISION, absent=frozenset({"token"})),
+    "vit": Family(rules=_VISION, absent=frozenset({"token"})),
+    "t5": Family(
+        rules={
+            r"encoder\.block\.\d+\.layer\.0\.SelfAttention\.[qkvo]\.weight": "attention",
+            r"encoder\.block\.0\.layer\.0\.SelfAttention\.relative_attention_bias\.weight": "position",
+            r"encoder\.block\.\d+\.layer\.1\.DenseReluDense\.(wi|wi_0|wi_1|wo)\.weight": "feedforward",
+        },
+        absent=frozenset({"token"}),
+        relative_positions=True,
+    ),
+    "longformer": Family(
+        rules={
+            r"embeddings\.position_embeddings\.weight": "position",
+            r"embeddings\.token_type_embeddings\.weight": "token",
+            r"encoder\.layer\.\d+\.attention\.self\.(query|key|value)(_global)?\.(weight|bias)": "attention",
+            r"encoder\.layer\.\d+\.attention\.output\.dense\.(weight|bias)": "attention",
+            r"encoder\.layer\.\d+\.(intermediate|output)\.dense\.(weight|bias)": "feedforward",
+        },
+        reserved_positions=True,
+    ),
+    # What carries information from one position to the next is to an LSTM what attention is to a transformer; what
+    # acts on a position's own input is its feedforward part. A frozen LSTM so trains input, readout and norms.
+    "lstm": Family(
+        rules={
+            r"layers\.\d+\.(weight|bias)_hh_l0": "attention",
+            r"layers\.\d+\.(weight|bias)_ih_l0": "feedforward",
+        },
+        absent=frozenset({"position", "token"}),
+    ),
+    "attention": Family(
+        rules={r"position_embeddings\.weight": "position", r"attention\..*": "attention"},
+        absent=frozenset({"feedforward", "token"}),
+    ),
+    "nothing": Family(rules={}, absent=frozenset(BODY_GROUPS)),
 }
-"""By Hugging Face's `model_type`."""
+"""By Hugging Face's `model_type`; `lstm`, `attention` and `nothing` are our controls."""
 
 OTHER_FAMILIES = Family(
     rules={
@@ -67,7 +116,7 @@ OTHER_FAMILIES = Family(
 
 def _is_norm(module: nn.Module) -> bool:
     """Say whether a module normalises; RMS norms have a class of their own in every family."""
-    return isinstance(module, nn.LayerNorm) or type(module).__name__.endswith("RMSNorm")
+    return isinstance(module, nn.LayerNorm) or type(module).__name__.endswith(("RMSNorm", "T5LayerNorm"))
 
 
 def group_parameters(model: nn.Module, family: str) -> dict[str, str]:

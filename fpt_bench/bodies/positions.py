@@ -26,8 +26,14 @@ def fit_positions(table: Tensor, length: int) -> Tensor:
     return functional.interpolate(table.T[None], size=length, mode="linear", align_corners=True)[0].T.contiguous()
 
 
-def fit_model_positions(model: nn.Module, name: str, length: int) -> str | None:
+def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool = False) -> str | None:
     """Fit the position table called `name` (and the index buffers beside it) to `length` positions, in place.
+
+    Args:
+        model: owner of the table.
+        name: the table's parameter.
+        length: positions wanted, at least 1.
+        reserved: the first rows, up to the padding's, stand for no position and stay as they are.
 
     Returns:
         A sentence for the record where the table had to be stretched, else None.
@@ -37,15 +43,16 @@ def fit_model_positions(model: nn.Module, name: str, length: int) -> str | None:
     """
     path, _, leaf = name.rpartition(".")
     embedding = model.get_submodule(path)
-    if type(embedding) is not nn.Embedding or embedding.padding_idx is not None:
+    if type(embedding) is not nn.Embedding or (embedding.padding_idx is not None and not reserved):
         raise ValueError(
             f"position table '{name}': expected one whose row 0 is position 0, got {embedding}, "
             "which may keep rows for something else"
         )
-    old = int(getattr(embedding, leaf).shape[0])
-    with torch.no_grad():
-        setattr(embedding, leaf, nn.Parameter(fit_positions(getattr(embedding, leaf), length)))
-    embedding.num_embeddings = length
+    table = getattr(embedding, leaf).detach()
+    kept = embedding.padding_idx + 1 if embedding.padding_idx is not None else 0
+    old = len(table) - kept
+    setattr(embedding, leaf, nn.Parameter(torch.cat([table[:kept], fit_positions(table[kept:], length)])))
+    embedding.num_embeddings = kept + length
     parent = model.get_submodule(path.rpartition(".")[0])
     for buffer_name, buffer in list(parent.named_buffers(recurse=False)):
         if buffer.shape == (1, old):

@@ -1,31 +1,41 @@
 """Bodies that run through Hugging Face's own forward: the oracle of ours, and the way for every other architecture."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 
 class HuggingFaceBody(nn.Module):
-    """A Hugging Face transformer that is fed embeddings: it owns no vocabulary table.
+    """A Hugging Face transformer, or a control, that is fed embeddings: it owns no vocabulary table.
 
     Args:
-        model: a model whose forward takes `inputs_embeds` and `attention_mask`.
+        model: a module with a `config`, whose forward takes `inputs_embeds` and `attention_mask`.
         groups: group of each of its parameters, by name inside `model`.
     """
 
-    def __init__(self, model: PreTrainedModel, groups: Mapping[str, str]) -> None:
+    def __init__(self, model: nn.Module, groups: Mapping[str, str]) -> None:
         super().__init__()
         self.model = model
         self.groups = {f"model.{name}": group for name, group in groups.items()}
-        self.width: int = model.config.hidden_size
+        self.width: int = model.config.hidden_size  # type: ignore[union-attr, assignment]
 
     def forward(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
         """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H)."""
         attention_mask = None if bool(mask.all()) else mask.long()
         hidden = self.model(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
         return read_out(hidden, mask, read)
+
+    @torch.no_grad()
+    def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Give the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` gives them."""
+        model: Any = self.model
+        usual, real = model.config._attn_implementation, int(mask.sum())
+        model.set_attn_implementation("eager")  # the only one that leaves weights behind
+        given = model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
+        model.set_attn_implementation(usual)
+        return torch.cat(given).float()
 
 
 def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from fpt_bench.bodies.activation import ACTIVATIONS
 from fpt_bench.bodies.architecture import Architecture
-from fpt_bench.bodies.attention import attend
+from fpt_bench.bodies.attention import attend, attention_weights
 from fpt_bench.bodies.noise import Noise
 from fpt_bench.bodies.packing import Packing
 
@@ -41,6 +41,8 @@ class _Pass:
     """Cosine and sine of each packed position's angles, (N, 1, head width) each."""
     dtype: torch.dtype
     """Of matrix products."""
+    weights: list[Tensor] | None = None
+    """Where each block leaves its attention weights, for a batch of one; None: they are not kept."""
 
     def drop(self, values: Tensor, probability: float) -> Tensor:
         return values if self.noise is None else self.noise.drop(values, probability)
@@ -100,6 +102,8 @@ class Block(nn.Module):
             cosine, sine = shared.rotation
             key = _rotate(key, cosine, sine)
             query = _rotate(query, *((cosine, sine) if places is None else (cosine[places], sine[places])))
+        if shared.weights is not None:
+            shared.weights.extend(attention_weights(query[None], key[None], self.architecture.causal))
         dropout = 0.0 if shared.noise is None else self.architecture.attention_dropout
         parts = [
             attend(q, k, v, self.architecture.causal, dropout).flatten(0, 1)
@@ -187,6 +191,25 @@ class Transformer(nn.Module):
         if self.final_norm is not None:
             hidden = self.final_norm(hidden)
         return packing.in_batch_order(hidden.unflatten(0, (-1, read)))
+
+    @torch.no_grad()
+    def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
+        """Give how much each position of one example attends to each other, without dropout.
+
+        Args:
+            embeddings: (1, T, H) float.
+            mask: (1, T) bool. True at the example's t real positions; padding on the right.
+
+        Returns:
+            (layers, heads, t, t) float32, from position to position; rows sum to 1.
+        """
+        packing = Packing(mask)
+        weights: list[Tensor] = []
+        shared = _Pass(packing, None, self._rotation(packing), self.product_dtype, weights)
+        hidden = self._embed(packing.pack(embeddings), packing)
+        for block in self.blocks:
+            hidden = block(hidden, shared, None)
+        return torch.stack(weights)
 
     def _embed(self, hidden: Tensor, packing: Packing) -> Tensor:
         if self.position is not None:

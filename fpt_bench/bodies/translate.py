@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from torch import Tensor, nn
+from transformers import PretrainedConfig
 
 from fpt_bench.bodies.architecture import read_architecture
 from fpt_bench.bodies.transformer import Transformer
@@ -82,20 +82,33 @@ LAYOUTS: Mapping[str, Layout] = {
         },
         scales={"attention_scale": "layer_scale1.lambda1", "feedforward_scale": "layer_scale2.lambda1"},
     ),
+    "vit": Layout(
+        outside={"position": "position_embeddings.weight", "final_norm": "layernorm"},
+        blocks="layers.{}.",
+        inside={
+            "attention_norm": ("layernorm_before",),
+            "query_key_value": ("attention.q_proj", "attention.k_proj", "attention.v_proj"),
+            "attention_output": ("attention.o_proj",),
+            "feedforward_norm": ("layernorm_after",),
+            "up": ("mlp.fc1",),
+            "down": ("mlp.fc2",),
+        },
+    ),
 }
 """By Hugging Face's `model_type`."""
 
 
-def translate(model: PreTrainedModel) -> Transformer | None:
+def translate(model: nn.Module) -> Transformer | None:
     """Give our transformer with the weights of a model, or None where only the model's own forward can run it.
 
     Raises:
         ValueError: the model has tensors that ours has no place for, or lacks some.
     """
-    architecture = read_architecture(model.config)
+    config: PretrainedConfig = model.config  # type: ignore[assignment]
+    architecture = read_architecture(config)
     if architecture is None:
         return None
-    layout = LAYOUTS[model.config.model_type]
+    layout = LAYOUTS[config.model_type]
     theirs = dict(model.named_parameters())
     ours: dict[str, Tensor] = {}
     for name, source in layout.outside.items():
@@ -108,9 +121,7 @@ def translate(model: PreTrainedModel) -> Transformer | None:
         for name, source in layout.scales.items():
             ours |= _take(theirs, f"blocks.{number}.{name}", (place + source,), transposed=False)
     if theirs:
-        raise ValueError(
-            f"expected a place for every tensor of {model.config.model_type}, found none for {min(theirs)}"
-        )
+        raise ValueError(f"expected a place for every tensor of {config.model_type}, found none for {min(theirs)}")
     if "segment" in ours:
         ours["segment"] = ours["segment"][0].clone()  # of the two kinds of segment, the first, as BERT does by itself
     with torch.device("meta"):

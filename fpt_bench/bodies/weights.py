@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from torch import nn
+from transformers import AutoConfig, PretrainedConfig
 
 from datamodules.packages import packaged_file, remembered_checksum
 from fpt_bench.bodies.catalog import BODIES, BodyEntry
-from fpt_bench.names import require_known
+from fpt_bench.bodies.controls import CONFIGS
+from fpt_bench.bodies.models import build_random, model_class
+from fpt_bench.bodies.onnx_weights import read_dinov2
+from fpt_bench.extensions import BODIES_GROUP, comes_from_outside, find_body_entry
 
-DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|pdrop)")
+DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|dropout_rate|pdrop)")
 """Names under which the families keep their dropout probabilities."""
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
 _UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
@@ -24,8 +28,8 @@ _UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
 class BodyFiles:
     """A body's architecture and weights, as `transformers` is asked for them."""
 
-    place: str
-    """A folder, or a repository id on the Hub."""
+    place: str | None
+    """A folder, or a repository id on the Hub; None: nobody pretrained this architecture."""
     source: str
     """One sentence for people: what this is and where it lies."""
     gguf: str | None = None
@@ -45,22 +49,35 @@ class BodyFiles:
         """
         if self.architecture:
             sizes = dict(self.architecture)
-            return AutoConfig.for_model(sizes.pop("model_type"), **sizes)
+            kind = sizes.pop("model_type")
+            return CONFIGS[kind](**sizes) if kind in CONFIGS else AutoConfig.for_model(kind, **sizes)
         try:
-            config: PretrainedConfig = AutoConfig.from_pretrained(self.place, **self._where(offline))
+            config: PretrainedConfig = AutoConfig.from_pretrained(str(self.place), **self._where(offline))
         except OSError as error:
             raise self._cannot_be_had("architecture", error) from error
         return config
 
-    def load(self, config: PretrainedConfig, attention: str, offline: bool) -> PreTrainedModel:
+    def load(self, config: PretrainedConfig, attention: str, offline: bool) -> nn.Module:
         """Load the pretrained model, in float32.
 
         Raises:
             FileNotFoundError: the weights cannot be had; the message says what to do.
-            ValueError: some of the body's weights are not in the file: they would silently be random.
+            ValueError: there are no weights, or some are not in the file: they would silently be random.
         """
+        if self.place is None:
+            raise ValueError(
+                f"{self.source}: expected pretrained weights, there are none. "
+                "Say --init random, or name a folder of weights by --body-path FOLDER."
+            )
+        if self.weights and self.weights[0].suffix == ".onnx":
+            model = build_random(config, attention)
+            stored = read_dinov2(self.weights[0])
+            wanted = model.state_dict()
+            self._require_all(sorted(name for name in wanted if name not in stored))
+            model.load_state_dict({name: stored[name] for name in wanted})
+            return model
         try:
-            model, report = AutoModel.from_pretrained(
+            model, report = model_class(config).from_pretrained(
                 self.place,
                 config=config,
                 dtype="float32",
@@ -72,27 +89,29 @@ class BodyFiles:
         except OSError as error:
             raise self._cannot_be_had("weights", error) from error
         absent = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report[key])
-        absent = [name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)]
+        self._require_all([name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)])
+        loaded: nn.Module = model
+        return loaded
+
+    def _require_all(self, absent: list[str]) -> None:
         if absent:
             raise ValueError(
                 f"the weights of {self.source}: expected every parameter of the architecture, "
                 f"got none that fits for {len(absent)}, such as {absent[0]}"
             )
-        loaded: PreTrainedModel = model
-        return loaded
 
     def fingerprint(self) -> str:
         """Give the SHA-256 of the weights files, or of place and commit on the Hub: 64 hexadecimal digits."""
         digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
         if len(digests) == 1:
             return digests[0]
-        return hashlib.sha256("".join(digests or [self.place, str(self.revision)]).encode()).hexdigest()
+        return hashlib.sha256("".join(digests or [str(self.place), str(self.revision)]).encode()).hexdigest()
 
     def _where(self, offline: bool) -> dict[str, Any]:
         """Give the arguments of transformers that say which files to read, and whether it may download them."""
         gguf = {"gguf_file": self.gguf} if self.gguf else {}
         revision = {"revision": self.revision} if self.revision else {}
-        return {"local_files_only": offline or Path(self.place).is_dir(), **gguf, **revision}
+        return {"local_files_only": offline or Path(str(self.place)).is_dir(), **gguf, **revision}
 
     def _cannot_be_had(self, what: str, error: OSError) -> FileNotFoundError:
         return FileNotFoundError(
@@ -105,23 +124,25 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     """Find a body by its name in BODIES, by a local folder, or by its id on the Hub.
 
     Args:
-        name: a key of BODIES, a folder, or `owner/model`.
+        name: a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model`.
         path: a folder whose weights replace those that the name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.
         FileNotFoundError: a folder or package that is not there.
     """
+    named = name in BODIES or comes_from_outside(name, BODIES_GROUP)
+    # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
+    entry = find_body_entry(name) if named and not Path(name).is_dir() else None
     if path is not None:
         return _in_folder(Path(path), name)
-    if name in BODIES:
-        return _named(BODIES[name])
+    if entry is not None:
+        return _named(entry)
     if Path(name).is_dir():
         return _in_folder(Path(name), Path(name).name)
     if name.count("/") == 1 and not name.startswith((".", "/")):
         return BodyFiles(place=name, source=f"{name} from the Hugging Face Hub")
-    require_known("body", name, BODIES)
-    raise AssertionError("unreachable: the name is no key of BODIES")
+    return _named(find_body_entry(name))
 
 
 def _named(entry: BodyEntry) -> BodyFiles:
@@ -131,10 +152,12 @@ def _named(entry: BodyEntry) -> BodyFiles:
         gguf = weights.name if weights.suffix == ".gguf" else None
         source = f"{entry.description}; from pip package {entry.packaged.distribution}"
         return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
-    assert entry.hub is not None
+    if not entry.hub and not entry.architecture:
+        raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
+    where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""
     return BodyFiles(
         place=entry.hub,
-        source=f"{entry.description}; {entry.hub} from the Hugging Face Hub",
+        source=f"{entry.description}{where}",
         architecture=tuple(entry.architecture.items()),
         revision=entry.revision,
     )

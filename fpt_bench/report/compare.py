@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from fpt_bench.report.build import FIGURES, write_page
-from fpt_bench.report.contents import Entry, Row, Table, order_of
 from fpt_bench.report.figures import Picture, finish, house_style
+from fpt_bench.report.parts import Entry, Row, Table, order_of
 from fpt_bench.report.reading import Bench, Cell, read_benches
 from fpt_bench.report.rows import draw_rows_of
 from fpt_bench.report.style import Drawing, Look, make_looks, slug

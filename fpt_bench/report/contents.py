@@ -1,6 +1,5 @@
 """What the page says, as plain values: its templates only place them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,43 +8,13 @@ from typing import Any
 from fpt_bench.notes import table_notes
 from fpt_bench.render import Shown, show_tables
 from fpt_bench.report.commands import make_command
+from fpt_bench.report.examples import EmbeddedPicture, attention_pictures, example_tables
 from fpt_bench.report.figures import Picture, draw_bench
+from fpt_bench.report.parts import Entry, Row, Table, order_of
 from fpt_bench.report.reading import Bench
 from fpt_bench.report.style import Look, slug
 from fpt_bench.report.summary import Finding, summarize
 from fpt_bench.results import RunResult
-
-_NOT_REACHED = 1e15
-"""Added to what a text is only a lower bound of."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One place of a table."""
-
-    text: str
-    order: float | None
-    """What the column is sorted by, where it is a number."""
-    link: str | None = None
-    is_long: bool = False
-    """Whether the text may run over several lines."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table."""
-
-    css_class: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table whose columns can be sorted."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -58,6 +27,7 @@ class Run:
     command: str | None
     facts: tuple[tuple[str, str], ...]
     spec: tuple[tuple[str, str], ...]
+    maps: tuple[EmbeddedPicture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +44,7 @@ class Section:
     run_table: Table
     runs: Sequence[Run]
     environments: Sequence[tuple[str, int]]
+    examples: Sequence[Table]
 
 
 def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Section:
@@ -93,23 +64,10 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Sect
         notes=table_notes(bench.frame, bench.grid, bench.rates, bench.overall),
         pictures=draw_bench(bench, looks, figures),
         run_table=_run_table(runs, looks, anchor),
-        runs=[_run(arm, r, looks[arm], bench.grid.profile, anchor) for arm, _, r in once.values()],
+        runs=[_run(arm, r, looks[arm], bench, anchor) for arm, _, r in once.values()],
         environments=_environments(bench.results),
+        examples=example_tables(bench, looks),
     )
-
-
-def order_of(text: str) -> float | None:
-    """Give the number that a table's text is sorted by; what was not reached (`>400`) comes after all that was.
-
-    Example:
-        >>> order_of("+9.5 ± 6.0"), order_of("79,588"), order_of(">400"), order_of("FAIL")
-        (9.5, 79588.0, 1000000000000400.0, None)
-    """
-    found = re.match(r"(>?)([+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)", text.strip())
-    if found is None:
-        return None
-    number = float(found[2].replace(",", ""))
-    return number + _NOT_REACHED if found[1] else number
 
 
 def _cell_table(shown: Shown, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
@@ -140,7 +98,7 @@ def _run_table(runs: Sequence[tuple[str, str, RunResult]], looks: Mapping[str, L
     return Table("Every run that is over", columns, tuple(rows))
 
 
-def _run(arm: str, result: RunResult, look: Look, profile: str, anchor: str) -> Run:
+def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str) -> Run:
     facts = {
         "arm": arm,
         "status": result.status,
@@ -161,9 +119,10 @@ def _run(arm: str, result: RunResult, look: Look, profile: str, anchor: str) -> 
         anchor=f"{anchor}-{slug(result.spec.run_id)}",
         title=result.spec.run_id,
         css_class=look.css_class,
-        command=make_command(result.spec, profile),
+        command=make_command(result.spec, bench.grid.profile),
         facts=tuple((name, value) for name, value in facts.items() if value),
         spec=tuple((name, _spec_text(value)) for name, value in result.spec.model_dump(mode="json").items()),
+        maps=attention_pictures(bench, result),
     )
 
 

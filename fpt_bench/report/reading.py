@@ -45,6 +45,8 @@ class Bench:
     overall: pd.DataFrame
     """A row for each arm, over tasks."""
     cells: tuple[Cell, ...]
+    folder: Path | None = None
+    """Folder of the runs' folders; None for results that lie nowhere."""
 
     @property
     def tasks(self) -> list[str]:
@@ -88,16 +90,18 @@ def read_benches(runs: Path, console: Console) -> list[Bench]:
     published = read_yaml(PUBLISHED) if PUBLISHED.is_file() else {}
     paths = find_grids(runs)
     by_folder = {folder: read_results(folder, console) for folder in {path.parents[2] for path in paths}}
-    return [make_bench(read_grid(path), by_folder[path.parents[2]], published) for path in paths]
+    return [make_bench(read_grid(path), by_folder[path.parents[2]], published, path.parents[2]) for path in paths]
 
 
-def make_bench(grid: Grid, results: list[RunResult], published: Mapping[str, Any] | None = None) -> Bench:
+def make_bench(
+    grid: Grid, results: list[RunResult], published: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> Bench:
     """Give a grid with its table's rows and the runs behind each."""
     frame = build_frame(grid, results, published)
     rows = {(row["task"], row["arm"]): row for row in known_rows(frame)}
     by_id = {result.spec.run_id: result for result in results}
     cells = [_make_cell(place, row, grid.runs, by_id) for place, row in rows.items()]
-    return Bench(grid, frame, build_rates(grid, results), build_overall(grid, results), tuple(cells))
+    return Bench(grid, frame, build_rates(grid, results), build_overall(grid, results), tuple(cells), folder)
 
 
 def _make_cell(
