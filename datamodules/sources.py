@@ -12,11 +12,11 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from datamodules.archives import unpack_into
-from datamodules.claims import Claim
 
 DATA_VARIABLE = "FPT_BENCH_DATA"
 """Environment variable that names the data root."""
@@ -85,7 +85,7 @@ def made_once(path: Path, make: Callable[[Path], None]) -> Path:
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Claim(path.with_name(f".{path.name}.claim")):
+    with FileLock(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return path
         unfinished = path.with_name(f".unfinished-{path.name}")
@@ -127,7 +127,7 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
         raise FileNotFoundError(_how_to_get(file, path, ["offline, so nothing was downloaded"]))
     folder.mkdir(parents=True, exist_ok=True)
     troubles = []
-    with Claim(folder / f".{file.name}.claim"):
+    with FileLock(folder / f".{file.name}.lock"):
         if path.exists():
             if file.matches(path):
                 return path

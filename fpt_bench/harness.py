@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from datamodules.claims import Claim
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.callbacks import (
     CHECKPOINTS,
@@ -19,6 +18,7 @@ from fpt_bench.callbacks import (
     RunRecorder,
     is_over,
 )
+from fpt_bench.claims import Claim
 from fpt_bench.events import Progress
 from fpt_bench.features import cache_features, can_be_cached
 from fpt_bench.loggers import make_loggers

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from datamodules.claims import Claim
+from fpt_bench.claims import Claim
 from fpt_bench.resources import Launcher
 from fpt_bench.results import write_atomically
 from fpt_bench.spec import RunSpec

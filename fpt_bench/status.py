@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from datamodules.claims import is_claimed
 from fpt_bench.bench import TABLES, read_grid, read_results
+from fpt_bench.claims import is_claimed
 from fpt_bench.render import GRID_FILE
 from fpt_bench.results import CLAIM_FILE, RunResult
 from fpt_bench.slurm import log_of, queued_runs, sent_jobs

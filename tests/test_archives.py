@@ -71,7 +71,7 @@ def test_unpack_refuses_hostile_tar_members(tmp_path: Path, member: tarfile.TarI
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=rf"set\.tar: expected .*{member.name}"):
         unpack(archive, tmp_path / "set")
-    assert sorted(tmp_path.rglob("*")) == sorted(before)
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / ".set.lock"])
 
 
 @pytest.mark.parametrize(("name", "mode"), [("../outside", 0o100644), ("a\\..\\b", 0o100644), ("link", 0o120777)])
@@ -79,7 +79,7 @@ def test_unpack_refuses_hostile_zip_members(tmp_path: Path, name: str, mode: int
     archive = _zip(tmp_path / "set.zip", name, b"/etc/passwd", mode)
     with pytest.raises(ValueError, match=r"set\.zip: expected"):
         unpack(archive, tmp_path / "set")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["set.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.lock", "set.zip"]
 
 
 @pytest.mark.parametrize("name", ["set.tar", "set.tar.gz", "set.zip", "set.gz"])
@@ -97,7 +97,7 @@ def test_unpack_refuses_broken_archives(tmp_path: Path, name: str, damage: str) 
     archive.write_bytes({"cut": whole[: len(whole) // 2], "garbage": b"<html>" * 200, "empty": b""}[damage])
     with pytest.raises(ValueError, match=r"expected .* archive"):
         unpack(archive, tmp_path / "set")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.lock", name]
 
 
 def test_unpack_refuses_a_zip_whose_content_changed(tmp_path: Path) -> None:

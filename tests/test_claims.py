@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import claims
-from datamodules.claims import Claim, is_claimed
+from fpt_bench import claims
+from fpt_bench.claims import Claim, is_claimed
 
 
 def killed_owner(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from datamodules.contract import Batch, TaskDataModule
 from fpt_bench.harness import run_one
@@ -118,7 +119,11 @@ def test_nan_in_training_data_is_a_divergence(workspace: Workspace, monkeypatch:
 
 def test_nan_in_validation_data_gives_no_accuracy(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     real = TaskDataModule.val_dataloader
-    monkeypatch.setattr(TaskDataModule, "val_dataloader", lambda module: [with_nan(batch) for batch in real(module)])
+
+    def spoiled(module: TaskDataModule) -> DataLoader[Batch]:
+        return DataLoader([with_nan(batch) for batch in real(module)], batch_size=None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TaskDataModule, "val_dataloader", spoiled)
     result = run_one(SPEC, workspace)
     assert result.status == "diverged"
     assert "logits that are not finite at step 5: look for NaN in the data" in (result.error or "")

@@ -26,6 +26,7 @@ TORCH_FREE = [
     "status",
     "plan",
     "preemption",
+    "claims",
     "contents_cache",
     "resources",
     "workspace",

@@ -73,7 +73,7 @@ def test_a_run_killed_while_it_is_resumed_leaves_no_claim_in_the_way(workspace: 
     folder.mkdir(parents=True)
     child = os.fork()
     if child == 0:
-        from datamodules.claims import Claim
+        from fpt_bench.claims import Claim
 
         with Claim(folder / "run.claim"):
             os.kill(os.getpid(), signal.SIGKILL)

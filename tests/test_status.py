@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from datamodules.claims import Claim
+from fpt_bench.claims import Claim
 from fpt_bench.cli import app
 from fpt_bench.render import GRID_FILE
 from fpt_bench.resources import Launcher

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from datamodules.claims import Claim
+from fpt_bench.claims import Claim
 from fpt_bench.preemption import Notice
 from fpt_bench.results import CLAIM_FILE, RunResult, read_result, write_atomically, write_result
 from fpt_bench.spec import RunSpec
