@@ -66,9 +66,9 @@ def test_only_the_report_draws_and_not_before_it_must() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_only_the_harness_builds_a_trainer() -> None:
+def test_only_one_file_builds_a_trainer() -> None:
     builders = [path.name for path in (ROOT / "fpt_bench").rglob("*.py") if "pl.Trainer(" in path.read_text()]
-    assert builders == ["harness.py"]
+    assert builders == ["trainers.py"]
 
 
 def branches_on_a_name(tree: ast.AST) -> list[int]:
