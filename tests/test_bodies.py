@@ -71,7 +71,8 @@ def test_smollm2_gives_the_hidden_states_of_transformers() -> None:
     with torch.no_grad():
         expected = oracle(inputs_embeds=embeddings).last_hidden_state
     ours = hidden_states(RunSpec(task="bit-xor", body="smollm2"), embeddings)
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
+    # Its states reach 40 and more, with 30 layers of rounding in them.
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 def test_a_saved_gpt2_gives_the_hidden_states_of_transformers(saved_gpt2: Path) -> None:

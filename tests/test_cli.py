@@ -96,7 +96,7 @@ def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"not the weights")
     done = fpt_bench("run", *SHORT, "--runs", str(tmp_path / "runs"), PYTHONPATH=str(tmp_path))
-    message = f"{weights}: expected SHA-256 53aa5117"
+    message = f"{weights}: expected sha256:53aa5117"
     assert_wrong_input(done.returncode, done.stdout, done.stderr, message)
 
 

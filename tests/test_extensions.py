@@ -76,7 +76,7 @@ def test_the_example_experiment_is_planned(outside: Path) -> None:
         (["--task", "my_task:MajorityData"], "Did you mean 'MajorityDataModule'?"),
         (["--task", "my_task:np"], "expected a class derived from TaskDataModule, got <module 'numpy'"),
         (["--task", TASK, "--body", "my_body:MeanModel"], "expected a BodyEntry, got <class 'my_body.MeanModel'>"),
-        (["--task", TASK, "--body", SMALL], "there are none. Say --init random"),
+        (["--task", TASK, "--body", SMALL], "has no pretrained weights; ask for random"),
         (["--task", TASK, "--data-arguments", "lenght=9"], "Did you mean 'length'?"),
     ],
 )

@@ -62,13 +62,8 @@ class BodyFiles:
 
         Raises:
             FileNotFoundError: the weights cannot be had; the message says what to do.
-            ValueError: there are no weights, or some are not in the file: they would silently be random.
+            ValueError: some of the body's weights are not in the file: they would silently be random.
         """
-        if self.place is None:
-            raise ValueError(
-                f"{self.source}: expected pretrained weights, there are none. "
-                "Say --init random, or name a folder of weights by --body-path FOLDER."
-            )
         if self.weights and self.weights[0].suffix == ".onnx":
             model = build_random(config, attention)
             stored = read_dinov2(self.weights[0])
