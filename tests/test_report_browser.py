@@ -14,7 +14,8 @@ from fpt_bench.report.build import build_report
 from tests.made_up_bench import made_up_bench, write_bench
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser is driven")
-pytestmark = pytest.mark.slow
+# One browser, so one process that drives it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 COST = "Convergence and cost"
 

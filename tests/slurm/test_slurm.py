@@ -20,7 +20,12 @@ from tests.slurm.cluster import Cluster, missing_for_a_cluster
 from tests.slurm.stand_in import CHECKPOINT, HISTORY, count_steps
 
 REASON = missing_for_a_cluster()
-pytestmark = [pytest.mark.skipif(REASON is not None, reason=str(REASON)), pytest.mark.slow]
+# One cluster, so one process that drives it.
+pytestmark = [
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+    pytest.mark.slow,
+    pytest.mark.xdist_group("slurm"),
+]
 TIMES = {"seconds", "tokens_per_second", "peak_memory_mb", "provenance"}
 TEN_MINUTES = Launcher(kind="slurm", time=10)
 PATIENCE_SECONDS = 150.0
