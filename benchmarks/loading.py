@@ -17,9 +17,12 @@ import torch
 from torch import nn
 
 from fpt_bench.bodies.build import build_body
+from fpt_bench.config_files import find_config, load
+from fpt_bench.experiment import Experiment, Profile
+from fpt_bench.grid import make_grid
 from fpt_bench.module import FPTModule, derive_seed
 from fpt_bench.resolve import make_datamodule, resolve
-from fpt_bench.spec import Experiment, Profile, RunSpec, find_config, load, make_grid
+from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
 WARM_UP_STEPS = 3

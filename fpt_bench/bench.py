@@ -5,14 +5,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fpt_bench.config_files import CONFIGS, find_config, load
 from fpt_bench.display import GridView
 from fpt_bench.events import Finished
+from fpt_bench.experiment import Experiment, Profile
+from fpt_bench.grid import Grid, make_grid
 from fpt_bench.launch import run_all
 from fpt_bench.render import GRID_FILE, write_tables
 from fpt_bench.resources import Launcher
 from fpt_bench.results import RunResult, collect_results
 from fpt_bench.slurm import send
-from fpt_bench.spec import CONFIGS, Experiment, Grid, Profile, find_config, load, make_grid
 from fpt_bench.sweep import given_up_runs, next_runs
 from fpt_bench.workspace import Workspace
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fpt_bench.config_files import config_names
 from fpt_bench.loggers import require_loggers
 from fpt_bench.options import launcher_from_options, spec_from_options, takes_launcher, takes_run_fields
-from fpt_bench.spec import config_names
 from fpt_bench.workspace import Workspace
 
 app = typer.Typer(

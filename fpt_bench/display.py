@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.events import Event, Finished, Progress, Started
+from fpt_bench.grid import Grid
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid, RunSpec
+from fpt_bench.spec import RunSpec
 
 
 def percent(accuracy: float | None) -> str:

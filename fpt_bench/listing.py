@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from fpt_bench.config_files import config_names, find_config, read_yaml
 from fpt_bench.extensions import BODIES_GROUP, TASKS_GROUP, find_body_entry, find_task, offered
-from fpt_bench.spec import config_names, find_config, read_yaml
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 

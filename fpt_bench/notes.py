@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from fpt_bench.spec import Grid
+from fpt_bench.grid import Grid
 from fpt_bench.statistics import converged_accuracy
 from fpt_bench.sweep import HOPELESS, RISING
 

@@ -8,8 +8,11 @@ import typer
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fpt_bench.config_files import find_config, load
+from fpt_bench.experiment import Profile
+from fpt_bench.grid import run_fields
 from fpt_bench.resources import Launcher
-from fpt_bench.spec import Profile, RunSpec, explain, find_config, load, make_spec, run_fields
+from fpt_bench.spec import RunSpec, explain, make_spec
 
 _TYPES = {int: int, float: float, int | None: int, float | None: float}
 _NAMES = {"kind": "launcher"}

@@ -10,9 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.bench import TABLES, read_grid, read_results
+from fpt_bench.config_files import find_config, load
+from fpt_bench.experiment import Experiment, Profile
+from fpt_bench.grid import Grid, make_grid
 from fpt_bench.render import GRID_FILE
 from fpt_bench.results import RESULT_FILE, RunResult
-from fpt_bench.spec import Experiment, Grid, Profile, RunSpec, find_config, load, make_grid
+from fpt_bench.spec import RunSpec
 
 SETTLED = ("data", "precision", "body_execution")
 """Fields that may say `auto` in what is planned, and say what was used in a result."""

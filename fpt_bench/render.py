@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from fpt_bench.config_files import read_yaml
+from fpt_bench.grid import Grid
 from fpt_bench.latex import latex_page
 from fpt_bench.notes import known_rows, table_notes
 from fpt_bench.results import RunResult, write_atomically
-from fpt_bench.spec import Grid, read_yaml
 from fpt_bench.tables import build_frame, build_overall, build_rates
 
 GRID_FILE = "grid.json"

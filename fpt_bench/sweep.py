@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fpt_bench.grid import Grid
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid, RunSpec
+from fpt_bench.spec import RunSpec
 
 HOPELESS = 0.1
 """Validation accuracy that a rate may always stay below the best one without being given up."""

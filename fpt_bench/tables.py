@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fpt_bench.grid import Grid
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid, RunSpec
+from fpt_bench.spec import RunSpec
 from fpt_bench.statistics import (
     Estimate,
     area_under_curve,

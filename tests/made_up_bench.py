@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from fpt_bench.bench import TABLES
+from fpt_bench.experiment import Arm, Experiment
+from fpt_bench.grid import Grid, GridRun
 from fpt_bench.render import GRID_FILE
 from fpt_bench.results import BodyRecord, DataRecord, GroupCount, Provenance, RunResult, write_atomically, write_result
-from fpt_bench.spec import Argument, Arm, Experiment, Grid, GridRun, RunSpec
+from fpt_bench.spec import Argument, RunSpec
 
 TASKS: dict[str, dict[str, Any]] = {
     "bit-memory": {"floor": 0.75, "steps": 400, "kind": "real", "target": 0.85},

@@ -11,11 +11,12 @@ from transformers import Dinov2Config, LongformerConfig, PretrainedConfig, T5Con
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.trained import PRETRAINING, pretraining_spec
 from fpt_bench.bodies.weights import find_body
+from fpt_bench.config_files import read_yaml
 from fpt_bench.harness import run_one
 from fpt_bench.pretraining import FOLDER, trained_body
 from fpt_bench.resolve import make_datamodule, resolve
 from fpt_bench.results import RunResult
-from fpt_bench.spec import RunSpec, read_yaml
+from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
 

@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TORCH_FREE = [
     "spec",
+    "config_files",
+    "experiment",
+    "grid",
     "results",
     "statistics",
     "tables",

@@ -13,6 +13,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
+from fpt_bench.config_files import config_names, find_config, load
+from fpt_bench.experiment import Experiment, Profile
+from fpt_bench.grid import Grid, make_grid
 from fpt_bench.options import spec_from_options
 from fpt_bench.report.build import build_report, watch_report
 from fpt_bench.report.commands import make_command
@@ -22,7 +25,7 @@ from fpt_bench.report.reading import make_bench
 from fpt_bench.report.style import DARK, INK, LIGHT, MUTED, PAPER, make_looks
 from fpt_bench.report.summary import summarize
 from fpt_bench.results import RunResult, write_result
-from fpt_bench.spec import Experiment, Grid, Profile, RunSpec, config_names, find_config, load, make_grid
+from fpt_bench.spec import RunSpec
 from tests.made_up_bench import made_up_bench, write_bench
 
 SILENT = Console(quiet=True)

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from datamodules import TASKS
-from fpt_bench.spec import CONFIGS, Experiment, Profile, RunSpec, find_config, load, make_grid, make_spec, read_yaml
+from fpt_bench.config_files import CONFIGS, find_config, load, read_yaml
+from fpt_bench.experiment import Experiment, Profile
+from fpt_bench.grid import make_grid
+from fpt_bench.spec import RunSpec, make_spec
 
 PROFILES = sorted(path.stem for path in (CONFIGS / "profiles").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiments").glob("*.yaml"))

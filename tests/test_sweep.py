@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from fpt_bench.grid import Grid
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid
 from fpt_bench.sweep import Choice, choose_rate, given_up_runs, next_runs
 from tests.made_up import made_up_grid, made_up_result
 

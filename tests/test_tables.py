@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fpt_bench.config_files import CONFIGS, read_yaml
+from fpt_bench.grid import Grid
 from fpt_bench.render import render_latex, render_markdown, write_tables
 from fpt_bench.results import RESULT_FILE, RunResult, collect_results
-from fpt_bench.spec import CONFIGS, Grid, read_yaml
 from fpt_bench.tables import build_frame, build_overall, build_rates
 from tests.made_up import made_up_grid, made_up_result
 

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from fpt_bench.config_files import CONFIGS, read_yaml
 from fpt_bench.names import require_known
-from fpt_bench.spec import CONFIGS, RunSpec, make_spec, read_yaml
+from fpt_bench.spec import RunSpec, make_spec
 
 PREFIX = "task:"
 """What an init starts with that names such a body."""

@@ -6,8 +6,11 @@ from typing import Any
 
 import yaml
 
+from fpt_bench.config_files import config_names, find_config, load
+from fpt_bench.experiment import Profile
+from fpt_bench.grid import run_fields
 from fpt_bench.options import spec_from_options
-from fpt_bench.spec import Profile, RunSpec, config_names, find_config, load, run_fields
+from fpt_bench.spec import RunSpec
 
 
 def make_command(spec: RunSpec, profile: str) -> str | None:

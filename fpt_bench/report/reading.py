@@ -9,9 +9,10 @@ import pandas as pd
 from rich.console import Console
 
 from fpt_bench.bench import PUBLISHED, find_grids, read_grid, read_results
+from fpt_bench.config_files import read_yaml
+from fpt_bench.grid import Grid, GridRun
 from fpt_bench.notes import known_rows
 from fpt_bench.results import RunResult
-from fpt_bench.spec import Grid, GridRun, read_yaml
 from fpt_bench.tables import build_frame, build_overall, build_rates
 
 
