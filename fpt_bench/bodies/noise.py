@@ -22,7 +22,7 @@ class Noise:
 
     Example:
         >>> Noise(torch.device("cpu"), seed=0).drop(torch.ones(8), 0.5).tolist()
-        [0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0, 0.0]
+        [2.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 2.0]
     """
 
     def __init__(self, device: torch.device, seed: int | None = None) -> None:
