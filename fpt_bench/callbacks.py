@@ -1,6 +1,5 @@
 """What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
 
-import os
 import socket
 import threading
 import time
@@ -17,7 +16,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from datamodules.contract import Batch
 from fpt_bench.events import Progress
 from fpt_bench.preemption import Notice, PreemptedError
-from fpt_bench.results import explain_full_disk
+from fpt_bench.results import replaced_when_whole
 
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints."""
@@ -142,16 +141,8 @@ class AtomicCheckpoints(CheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".unfinished-{socket.gethostname()}-{path.name}")
-        try:
-            with unfinished.open("wb") as stream:
-                torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(path)
-        except BaseException as error:
-            unfinished.unlink(missing_ok=True)
-            explain_full_disk(error, path)
-            raise
+        with replaced_when_whole(path, unfinished) as stream:
+            torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         # Unpickling runs code: admit nothing but what a checkpoint of ours is made of.

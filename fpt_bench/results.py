@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -123,14 +123,20 @@ def explain_full_disk(error: BaseException, path: Path) -> None:
         cause = cause.__cause__ or cause.__context__
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader finds the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The host too: process ids of two machines on one file system may be equal.
-    unfinished = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+@contextlib.contextmanager
+def replaced_when_whole(path: Path, unfinished: Path) -> Iterator[BinaryIO]:
+    """Give a stream whose content becomes the file at `path` when the block is over; where it fails, nothing is left.
+
+    Args:
+        path: a reader finds its old content or the new, never a part.
+        unfinished: where the content is until then; in the same folder, and no other writer's.
+
+    Raises:
+        OSError: it could not be written; of a full disk the message says what to do.
+    """
     try:
-        with unfinished.open("w") as stream:
-            stream.write(text)
+        with unfinished.open("wb") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(path)
@@ -138,6 +144,15 @@ def write_atomically(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
         explain_full_disk(error, path)
         raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader finds the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The host too: process ids of two machines on one file system may be equal.
+    unfinished = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    with replaced_when_whole(path, unfinished) as stream:
+        stream.write(text.encode())
 
 
 def write_result(result: RunResult, folder: Path) -> None:
