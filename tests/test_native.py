@@ -10,6 +10,7 @@ from torch.nn import functional
 from transformers import BertConfig, GPT2Config, LlamaConfig, PretrainedConfig
 
 import fpt_bench.bodies.attention as attention
+import fpt_bench.bodies.packing as packing
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.noise import Noise
 from fpt_bench.bodies.packing import Packing
@@ -79,8 +80,11 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("train", ["norm,position", "all"])
 @pytest.mark.parametrize("name", REAL)
-def test_hidden_states_and_gradients_are_those_of_the_reference(name: str, train: str) -> None:
-    for mask in (FULL, RAGGED):
+def test_hidden_states_and_gradients_are_those_of_the_reference(
+    monkeypatch: pytest.MonkeyPatch, name: str, train: str
+) -> None:
+    for mask, spare in ((FULL, 0), (RAGGED, 0), (RAGGED, packing.SPARE_PAIRS)):  # one group; one a length; one, padded
+        monkeypatch.setattr(packing, "SPARE_PAIRS", spare)
         ours, our_gradients = gradients(build(make_spec(name, "native", train=train)), mask)
         theirs, their_gradients = gradients(build(make_spec(name, "reference", train=train)), mask)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
@@ -167,16 +171,18 @@ def test_queries_of_the_last_positions_get_what_they_would_get_among_all(length:
 
 
 def test_packing_leaves_padding_out_and_restores_the_order() -> None:
-    packing = Packing(RAGGED)
+    packed_batch = Packing(RAGGED)
     numbers = torch.arange(RAGGED.numel()).view(RAGGED.shape)
-    packed = packing.pack(numbers)
-    assert sorted(packed.tolist()) == numbers[RAGGED].tolist()
-    restored = packing.in_batch_order(packed[packing.last(READ)].view(-1, READ))
+    packed = packed_batch.pack(numbers)
+    assert sorted(packed[: packed_batch.tokens].tolist()) == numbers[RAGGED].tolist()
+    assert packed[packed_batch.tokens :].tolist() == [0] * packed_batch.spare_rows
+    restored = packed_batch.in_batch_order(packed[packed_batch.last(READ)].view(-1, READ))
     expected = [row[mask][-READ:].tolist() for row, mask in zip(numbers, RAGGED, strict=True)]
     assert restored.tolist() == expected
-    assert packing.positions[packing.last(1)].tolist() == [READ - 1, 6, 6, 12, LENGTH - 1]
+    assert torch.equal(packed_batch.join(packed_batch.split(packed)), packed)
+    assert packed_batch.positions[packed_batch.last(1)].tolist() == [READ - 1, 6, 6, 12, LENGTH - 1]
     with pytest.raises(ValueError, match="at least 4 real positions in every sequence, got 3"):
-        packing.last(4)
+        packed_batch.last(4)
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5])

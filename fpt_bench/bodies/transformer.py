@@ -102,16 +102,17 @@ class Block(nn.Module):
             cosine, sine = shared.rotation
             key = _rotate(key, cosine, sine)
             query = _rotate(query, *((cosine, sine) if places is None else (cosine[places], sine[places])))
-        if shared.weights is not None:
-            shared.weights.extend(attention_weights(query[None], key[None], self.architecture.causal))
         dropout = 0.0 if shared.noise is None else self.architecture.attention_dropout
+        packing = shared.packing
+        queries = packing.split(query) if read is None else packing.split_last(query, read)
+        keys, values = packing.split(key), packing.split(value)
+        if shared.weights is not None:
+            shared.weights.extend(attention_weights(queries[0], keys[0], self.architecture.causal))
         parts = [
-            attend(q, k, v, self.architecture.causal, dropout).flatten(0, 1)
-            for (_, q), (_, k), (_, v) in zip(
-                shared.packing.split(query, read), shared.packing.split(key), shared.packing.split(value), strict=True
-            )
+            attend(q, k, v, self.architecture.causal, dropout, group.real)
+            for group, q, k, v in zip(packing.groups, queries, keys, values, strict=True)
         ]
-        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        mixed = packing.join(parts) if read is None else torch.cat([part.flatten(0, 1) for part in parts])
         return _product(mixed, self.attention_output.weight, self.attention_output.bias, shared.dtype)
 
     def _query_key_value(self, hidden: Tensor, places: Tensor | None, shared: _Pass) -> list[Tensor]:
