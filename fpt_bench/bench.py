@@ -5,11 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fpt_bench.config_files import CONFIGS, find_config, load
+from fpt_bench.config_files import CONFIGS
 from fpt_bench.display import GridView
 from fpt_bench.events import Finished
-from fpt_bench.experiment import Experiment, Profile
-from fpt_bench.grid import Grid, make_grid
+from fpt_bench.grid import Grid, named_grid
 from fpt_bench.launch import run_all
 from fpt_bench.render import GRID_FILE, write_tables
 from fpt_bench.resources import Launcher
@@ -32,9 +31,7 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
     """
     from fpt_bench.resolve import resolve
 
-    grid = make_grid(
-        load(Experiment, find_config("experiments", experiment)), load(Profile, find_config("profiles", profile))
-    )
+    grid = named_grid(experiment, profile)
     runs, warnings = [], []
     for run in grid.runs:
         spec, warning = resolve(run.spec, workspace)

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from fpt_bench.config_files import config_names
 from fpt_bench.loggers import require_loggers
@@ -93,10 +92,11 @@ def run(
 ) -> None:
     """Train and test one model on one task. What is not said comes from configs/tasks.yaml and the profile."""
     spec = spec_from_options(fields, profile)
-    from fpt_bench.display import RunBar, percent
+    from fpt_bench.display import RunBar
     from fpt_bench.harness import follow, run_one
     from fpt_bench.resolve import resolve
     from fpt_bench.resources import Devices
+    from fpt_bench.show import show_result
 
     workspace = make_workspace(runs, data_root, offline, logger)
     spec, warning = resolve(spec, workspace)
@@ -112,22 +112,7 @@ def run(
     if json:
         out.print_json(result.model_dump_json())
         return
-    assert result.data is not None
-    assert result.body is not None
-    trained = ", ".join(f"{group} {count.trained:,}" for group, count in result.parameters.items() if count.trained)
-    out.print(f"data: {result.data.kind}: {result.data.source}", markup=False, soft_wrap=True)
-    out.print(f"body: {'; '.join([result.body.source, *result.body.notes])}", markup=False, soft_wrap=True)
-    out.print(f"trained parameters: {result.trained_parameters():,}: {trained}", soft_wrap=True)
-    if result.status == "ok":
-        out.print(
-            f"test accuracy {percent(result.test_accuracy)} on {result.test_examples} examples "
-            f"(floor {percent(result.floor)}), best validation {percent(result.validation_accuracy)} "
-            f"at step {result.best_step}, {result.seconds:.0f} s",
-            soft_wrap=True,
-        )
-    else:
-        out.print(result.error, style="red", markup=False)
-    out.print(f"folder: {runs / spec.run_id}", markup=False, soft_wrap=True)
+    out.print(show_result(result, runs / spec.run_id), soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -268,17 +253,14 @@ def examples(
     """Show what a run's model says to the first test examples, and keep it for the report."""
     from fpt_bench.harness import run_one
     from fpt_bench.predict import predict
-    from fpt_bench.predictions import shorten, spell, write_predictions
+    from fpt_bench.predictions import write_predictions
     from fpt_bench.restore import read_run, restore
+    from fpt_bench.show import show_predictions
 
     module, datamodule = restore(read_run(run), Workspace(run.resolve().parent, data_root, offline), run_one)
     predictions = predict(module, datamodule, datamodule)
     write_predictions(predictions, run)
-    shown = Table("example", "input", "label", "prediction", "right", box=None, pad_edge=False)
-    for p in predictions:
-        said = (shorten(spell(classes), 60) for classes in (p.labels, p.predicted))
-        shown.add_row(str(p.example), Text(p.input), *said, f"{p.right} of {len(p.labels)}")
-    out.print(shown)
+    out.print(show_predictions(predictions))
 
 
 @app.command()
@@ -291,25 +273,15 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
-    from fpt_bench.bench import PUBLISHED, find_grids, read_grid, read_results
-    from fpt_bench.check import check_table, make_baseline, read_baseline
-    from fpt_bench.render import write_tables
+    from fpt_bench.gate import check_bench, renew_baseline
     from fpt_bench.results import write_atomically
     from fpt_bench.verdict import render_junit, render_summary
 
-    grids = find_grids(runs)
-    if len(grids) > 1:
-        known = ", ".join(path.parent.name for path in grids)
-        raise ValueError(f"{runs}: expected one bench, got {len(grids)}; name the folder of one's tables: {known}")
-    tables, grid = grids[0].parent, read_grid(grids[0])
-    kept = None if renew and not baseline.is_file() else read_baseline(baseline)
-    frame = write_tables(grid, read_results(tables.parents[1], notes), tables, PUBLISHED)
     if renew:
-        write_atomically(baseline, make_baseline(frame, kept).to_csv(index=False, float_format="%.6g"))
+        renew_baseline(runs, baseline, notes)
         print(f"baseline written: {baseline}")
         return
-    assert kept is not None
-    verdict = check_table(frame, kept, grid.experiment.effects)
+    verdict = check_bench(runs, baseline, notes)
     for path, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
         if path is not None:
             write_atomically(path, text)

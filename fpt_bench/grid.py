@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from fpt_bench.config_files import CONFIGS, read_yaml
+from fpt_bench.config_files import CONFIGS, find_config, load, read_yaml
 from fpt_bench.experiment import Arm, Experiment, Profile, Rates
 from fpt_bench.extensions import TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.names import require_known
@@ -61,6 +61,17 @@ def run_fields(profile: Profile, task: str, configs: Path = CONFIGS) -> dict[str
         except ValueError as error:
             raise ValueError(f"{error} (in {path})") from error
     return {"task": task, **tasks.get(task, {}), **profile.run, **profile.tasks.get(task, {})}
+
+
+def named_grid(experiment: str, profile: str) -> Grid:
+    """Give the grid of an experiment at a profile, each a name in its folder of configs/ or a YAML file.
+
+    Raises:
+        ValueError: a mistake in a file or a name.
+    """
+    return make_grid(
+        load(Experiment, find_config("experiments", experiment)), load(Profile, find_config("profiles", profile))
+    )
 
 
 def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:

@@ -10,9 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.bench import TABLES, read_grid, read_results
-from fpt_bench.config_files import find_config, load
-from fpt_bench.experiment import Experiment, Profile
-from fpt_bench.grid import Grid, make_grid
+from fpt_bench.grid import Grid, named_grid
 from fpt_bench.render import GRID_FILE
 from fpt_bench.results import RESULT_FILE, RunResult
 from fpt_bench.spec import RunSpec
@@ -67,9 +65,7 @@ def show_experiment(
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    grid = make_grid(
-        load(Experiment, find_config("experiments", experiment)), load(Profile, find_config("profiles", profile))
-    )
+    grid = named_grid(experiment, profile)
     path = runs / TABLES / grid.name / GRID_FILE
     kept = read_grid(path) if path.is_file() else None
     costs = plan_costs(grid, kept, read_results(runs, console), runs, steps_per_second)

@@ -172,7 +172,7 @@ def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None
     (folder / "table.md").unlink()
     assert in_process("table", str(tmp_path / "runs")).exit_code == 0
     assert (folder / "table.md").read_text() == page
-    again = in_process(*bench_arguments(tmp_path, 20))
+    again = fpt_bench(*bench_arguments(tmp_path, 20))
     assert "/4]" in done.stderr
     assert "/4]" not in again.stderr, "a finished grid reports no new run"
     check = ["check", str(folder), "--baseline", str(tmp_path / "b.csv")]

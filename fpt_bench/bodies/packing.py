@@ -56,7 +56,9 @@ class Group:
     def unpad(self, padded: Tensor) -> Tensor:
         """Map (n, T, ...) values to packed ones."""
         values = padded.flatten(0, 1)
-        return values if self.real is None else _Rows.apply(values, *reversed(self._rows), self.real.flatten())
+        if self.real is not None:
+            values = _Rows.apply(values, *reversed(self._rows), self.real.flatten())
+        return values
 
 
 class _Rows(torch.autograd.Function):
