@@ -49,16 +49,13 @@ class Group:
 
     def pad(self, packed: Tensor) -> Tensor:
         """Map the group's packed values to (n, T, ...); what stands in padding is finite and without a gradient."""
-        if self.real is not None:
-            packed = _Rows.apply(packed, *self._rows, None)
-        return packed.unflatten(0, self.shape)
+        values: Tensor = packed if self.real is None else _Rows.apply(packed, *self._rows, None)
+        return values.unflatten(0, self.shape)
 
     def unpad(self, padded: Tensor) -> Tensor:
         """Map (n, T, ...) values to packed ones."""
-        values = padded.flatten(0, 1)
-        if self.real is not None:
-            values = _Rows.apply(values, *reversed(self._rows), self.real.flatten())
-        return values
+        values: Tensor = padded.flatten(0, 1)
+        return values if self.real is None else _Rows.apply(values, *reversed(self._rows), self.real.flatten())
 
 
 class _Rows(torch.autograd.Function):
