@@ -50,7 +50,7 @@ class Group:
     def pad(self, packed: Tensor) -> Tensor:
         """Map the group's packed values to (n, T, ...); what stands in padding is finite and without a gradient."""
         values: Tensor = packed if self.real is None else _Rows.apply(packed, *self._rows, None)
-        return values.unflatten(0, self.shape)
+        return values.view(*self.shape, *packed.shape[1:])
 
     def unpad(self, padded: Tensor) -> Tensor:
         """Map (n, T, ...) values to packed ones."""
