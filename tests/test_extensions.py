@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -86,17 +85,13 @@ def test_a_mistake_is_a_sentence(outside: Path, arguments: list[str], message: s
     assert message in done.stderr
 
 
-@pytest.mark.usefixtures("outside")
-def test_an_installed_package_can_offer_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    offers = [
-        EntryPoint("majority", TASK, extensions.TASKS_GROUP),
-        EntryPoint("small", SMALL, extensions.BODIES_GROUP),
-    ]
-
-    def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
-        return [entry for entry in offers if entry.group == group and name in (None, entry.name)]
-
-    monkeypatch.setattr(extensions, "entry_points", entry_points)
+def test_an_installed_package_can_offer_names(outside: Path) -> None:
+    installed = outside / "mine-1.0.dist-info"  # what pip leaves beside a package's modules
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        f"[{extensions.TASKS_GROUP}]\nmajority = {TASK}\n[{extensions.BODIES_GROUP}]\nsmall = {SMALL}\n"
+    )
     done = fpt_bench("run", "--task", "majorty")
     assert "unknown task 'majorty'. Did you mean 'majority'?" in done.stderr
     assert "Say whether a row of bits" in fpt_bench("list", "tasks").stdout
