@@ -20,6 +20,7 @@ MAX_WORDS = 12
 """Words on an axis at most; of more positions every second, third and so on is labelled."""
 _PANEL_INCHES = 0.92
 _LONG_WORD = 8
+_DPI = 130
 
 
 def save_attention(maps: Sequence["AttentionMaps"], title: str, path: Path) -> None:
@@ -33,7 +34,9 @@ def save_attention(maps: Sequence["AttentionMaps"], title: str, path: Path) -> N
     with house_style():
         figure = draw_attention(maps, title)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, facecolor="white", bbox_inches="tight", pad_inches=0.05)
+        # At least two pixels a position: of fewer, whole rows would not be drawn.
+        dpi = max(_DPI, math.ceil(2.5 * maps[0].weights.shape[-1] / _PANEL_INCHES))
+        figure.savefig(path, dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.05)
 
 
 def draw_attention(maps: Sequence["AttentionMaps"], title: str) -> Any:
