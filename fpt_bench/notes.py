@@ -113,9 +113,29 @@ def _data_notes(rows: Sequence[Row]) -> list[str]:
         for task, row in known.items()
     ]
     notes += grouped(("Body of arm", f"`{row['arm']}`", row["body_source"]) for row in rows)
-    notes += grouped(("Body of task", row["task"], row["body_notes"]) for row in rows if row.get("body_notes"))
+    notes += _body_notes(rows)
     dropouts = sorted({row["dropout"] for row in rows})
     return notes + ([f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if rows else [])
+
+
+def _body_notes(rows: Sequence[Row]) -> list[str]:
+    """Say what is particular about bodies: of which arm and, where not on all its tasks, on which.
+
+    Example:
+        >>> cut = {"arm": "vision", "body_notes": "the first 9 layers"}
+        >>> short = {"arm": "random", "task": "mnist", "body_notes": "positions from 30 on are new"}
+        >>> plain = {"arm": "random", "task": "xor", "body_notes": ""}
+        >>> _body_notes([{**cut, "task": "mnist"}, {**cut, "task": "xor"}, short, plain])
+        ['Body of arm `vision`: the first 9 layers.', 'Body of arm `random` on mnist: positions from 30 on are new.']
+    """
+    facts = []
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == arm]
+        for note in dict.fromkeys(row["body_notes"] for row in own if row.get("body_notes")):
+            tasks = [row["task"] for row in own if row["body_notes"] == note]
+            where = "" if len(tasks) == len(own) else f" on {', '.join(tasks)}"
+            facts.append(("Body of arm", f"`{arm}`{where}", note))
+    return grouped(facts)
 
 
 def _completeness_notes(rows: Sequence[Row], frame: pd.DataFrame, grid: Grid) -> list[str]:
