@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -34,6 +35,29 @@ def test_every_kept_result_belongs_to_a_kept_table() -> None:
     assert not problems
     wanted = {run.spec.run_id for path in find_grids(KEPT) for run in read_grid(path).runs}
     assert {result.spec.run_id for result in results} <= wanted
+
+
+def glance(table: Path) -> str:
+    """Write accuracies of tasks (down) and arms (across) in percent, with n and, where it was swept, the rate."""
+    frame = pd.read_csv(table)
+    arms = list(dict.fromkeys(frame["arm"]))
+    lines = [f"| task | n | {' | '.join(arms)} |", f"|---|---|{'---|' * len(arms)}"]
+    for task, rows in frame.groupby("task", sort=False):
+        cells = {row["arm"]: _cell(row) for row in rows.to_dict("records")}
+        dagger = "†" if (rows["data"] == "embedded").any() else ""
+        lines.append(f"| {task}{dagger} | {rows['n'].min()} | {' | '.join(cells[arm] for arm in arms)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, float]) -> str:
+    half = row["accuracy_high"] - row["accuracy_mean"]
+    rate = f" at {row['learning_rate']:g}" if " " in str(row["learning_rates"]) else ""
+    return f"{100 * row['accuracy_mean']:.1f} ± {100 * half:.1f}{rate}"
+
+
+@pytest.mark.parametrize("table", sorted(KEPT.glob("tables/*/table.csv")), ids=lambda path: path.parent.name)
+def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
+    assert glance(table) in (ROOT / "docs" / "experiments.md").read_text()
 
 
 def test_readme_shows_the_headline_as_it_is_kept() -> None:
