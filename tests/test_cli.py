@@ -185,7 +185,7 @@ def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_bench_that_is_stopped_loses_and_repeats_nothing(tmp_path: Path, blow: signal.Signals, code: int) -> None:
-    arguments = bench_arguments(tmp_path, 40)
+    arguments = bench_arguments(tmp_path, 160)
     process = subprocess.Popen([sys.executable, "-m", "fpt_bench", *arguments], stderr=subprocess.PIPE, text=True)
     runs, deadline = tmp_path / "runs", time.monotonic() + 120
     while not list(runs.glob(f"*/{RESULT_FILE}")) and time.monotonic() < deadline:
