@@ -32,7 +32,7 @@ TEN_MINUTES = Launcher(kind="slurm", time=10)
 PATIENCE_SECONDS = 150.0
 """That a test waits at most; on an idle machine it takes a fifth of it."""
 REQUEUE_SECONDS = 3.0
-"""That a job which Slurm takes back may be in no list: seen once, with its run left at a step and nothing done after."""
+"""That a job which Slurm takes back may be in no list: once its run was left at a step, and the queue looked empty."""
 
 
 @pytest.fixture(scope="module")
