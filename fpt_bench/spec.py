@@ -5,6 +5,7 @@ Nothing here imports torch: a grid can be planned, hashed and tabulated on a mac
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -95,11 +96,18 @@ class RunSpec(BaseModel):
             )
         return self
 
+    def canonical(self, without: Collection[str] = ()) -> str:
+        """Give the spec as one text that is equal for equal specs, whatever the order of their data arguments.
+
+        Args:
+            without: fields to leave out.
+        """
+        return json.dumps(self.model_dump(mode="json", exclude=set(without)), sort_keys=True, separators=(",", ":"))
+
     @property
     def run_id(self) -> str:
         """Name of the run's folder: readable words and a hash of everything in the spec."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
         words = "_".join(folder_name(word) for word in (self.task, self.body, self.init))
         return f"{words}_seed{self.seed}_{digest}"
 

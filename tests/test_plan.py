@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from fpt_bench.plan import plan_costs
-from fpt_bench.results import RESULT_FILE, write_result
+from fpt_bench.results import RESULT_FILE, RunResult, write_result
 from tests.made_up import made_up_grid, made_up_result
 
 EXPERIMENT = """
@@ -77,6 +77,41 @@ def test_what_a_bench_settled_on_counts_as_done(tmp_path: Path) -> None:
     results = [made_up_result("bit-xor", seed=0, accuracy=0.9)]
     for known in (None, kept):
         assert plan_costs(planned, known, results, tmp_path)[0].done == 1
+
+
+def with_spec(result: RunResult, **fields: object) -> RunResult:
+    return result.model_copy(update={"spec": result.spec.model_copy(update=fields)})
+
+
+def test_equal_data_arguments_in_another_order_are_the_same_run(tmp_path: Path) -> None:
+    grid = made_up_grid(tasks=("mnist",), seeds=(0,))
+    written = [
+        run.model_copy(update={"spec": run.spec.model_copy(update={"data_arguments": {"a": 1, "b": 2}})})
+        for run in grid.runs
+    ]
+    result = with_spec(made_up_result("mnist", seed=0, accuracy=0.9), data_arguments={"b": 2, "a": 1})
+    (cost,) = plan_costs(grid.model_copy(update={"runs": tuple(written)}), None, [result], tmp_path)
+    assert (cost.runs, cost.done) == (2, 1)
+
+
+@pytest.mark.parametrize(("task", "done"), [("bit-xor", 1), ("mnist", 0)])
+def test_a_run_on_real_data_is_the_planned_one_only_where_the_task_has_no_stand_in(
+    tmp_path: Path, task: str, done: int
+) -> None:
+    grid = made_up_grid(tasks=(task,), seeds=(0,))
+    embedded = [run.model_copy(update={"spec": run.spec.model_copy(update={"data": "embedded"})}) for run in grid.runs]
+    result = with_spec(made_up_result(task, seed=0, accuracy=0.9), data="real")
+    (cost,) = plan_costs(grid.model_copy(update={"runs": tuple(embedded)}), None, [result], tmp_path)
+    assert cost.done == done
+
+
+def test_runs_are_as_fast_as_finished_ones_that_train_the_same(tmp_path: Path) -> None:
+    grid = made_up_grid(tasks=("mnist",), seeds=(0, 1))
+    whole = made_up_result("mnist", seed=0, accuracy=0.9)
+    readout = with_spec(whole.model_copy(update={"seconds": 0.1}), train=("readout",))
+    (cost,) = plan_costs(grid, None, [whole, readout], tmp_path)
+    assert whole.curve[-1][0] == 100
+    assert cost.steps_per_second == pytest.approx(100 / 10.0)
 
 
 def test_the_plan_of_the_paper_needs_no_torch(tmp_path: Path) -> None:
