@@ -89,7 +89,12 @@ def _finished(folder: Path) -> RunResult | None:
 
 
 def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
-    """Train as one of the processes that help the first one; it alone claims the run, tests and writes the result."""
+    """Train as one of the processes that help the first one; it alone claims the run, tests and writes the result.
+
+    Where the run is over there is nothing to help with: the first process gives its result and waits for nobody.
+    """
+    if _finished(workspace.runs / spec.run_id) is not None:
+        return
     quiet_libraries()
     _train(_set_up(spec, workspace, lambda _: None, None, devices))
 
@@ -188,7 +193,7 @@ def _load_last(folder: Path) -> dict[str, Any] | None:
     except Exception as error:  # whatever a damaged or hostile file makes torch raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, reason)
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process of the run may have found it, too
         return None
 
 

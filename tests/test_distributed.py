@@ -19,30 +19,33 @@ RUN = ["run", "--task", "bit-xor", "--data", "real", "--layers", "1", "--max-ste
 FIXED = ["--dropout", "0", "--precision", "float32", "--eval-batch-size", "48", "--offline"]
 
 
-def run(runs: Path, *options: str) -> tuple[dict[str, Any], list[float]]:
-    """Give the result, and the loss of every tenth step."""
-    command = [sys.executable, "-m", "fpt_bench", *RUN, *FIXED, "--runs", str(runs), *options]
+def run(runs: Path, *options: str, under: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Give the result of a run that the command `under` starts, with the loss of every tenth step as `losses`."""
+    command = [*under, sys.executable, "-m", "fpt_bench", *RUN, *FIXED, "--runs", str(runs), *options]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=600)
     assert done.returncode == 0, done.stderr
     (path,) = runs.glob(f"*/{RESULT_FILE}")
     with (path.parent / "logs" / "csv" / "from-step-0" / "metrics.csv").open() as stream:
         losses = [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
-    return json.loads(path.read_text()), losses
+    return {**json.loads(path.read_text()), "losses": losses}
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
-    one, one_losses = run(tmp_path / "one")
-    two, two_losses = run(tmp_path / "two", "--devices", "2", "--strategy", "ddp")
+def assert_same_run(one: dict[str, Any], two: dict[str, Any]) -> None:
+    """Hold what two processes give to what one gives: losses, curve and accuracies, to 1e-5."""
     assert one["spec"] == two["spec"], "how it is computed is no part of a run"
     assert two["provenance"]["processes"] == 2
-    assert len(one_losses) == 5
-    assert two_losses == pytest.approx(one_losses, abs=1e-5)
+    assert len(one["losses"]) == 5
+    assert two["losses"] == pytest.approx(one["losses"], abs=1e-5)
     assert [step for step, _ in two["curve"]] == [10, 20, 30, 40, 50]
     assert [score for _, score in two["curve"]] == pytest.approx([score for _, score in one["curve"]], abs=1e-5)
     for name in ("test_accuracy", "train_accuracy", "validation_accuracy"):
         assert two[name] == pytest.approx(one[name], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
+    assert_same_run(run(tmp_path / "one"), run(tmp_path / "two", "--devices", "2", "--strategy", "ddp"))
 
 
 @pytest.mark.parametrize("task", ["bit-xor", "listops"])

@@ -1,5 +1,6 @@
 """Grids on a real Slurm of two nodes: as an array, through dead nodes, requeues and cancellations."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from fpt_bench.status import folder_status
 from fpt_bench.workspace import Workspace
 from tests.slurm.cluster import Cluster, missing_for_a_cluster
 from tests.slurm.stand_in import CHECKPOINT, HISTORY, count_steps
+from tests.test_distributed import assert_same_run, run
 
 REASON = missing_for_a_cluster()
 # One cluster, so one process that drives it.
@@ -176,3 +178,16 @@ def test_what_is_cancelled_is_sent_again(cluster: Cluster, workspace: Workspace)
     (workspace.runs / "slurm" / f"sent-{array}.json").unlink()
     wait_until_empty(cluster)
     assert_each_done_once(workspace, wanted)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_one_run_over_two_nodes_gives_the_curve_of_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The nodes' names are of this cluster alone: no name service knows them.
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    srun = ("srun", "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=1")
+    over_nodes = ("--num-nodes", "2", "--strategy", "ddp")
+    two = run(tmp_path / "two", *over_nodes, under=srun)
+    assert_same_run(run(tmp_path / "one"), two)
+    for checkpoints in tmp_path.glob("two/*/checkpoints"):
+        shutil.rmtree(checkpoints)
+    assert run(tmp_path / "two", *over_nodes, under=srun) == two, "a run that is over waits for nobody"
