@@ -15,6 +15,9 @@ from fpt_bench.names import require_known
 GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
 """Parameter groups that can be trained. A body's vocabulary tables (`token`) never are."""
 
+LAST_ATTENTION = "last-attention"
+"""Of the group `attention`, what the body's last layer has (Lu et al. 2021, Table 14)."""
+
 Argument = bool | int | float | str
 
 
@@ -47,7 +50,8 @@ class RunSpec(BaseModel):
     init: str = Field("pretrained", description="where the body's weights come from; see `list inits`")
     train: tuple[str, ...] = Field(
         ("input", "readout", "norm", "position"),
-        description="parameter groups to train, separated by commas, or `all`: " + ", ".join(GROUPS),
+        description=f"parameter groups to train, separated by commas, or `all`: {', '.join(GROUPS)}; "
+        f"{LAST_ATTENTION} is the attention of the last layer alone",
     )
     learning_rate: float = Field(1e-3, gt=0, lt=10, allow_inf_nan=False, description="of Adam, constant")
     batch_size: int = Field(16, ge=1, description="training examples a step")
@@ -79,8 +83,10 @@ class RunSpec(BaseModel):
         if tuple(names) == ("all",):
             return GROUPS
         for name in names:
-            require_known("parameter group", str(name), (*GROUPS, "all"))
-        chosen = tuple(group for group in GROUPS if group in names)
+            require_known("parameter group", str(name), (*GROUPS, LAST_ATTENTION, "all"))
+        if "attention" in names and LAST_ATTENTION in names:
+            raise ValueError(f"expected `attention` or `{LAST_ATTENTION}`, which is a part of it, got both")
+        chosen = tuple(group for group in (*GROUPS, LAST_ATTENTION) if group in names)
         if len(chosen) < len(set(names)):
             raise ValueError("expected `all` to stand alone")
         if not chosen:

@@ -102,6 +102,24 @@ def test_every_parameter_is_in_one_group_and_only_chosen_groups_are_trained(body
     assert {built.groups[name] for name, p in built.named_parameters() if p.requires_grad} == {"attention"}
 
 
+@pytest.mark.parametrize("execution", ["native", "reference"])
+@pytest.mark.parametrize("body", ["minilm", "smollm2", "gpt2", "vit-saliency"])
+def test_of_the_last_attention_only_the_last_layer_learns(body: str, execution: str) -> None:
+    train = "norm,last-attention"
+    spec = RunSpec(task="bit-xor", body=body, layers=3, init="random", train=train, body_execution=execution)
+    built, _ = build_body(spec, 10)
+    learns = {name for name, p in built.named_parameters() if p.requires_grad and built.groups[name] == "attention"}
+    attention = [name for name, group in built.groups.items() if group == "attention"]
+    assert learns == {name for name in attention if ".2." in name}
+    assert len(learns) * 3 == len(attention)
+    assert {built.groups[name] for name, p in built.named_parameters() if p.requires_grad} == {"attention", "norm"}
+
+
+def test_a_body_without_attention_has_no_last_one() -> None:
+    with pytest.raises(ValueError, match="for 'last-attention' to train, the body has none"):
+        build_body(RunSpec(task="bit-xor", body="none", init="random", train="readout,last-attention"), 10)
+
+
 def test_an_uncovered_parameter_is_named() -> None:
     model = GPT2Model(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1, bos_token_id=0, eos_token_id=0))
     model.set_input_embeddings(nn.Identity())

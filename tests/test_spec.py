@@ -25,6 +25,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiments").glob("*.yam
         ({"max_steps": 0}, "max_steps: Input should be greater than or equal to 1"),
         ({"train": ["norms"]}, "unknown parameter group 'norms'. Did you mean 'norm'?"),
         ({"train": "all,norm"}, "expected `all` to stand alone"),
+        ({"train": "attention,last-attention"}, "expected `attention` or `last-attention`, which is a part of it"),
         ({"train": []}, "expected at least one parameter group"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
         ({"max_steps": 100, "eval_every": 75}, "expected max_steps to be a multiple of eval_every, got 100 and 75"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from fpt_bench.results import GroupCount
+from fpt_bench.spec import LAST_ATTENTION
 
 BODY_GROUPS = ("norm", "position", "attention", "feedforward", "token")
 """Groups of a body. `token` (vocabulary and segment tables) is never trained: a body is fed embeddings."""
@@ -152,7 +153,8 @@ def freeze(model: nn.Module, groups: Mapping[str, str], train: tuple[str, ...], 
     Args:
         model: module whose parameters `groups` names.
         groups: group by parameter name.
-        train: groups to train; those that are no groups of a body (input, readout) are passed over.
+        train: groups to train; those that are no groups of a body (input, readout) are passed over. `last-attention`
+            is what the last layer has of the group `attention`.
         absent: groups that the architecture is known not to have.
 
     Raises:
@@ -165,8 +167,28 @@ def freeze(model: nn.Module, groups: Mapping[str, str], train: tuple[str, ...], 
             f"expected parameters in group '{min(missing)}' to train, the body has none; "
             f"its groups: {', '.join(sorted(set(groups.values())))}"
         )
+    last = _last_attention(groups) if LAST_ATTENTION in train else frozenset()
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(groups[name] in wanted)
+        parameter.requires_grad_(groups[name] in wanted or name in last)
+
+
+def _last_attention(groups: Mapping[str, str]) -> frozenset[str]:
+    """Give the names of the attention parameters of the last layer that has any.
+
+    The first whole number in a parameter's path counts the layers, in every family. Where there is none, as in the
+    control that is one attention layer, that layer is the last.
+
+    Raises:
+        ValueError: the body has no attention.
+    """
+    by_layer: dict[int, set[str]] = {}
+    for name, group in groups.items():
+        if group == "attention":
+            number = next((int(part) for part in name.split(".") if part.isdecimal()), 0)
+            by_layer.setdefault(number, set()).add(name)
+    if not by_layer:
+        raise ValueError(f"expected parameters in group 'attention' for '{LAST_ATTENTION}' to train, the body has none")
+    return frozenset(by_layer[max(by_layer)])
 
 
 def count_groups(parameters: Mapping[str, nn.Parameter], groups: Mapping[str, str]) -> dict[str, GroupCount]:
