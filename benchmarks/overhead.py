@@ -1,0 +1,64 @@
+"""What a bench costs beyond training: a grid of many short runs, with its view and its tables, as `bench` does it.
+
+    python -m benchmarks.overhead [--runs 200] [--workers 2]
+
+Prints the worker time of a run that is not its training and validation. Everything counts: starting workers, building
+models, testing, checkpoints, results, tables. Ends with exit code 1 where it is over LIMIT_SECONDS, or a run is not ok.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from fpt_bench.bench import run_grid
+from fpt_bench.experiment import Arm, Experiment
+from fpt_bench.grid import Grid, GridRun
+from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
+
+LIMIT_SECONDS = 0.3
+"""A run may cost so much beyond training."""
+
+
+def short_grid(count: int) -> Grid:
+    """Give a grid of two arms of Bit XOR with one layer and 40 steps, `count` runs in all."""
+    arms = {"language": Arm(run={"init": "pretrained"}), "random": Arm(run={"init": "random"})}
+    experiment = Experiment(name="overhead", claim="None.", tasks=("bit-xor",), baseline="random", arms=arms)
+    runs = tuple(
+        GridRun(
+            task="bit-xor",
+            arm=name,
+            spec=RunSpec(
+                task="bit-xor", data="real", init=arm.run["init"], layers=1, max_steps=40, eval_every=10, seed=seed,
+                precision="float32", body_execution="native", learning_rate=1e-4,
+            ),
+        )
+        for name, arm in arms.items()
+        for seed in range(count // len(arms))
+    )  # fmt: skip
+    return Grid(experiment=experiment, profile="short", targets={}, runs=runs)
+
+
+def main(count: int, workers: int) -> bool:
+    """Do the grid, print what it cost, and say whether that was too much or a run went wrong."""
+    grid = short_grid(count)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        results = run_grid(grid, Workspace(Path(folder), offline=True), workers, Console(stderr=True))
+        taken = (time.monotonic() - started) * workers
+    trained = sum(result.seconds for result in results)
+    beyond = (taken - trained) / len(results)
+    print(f"{len(results)} runs: {trained / len(results):.2f} s of training each, {beyond:.2f} s of a worker beyond it")
+    return beyond > LIMIT_SECONDS or any(result.status != "ok" for result in results)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.runs, arguments.workers))
