@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fpt_bench.config_files import config_names
+from fpt_bench.config_files import listed_experiments
 from fpt_bench.loggers import require_loggers
 from fpt_bench.options import launcher_from_options, spec_from_options, takes_launcher, takes_run_fields
 from fpt_bench.workspace import Workspace
@@ -39,6 +39,7 @@ Loggers = Annotated[
     list[str] | None,
     typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
 ]
+EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
 ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
 
 
@@ -120,9 +121,7 @@ def run(
 @takes_launcher
 def bench(
     launching: dict[str, Any],
-    experiments: Annotated[
-        str, typer.Option(help="names in configs/experiments, separated by commas, or `all`")
-    ] = "headline",
+    experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
@@ -137,8 +136,7 @@ def bench(
     workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
     runs.mkdir(parents=True, exist_ok=True)
-    names = config_names("experiments") if experiments == "all" else [n.strip() for n in experiments.split(",")]
-    plans = [plan_grid(name, profile, workspace) for name in dict.fromkeys(names)]
+    plans = [plan_grid(name, profile, workspace) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -160,7 +158,7 @@ def bench(
 @app.command()
 @says_what_is_wrong
 def plan(
-    experiment: Annotated[str, typer.Argument(help="a name in configs/experiments or a YAML file")],
+    experiments: Annotated[str, typer.Argument(help=EXPERIMENTS_HELP)],
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     steps_per_second: Annotated[
@@ -168,10 +166,11 @@ def plan(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
 ) -> None:
-    """Say what an experiment costs before anything is spent: runs, steps, hours, disk, and what is done already."""
-    from fpt_bench.plan import show_experiment
+    """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
+    from fpt_bench.plan import show_experiments
 
-    out.print(show_experiment(experiment, profile, runs, steps_per_second, workers, notes), highlight=False)
+    names = listed_experiments(experiments)
+    out.print(show_experiments(names, profile, runs, steps_per_second, workers, notes), highlight=False)
 
 
 @app.command()

@@ -48,6 +48,17 @@ def config_names(kind: str, configs: Path = CONFIGS) -> list[str]:
     return sorted(path.stem for path in (configs / kind).glob("*.yaml"))
 
 
+def listed_experiments(names: str) -> list[str]:
+    """Give the experiments that are meant by names separated by commas, each once, or by `all`.
+
+    Example:
+        >>> listed_experiments("norms, depth,norms")
+        ['norms', 'depth']
+    """
+    wanted = config_names("experiments") if names == "all" else [name.strip() for name in names.split(",")]
+    return list(dict.fromkeys(wanted))
+
+
 def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
     """Give the file that `name` means: a path to a YAML file, or a name in `configs/<kind>/`."""
     if name.endswith((".yaml", ".yml")):

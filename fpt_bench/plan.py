@@ -1,9 +1,8 @@
 """What an experiment will cost, before anything is spent: runs, steps, hours and disk. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -20,15 +19,13 @@ SETTLED = ("data", "precision", "body_execution")
 WEIGHED = 20
 """Finished runs of a kind whose folders are measured for disk."""
 
-Speeds = Mapping[str, float]
-"""Optimizer steps a second, by task."""
-
 
 @dataclass(frozen=True)
-class TaskCost:
-    """What one task of an experiment costs. Steps and hours are at most: runs may stop early or be given up."""
+class Cost:
+    """What some runs cost. Steps and hours are at most: runs may stop early or be given up."""
 
-    task: str
+    name: str
+    """Of the task, or of the experiment."""
     runs: int
     done: int
     steps_left: int
@@ -49,13 +46,18 @@ class TaskCost:
         return None if self.bytes_a_run is None else self.bytes_a_run * (self.runs - self.done)
 
 
-def show_experiment(
-    experiment: str, profile: str, runs: Path, steps_per_second: float | None, workers: int, console: Console
+def show_experiments(
+    experiments: Sequence[str],
+    profile: str,
+    runs: Path,
+    steps_per_second: float | None,
+    workers: int,
+    console: Console,
 ) -> Group:
-    """Draw what an experiment costs at a profile, and what the plan does not know.
+    """Draw what experiments cost at a profile, and what the plan does not know: one by task, several a row each.
 
     Args:
-        experiment: a name in configs/experiments, or a YAML file.
+        experiments: names in configs/experiments, or YAML files; a run that several share counts for the first.
         profile: a name in configs/profiles, or a YAML file.
         runs: folder of runs, to see what is done and how fast it went.
         steps_per_second: as for `plan_costs`.
@@ -65,28 +67,33 @@ def show_experiment(
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    grid = named_grid(experiment, profile)
-    path = runs / TABLES / grid.name / GRID_FILE
-    kept = read_grid(path) if path.is_file() else None
-    costs = plan_costs(grid, kept, read_results(runs, console), runs, steps_per_second)
+    grids = [named_grid(name, profile) for name in experiments]
+    results = read_results(runs, console)
+    counted: set[str] = set()
+    by_experiment: dict[str, list[Cost]] = {}
+    for grid in grids:
+        path = runs / TABLES / grid.name / GRID_FILE
+        specs = known_specs(grid, read_grid(path) if path.is_file() else None)
+        new = [spec for spec in specs if spec.run_id not in counted]
+        counted |= {spec.run_id for spec in new}
+        by_experiment[grid.experiment.name] = plan_costs(new, results, runs, steps_per_second)
+    costs = [cost for of_one in by_experiment.values() for cost in of_one]
+    rows = costs if len(grids) == 1 else [_together(name, of_one) for name, of_one in by_experiment.items()]
     notes = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
-    if grid.left_out:
-        notes.append(f"Left out, since the profile has no budget for them: {', '.join(grid.left_out)}")
-    return Group(show_plan(costs, workers), *(Text(note) for note in notes))
+    if len(grids) == 1 and grids[0].left_out:
+        notes.append(f"Left out, since the profile has no budget for them: {', '.join(grids[0].left_out)}")
+    if len(grids) > 1:
+        notes.append("A run that several experiments share counts for the first of them.")
+    return Group(show_plan(rows, _together("all", costs), workers), *(Text(note) for note in notes))
 
 
 def plan_costs(
-    grid: Grid,
-    kept: Grid | None,
-    results: Sequence[RunResult],
-    runs: Path,
-    steps_per_second: float | None = None,
-) -> list[TaskCost]:
-    """Give the cost of each task of a grid that may not be resolved yet.
+    specs: Sequence[RunSpec], results: Sequence[RunResult], runs: Path, steps_per_second: float | None = None
+) -> list[Cost]:
+    """Give the cost of runs by task.
 
     Args:
-        grid: as the experiment and the profile say.
-        kept: the same grid as a bench resolved and kept it, where there is one: it knows its runs exactly.
+        specs: as the experiment and the profile say; they may not be resolved yet.
         results: what is in the folder of runs.
         runs: that folder.
         steps_per_second: of one worker; by default measured from finished runs of the same task and body, those of
@@ -94,7 +101,7 @@ def plan_costs(
     """
     over = [result.spec for result in results if result.status != "failed"]
     on_real_data = {spec.task for spec in over if spec.data == "real"}
-    specs = [_with_generated_data(spec) if spec.task in on_real_data else spec for spec in _known_specs(grid, kept)]
+    specs = [_with_generated_data(spec) if spec.task in on_real_data else spec for spec in specs]
     done = {
         fields: {spec.canonical(without=fields) for spec in over} for fields in {_unsettled(spec) for spec in specs}
     }
@@ -107,7 +114,7 @@ def plan_costs(
         bodies = {spec.body for spec in wanted.values()}
         alike = [r for r in results if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
         speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), alike)
-        costs.append(TaskCost(task, len(wanted), len(finished), left, speed, _mean_bytes(alike, runs)))
+        costs.append(Cost(task, len(wanted), len(finished), left, speed, _mean_bytes(alike, runs)))
     return costs
 
 
@@ -136,8 +143,8 @@ def _kind(spec: RunSpec) -> tuple[object, ...]:
     return spec.body, spec.layers, spec.train
 
 
-def _known_specs(grid: Grid, kept: Grid | None) -> list[RunSpec]:
-    """Give the grid's specs; those of the kept grid where it is the same but for what was settled."""
+def known_specs(grid: Grid, kept: Grid | None) -> list[RunSpec]:
+    """Give a grid's specs; where a bench resolved and kept the same grid, which knows its runs exactly, that one's."""
     planned = [run.spec for run in grid.runs]
     if kept is None or len(kept.runs) != len(planned):
         return planned
@@ -171,43 +178,54 @@ def _bytes_under(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
-def show_plan(costs: Sequence[TaskCost], workers: int) -> Table:
-    """Draw the costs, one row a task and one for all of them."""
-    table = Table("task", box=None, pad_edge=False)
-    for name in ("runs", "done", "steps left", "steps/s", "hours", f"hours, {workers} at once", "GB"):
+def _together(name: str, costs: Sequence[Cost]) -> Cost:
+    """Give the cost of all of these runs as one, with their mean speed and size."""
+    runs, done, steps = (sum(getattr(cost, field) for cost in costs) for field in ("runs", "done", "steps_left"))
+    hours, sizes = _sum([cost.hours_left for cost in costs]), _sum([cost.bytes_left for cost in costs])
+    speed = steps / (3600 * hours) if hours else None
+    return Cost(name, runs, done, steps, speed, sizes / (runs - done) if sizes and runs > done else sizes)
+
+
+def show_plan(costs: Sequence[Cost], total: Cost, workers: int) -> Table:
+    """Draw the costs, one a row, and the total."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in ("runs", "done", "steps left", "steps/s", "hours", f"{workers} at once", "GB"):
         table.add_column(name, justify="right")
     for cost in costs:
-        table.add_row(cost.task, *_cells(cost, workers))
-    hours, sizes = [cost.hours_left for cost in costs], [cost.bytes_left for cost in costs]
-    total: Any = [sum(c.runs for c in costs), sum(c.done for c in costs), f"{sum(c.steps_left for c in costs):,}"]
-    total += ["", _sum(hours, 1, "{:,.1f}"), _sum(hours, workers, "{:,.1f}"), _sum(sizes, 1e9, "{:,.2f}")]
-    table.add_row("all", *map(str, total), style="bold")
+        table.add_row(cost.name, *_cells(cost, workers))
+    table.add_row(total.name, *_cells(total, workers), style="bold")
     return table
 
 
-def _cells(cost: TaskCost, workers: int) -> list[str]:
+def _cells(cost: Cost, workers: int) -> list[str]:
     hours, size = cost.hours_left, cost.bytes_left
     return [
         str(cost.runs),
         str(cost.done),
         f"{cost.steps_left:,}",
-        "?" if cost.steps_per_second is None else f"{cost.steps_per_second:,.1f}",
-        _sum([hours], 1, "{:,.1f}"),
-        _sum([hours], workers, "{:,.1f}"),
-        _sum([size], 1e9, "{:,.2f}"),
+        _written(cost.steps_per_second, "{:,.1f}") if cost.steps_left else "",
+        _written(hours, "{:,.1f}"),
+        _written(None if hours is None else hours / workers, "{:,.1f}"),
+        _written(None if size is None else size / 1e9, "{:,.2f}"),
     ]
 
 
-def _sum(values: Sequence[float | None], divided_by: float, form: str) -> str:
-    """Write a sum; a question mark where a part of it is not known."""
+def _written(value: float | None, form: str) -> str:
+    """Write a number; a question mark where it is not known."""
+    return "?" if value is None else form.format(value)
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Give a sum; None where a part of it is not known."""
     known = [value for value in values if value is not None]
-    return "?" if len(known) < len(values) else form.format(sum(known) / divided_by)
+    return None if len(known) < len(values) else sum(known)
 
 
-def unknown_of(costs: Sequence[TaskCost]) -> list[str]:
+def unknown_of(costs: Sequence[Cost]) -> list[str]:
     """Give sentences on what the plan does not know, and what to do about it."""
-    slow = [cost.task for cost in costs if cost.hours_left is None]
-    light = [cost.task for cost in costs if cost.bytes_left is None]
+    slow = [cost.name for cost in costs if cost.hours_left is None]
+    light = [cost.name for cost in costs if cost.bytes_left is None]
     notes = []
     if slow:
         notes.append(f"No finished run shows the speed of {', '.join(slow)}: state it by --steps-per-second.")
