@@ -147,7 +147,7 @@ def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
         if any(r.status == "diverged" for r in runs):
             axes.plot(rate, mean, "x", color=look.colour, ms=8, mew=1.2, zorder=4)
         if rate == cell.row.get("learning_rate"):
-            axes.plot(rate, mean, "o", ms=9, mfc="none", mec=look.colour, mew=1.0, zorder=4)
+            axes.plot(rate, mean, "o", ms=9, mfc="none", mec=look.colour, mew=1.0, zorder=4, clip_on=False)
     for artist in set(axes.get_children()) - known:
         artist.set_gid(look.group)
 
