@@ -74,7 +74,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     # As `python -m` does it, so that `fpt-bench` too finds a task or body that lies in the working directory.
     sys.path.insert(0, str(Path.cwd()))
-    # Where a GGUF file is read, transformers draws a bar of its own over ours; downloads go on showing theirs.
+    # Reading a GGUF file, transformers draws a bar of its own over ours; Hugging Face's downloads still show theirs.
     os.environ.setdefault("TQDM_DISABLE", "1")
     app()
 

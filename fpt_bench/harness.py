@@ -91,7 +91,9 @@ def _finished(folder: Path) -> RunResult | None:
 def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
     """Train as one of the processes that help the first one; it alone claims the run, tests and writes the result.
 
-    Where the run is over there is nothing to help with: the first process gives its result and waits for nobody.
+    Where the run is over there is nothing to help with: the first process gives its result and waits for nobody. Where
+    another job is in the middle of it, the first process waits for that one, and helpers wait for the first until they
+    give up: send a run once.
     """
     if _finished(workspace.runs / spec.run_id) is not None:
         return

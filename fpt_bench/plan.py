@@ -1,4 +1,4 @@
-"""What an experiment will cost, before anything is spent: runs, steps, hours and disk. Imports no torch."""
+"""What experiments will cost, before anything is spent: runs, steps, hours and disk. Importing this loads no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,15 +70,17 @@ def show_experiments(
     grids = [named_grid(name, profile) for name in experiments]
     results = read_results(runs, console)
     counted: set[str] = set()
-    by_experiment: dict[str, list[Cost]] = {}
+    by_experiment: list[tuple[str, list[Cost]]] = []
     for grid in grids:
         path = runs / TABLES / grid.name / GRID_FILE
-        specs = known_specs(grid, read_grid(path) if path.is_file() else None)
-        new = [spec for spec in specs if spec.run_id not in counted]
-        counted |= {spec.run_id for spec in new}
-        by_experiment[grid.experiment.name] = plan_costs(new, results, runs, steps_per_second)
-    costs = [cost for of_one in by_experiment.values() for cost in of_one]
-    rows = costs if len(grids) == 1 else [_together(name, of_one) for name, of_one in by_experiment.items()]
+        # What is asked for tells which runs are shared: of two grids, a bench may have resolved one alone.
+        asked = [run.spec.run_id for run in grid.runs]
+        known = known_specs(grid, read_grid(path) if path.is_file() else None)
+        new = [spec for spec, run_id in zip(known, asked, strict=True) if run_id not in counted]
+        counted.update(asked)
+        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second)))
+    costs = [cost for _, of_one in by_experiment for cost in of_one]
+    rows = costs if len(grids) == 1 else [_together(name, of_one) for name, of_one in by_experiment]
     notes = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
     if len(grids) == 1 and grids[0].left_out:
         notes.append(f"Left out, since the profile has no budget for them: {', '.join(grids[0].left_out)}")
@@ -144,7 +146,7 @@ def _kind(spec: RunSpec) -> tuple[object, ...]:
 
 
 def known_specs(grid: Grid, kept: Grid | None) -> list[RunSpec]:
-    """Give a grid's specs; where a bench resolved and kept the same grid, which knows its runs exactly, that one's."""
+    """Give a grid's specs, in its order; those of the same grid as a bench resolved and kept it, where there is one."""
     planned = [run.spec for run in grid.runs]
     if kept is None or len(kept.runs) != len(planned):
         return planned
@@ -224,8 +226,8 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 def unknown_of(costs: Sequence[Cost]) -> list[str]:
     """Give sentences on what the plan does not know, and what to do about it."""
-    slow = [cost.name for cost in costs if cost.hours_left is None]
-    light = [cost.name for cost in costs if cost.bytes_left is None]
+    slow = list(dict.fromkeys(cost.name for cost in costs if cost.hours_left is None))
+    light = list(dict.fromkeys(cost.name for cost in costs if cost.bytes_left is None))
     notes = []
     if slow:
         notes.append(f"No finished run shows the speed of {', '.join(slow)}: state it by --steps-per-second.")

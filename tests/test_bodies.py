@@ -24,7 +24,7 @@ from datamodules.contract import TaskSpec
 from datamodules.packages import packaged_file
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import BODIES
-from fpt_bench.bodies.groups import FAMILIES, group_parameters
+from fpt_bench.bodies.groups import FAMILIES, freeze, group_parameters
 from fpt_bench.bodies.positions import fit_positions
 from fpt_bench.module import FPTModule
 from fpt_bench.spec import RunSpec
@@ -116,8 +116,12 @@ def test_of_the_last_attention_only_the_last_layer_learns(body: str, execution: 
 
 
 def test_a_body_without_attention_has_no_last_one() -> None:
+    body, _ = build_body(RunSpec(task="bit-xor", body="none", init="random", train="readout,last-attention"), 10)
+    assert not any(parameter.requires_grad for parameter in body.parameters())
+    model = nn.Sequential(nn.LayerNorm(2))
+    groups = dict.fromkeys(dict(model.named_parameters()), "norm")
     with pytest.raises(ValueError, match="for 'last-attention' to train, the body has none"):
-        build_body(RunSpec(task="bit-xor", body="none", init="random", train="readout,last-attention"), 10)
+        freeze(model, groups, ("norm", "last-attention"), frozenset())
 
 
 def test_an_uncovered_parameter_is_named() -> None:

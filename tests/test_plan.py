@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fpt_bench.bench import TABLES
 from fpt_bench.cli import app
+from fpt_bench.grid import named_grid
 from fpt_bench.plan import known_specs, plan_costs
+from fpt_bench.render import GRID_FILE
 from fpt_bench.results import RESULT_FILE, RunResult, write_result
 from tests.made_up import made_up_grid, made_up_result
 
@@ -65,6 +68,23 @@ def test_several_experiments_have_a_row_each_and_a_run_counts_once(tmp_path: Pat
     assert lines[1] == ["same", "12", "0", "43,800", "2.0", "6.1", "6.1", "?"]
     assert lines[2] == ["more", "6", "0", "21,900", "2.0", "3.0", "3.0", "?"]
     assert lines[3] == ["all", "18", "0", "65,700", "2.0", "9.1", "9.1", "?"]
+
+
+def test_shared_runs_count_once_also_where_a_bench_settled_one_of_the_grids(tmp_path: Path) -> None:
+    (tmp_path / "same.yaml").write_text(EXPERIMENT)
+    (tmp_path / "again.yaml").write_text(EXPERIMENT)
+    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    grid = named_grid(str(tmp_path / "same.yaml"), str(tmp_path / "tiny.yaml"))
+    settled = {"data": "real", "precision": "float32", "body_execution": "native"}
+    kept = [run.model_copy(update={"spec": run.spec.model_copy(update=settled)}) for run in grid.runs]
+    folder = tmp_path / "runs" / TABLES / grid.name
+    folder.mkdir(parents=True)
+    (folder / GRID_FILE).write_text(grid.model_copy(update={"runs": tuple(kept)}).model_dump_json())
+    twice = ",".join(str(tmp_path / name) for name in ("same.yaml", "again.yaml", "same.yaml"))
+    command = ["plan", twice, "--profile", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs")]
+    lines = [line.split() for line in CliRunner(env={"COLUMNS": "120"}).invoke(app, command).stdout.splitlines()]
+    assert [line[:2] for line in lines[1:4]] == [["same", "12"], ["again", "0"], ["all", "12"]]
+    assert "No finished run shows the speed of bit-xor, mnist:" in " ".join(" ".join(line) for line in lines)
 
 
 def test_finished_runs_count_and_show_speed_and_disk(tmp_path: Path) -> None:

@@ -167,25 +167,27 @@ def freeze(model: nn.Module, groups: Mapping[str, str], train: tuple[str, ...], 
             f"expected parameters in group '{min(missing)}' to train, the body has none; "
             f"its groups: {', '.join(sorted(set(groups.values())))}"
         )
-    last = _last_attention(groups) if LAST_ATTENTION in train else frozenset()
+    last = _last_attention(groups, absent) if LAST_ATTENTION in train else frozenset()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(groups[name] in wanted or name in last)
 
 
-def _last_attention(groups: Mapping[str, str]) -> frozenset[str]:
+def _last_attention(groups: Mapping[str, str], absent: frozenset[str]) -> frozenset[str]:
     """Give the names of the attention parameters of the last layer that has any.
 
-    The first whole number in a parameter's path counts the layers, in every family. Where there is none, as in the
-    control that is one attention layer, that layer is the last.
+    The first whole number in a parameter's path counts the layers, in every family above. Where there is none, as in
+    the control that is one attention layer, that layer is the last.
 
     Raises:
-        ValueError: the body has no attention.
+        ValueError: the body has no attention, and that is not declared.
     """
     by_layer: dict[int, set[str]] = {}
     for name, group in groups.items():
         if group == "attention":
             number = next((int(part) for part in name.split(".") if part.isdecimal()), 0)
             by_layer.setdefault(number, set()).add(name)
+    if not by_layer and "attention" in absent:
+        return frozenset()
     if not by_layer:
         raise ValueError(f"expected parameters in group 'attention' for '{LAST_ATTENTION}' to train, the body has none")
     return frozenset(by_layer[max(by_layer)])
