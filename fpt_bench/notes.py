@@ -51,6 +51,7 @@ def table_notes(
     notes += _rate_notes(rows, rates)
     notes += _overall_notes(overall)
     notes += _data_notes(rows)
+    notes += _version_notes(rows)
     notes += _completeness_notes(rows, frame, grid)
     return notes
 
@@ -136,6 +137,22 @@ def _body_notes(rows: Sequence[Row]) -> list[str]:
             where = "" if len(tasks) == len(own) else f" on {', '.join(tasks)}"
             facts.append(("Body of arm", f"`{arm}`{where}", note))
     return grouped(facts)
+
+
+def _version_notes(rows: Sequence[Row]) -> list[str]:
+    """Say with what runs were made, where it is not the same for all of a table: single runs may differ for that alone.
+
+    Example:
+        >>> old, new = {"made_with": "torch 2.1 on a CPU"}, {"made_with": "torch 2.2 on a CPU"}
+        >>> _version_notes([old, new])[0]
+        'Runs were made with torch 2.1 on a CPU; torch 2.2 on a CPU: a release can move a run as another seed does.'
+        >>> _version_notes([new, new])
+        []
+    """
+    used = dict.fromkeys(one for row in rows for one in row.get("made_with", "").split(" and ") if one)
+    if len(used) < 2:
+        return []
+    return [f"Runs were made with {'; '.join(sorted(used))}: a release can move a run as another seed does."]
 
 
 def _completeness_notes(rows: Sequence[Row], frame: pd.DataFrame, grid: Grid) -> list[str]:

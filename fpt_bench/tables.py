@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fpt_bench.grid import Grid
-from fpt_bench.results import RunResult
+from fpt_bench.results import Provenance, RunResult
 from fpt_bench.spec import RunSpec
 from fpt_bench.statistics import (
     Estimate,
@@ -155,6 +155,8 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
         "seconds": float(np.mean([r.seconds for r in scored])),
         "area": float(np.mean([_area(r) for r in scored])),
     }
+    if made_with := dict.fromkeys(_made_with(r.provenance) for r in scored if r.provenance):
+        row["made_with"] = " and ".join(made_with)
     if target is not None:
         steps = _steps(scored, target)
         row |= {
@@ -163,6 +165,11 @@ def _describe_cell(members: Sequence[RunResult], target: float | None) -> dict[s
             "reached_target": sum(math.isfinite(s) for s in steps),
         }
     return row
+
+
+def _made_with(provenance: Provenance) -> str:
+    """Name what can move a number though the spec is the same: the release of torch, and the device."""
+    return f"torch {provenance.versions.get('torch', 'unknown')} on {provenance.device}"
 
 
 def _describe_data(result: RunResult) -> str:
