@@ -1,5 +1,7 @@
 """Whole experiments: every run of a grid, the view of it, and its tables."""
 
+import math
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from fpt_bench.workspace import Workspace
 PUBLISHED = CONFIGS / "reference" / "published.yaml"
 TABLES = "tables"
 """Folder beside the runs that holds a folder of tables for each experiment."""
+TABLES_EVERY_SECONDS = 5.0
+"""While a bench goes on, its tables are at most so old: they take longer the more results there are."""
 
 
 def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid, list[str]]:
@@ -71,6 +75,7 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     folder = workspace.runs / TABLES / grid.name
+    written = -math.inf
     try:
         with view.live():
             while planned := next_runs(grid, results):
@@ -80,7 +85,9 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
                         view.take(event)
                         if isinstance(event, Finished):
                             results[event.result.spec.run_id] = event.result
-                            write_tables(grid, list(results.values()), folder, PUBLISHED)
+                            if time.monotonic() - written > TABLES_EVERY_SECONDS:
+                                write_tables(grid, list(results.values()), folder, PUBLISHED)
+                                written = time.monotonic()
             view.give_up(given_up_runs(grid, results))
     finally:
         write_tables(grid, list(results.values()), folder, PUBLISHED)
