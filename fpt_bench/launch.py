@@ -144,7 +144,12 @@ def _work(pipe: Connection, place: int, gpus: list[str], workspace: Workspace) -
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _claim_a_place(place, gpus)
+    import torch
+
     from fpt_bench.harness import run_one
+
+    # The caller's own script, which this process imports again, may have brought torch before the place was claimed.
+    torch.set_num_threads(1)
 
     while True:
         try:

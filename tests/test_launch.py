@@ -2,13 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fpt_bench.events import Event, Finished, Progress, Started
 from fpt_bench.launch import run_all
-from fpt_bench.results import RESULT_FILE
+from fpt_bench.results import RESULT_FILE, collect_results
 from fpt_bench.spec import RunSpec
 from fpt_bench.workspace import Workspace
 
@@ -100,3 +102,31 @@ def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
 def test_nothing_to_do_starts_nobody(workspace: Workspace, workers: int) -> None:
     assert list(run_all([], workspace, workers)) == []
     assert children() == []
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import torch
+
+from fpt_bench.launch import run_all
+from fpt_bench.spec import RunSpec
+from fpt_bench.workspace import Workspace
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=2, eval_every=2, precision="float32")
+    list(run_all([spec], Workspace(Path(sys.argv[1]), offline=True), workers=1))
+"""
+
+
+def test_a_script_that_imports_torch_first_has_workers_of_one_thread_all_the_same(tmp_path: Path) -> None:
+    """Two threads on the one core that a worker is pinned to took fifty times as long."""
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, env=here, timeout=300)
+    (result,) = collect_results(tmp_path)[0]
+    assert result.provenance is not None
+    assert (result.status, result.provenance.threads) == ("ok", 1)
