@@ -44,7 +44,7 @@ def short_grid(count: int) -> Grid:
 
 def main(count: int, workers: int) -> bool:
     """Do the grid, print what it cost, and say whether that was too much or a run went wrong."""
-    # Workers import this file again: torch must not come with it, since it reads the number of threads only once.
+    # Workers import this file again: torch must not come with it before they have claimed their place.
     from fpt_bench.resolve import resolve
 
     grid = short_grid(count)

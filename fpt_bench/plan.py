@@ -110,13 +110,12 @@ def plan_costs(
     costs = []
     for task in dict.fromkeys(spec.task for spec in specs):
         wanted = {spec.run_id: spec for spec in specs if spec.task == task}
-        finished = [s for s in wanted.values() if s.canonical(without=_unsettled(s)) in done[_unsettled(s)]]
-        open_ = [spec for run_id, spec in wanted.items() if run_id not in {spec.run_id for spec in finished}]
+        open_ = [s for s in wanted.values() if s.canonical(without=_unsettled(s)) not in done[_unsettled(s)]]
         left = sum(spec.max_steps for spec in open_)
         bodies = {spec.body for spec in wanted.values()}
         alike = [r for r in results if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
         speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), alike)
-        costs.append(Cost(task, len(wanted), len(finished), left, speed, _mean_bytes(alike, runs)))
+        costs.append(Cost(task, len(wanted), len(wanted) - len(open_), left, speed, _mean_bytes(alike, runs)))
     return costs
 
 
