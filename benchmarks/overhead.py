@@ -14,18 +14,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fpt_bench.bench import run_grid
-from fpt_bench.experiment import Arm, Experiment
-from fpt_bench.grid import Grid, GridRun
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.commands.bench import run_grid
+from fpt_bench.config.experiment import Arm, Experiment
+from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
 
 LIMIT_SECONDS = 0.3
 """A run may cost so much beyond training."""
 
 
 def short_grid(count: int) -> Grid:
-    """Give a grid of two arms of Bit XOR with one layer and 40 steps, `count` runs in all."""
+    """Return a grid of two arms of Bit XOR with one layer and 40 steps, `count` runs in all."""
     arms = {"language": Arm(run={"init": "pretrained"}), "random": Arm(run={"init": "random"})}
     experiment = Experiment(name="overhead", claim="None.", tasks=("bit-xor",), baseline="random", arms=arms)
     runs = tuple(
@@ -45,7 +45,7 @@ def short_grid(count: int) -> Grid:
 def main(count: int, workers: int) -> bool:
     """Do the grid, print what it cost, and say whether that was too much or a run went wrong."""
     # Workers import this file again: torch must not come with it before they have claimed their place.
-    from fpt_bench.resolve import resolve
+    from fpt_bench.training.resolve import resolve
 
     grid = short_grid(count)
     with tempfile.TemporaryDirectory() as folder:

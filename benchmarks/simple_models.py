@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datamodules import TASKS
 from datamodules.contract import TEST, TRAIN
+from fpt_bench.training.tasks import find_task
 
 PASSES, BATCH, RATE = 20, 64, 1e-3
 
 
 def block(inputs: int, outputs: int) -> nn.Module:
-    """Give a convolution of 3 x 3 that halves the picture's sides."""
+    """Return a convolution of 3 x 3 that halves the picture's sides."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2))
 
 
 def make_models(channels: int, side: int, classes: int) -> dict[str, nn.Module]:
-    """Give the models by name, for pictures (N, channels, side, side)."""
+    """Return the models by name, for pictures (N, channels, side, side)."""
     pixels = channels * side**2
     return {
         "channel means, linear": nn.Sequential(
@@ -56,15 +56,15 @@ def fit(model: nn.Module, pictures: Tensor, labels: Tensor) -> None:
 
 
 def score(model: nn.Module, pictures: Tensor, labels: Tensor) -> float:
-    """Give the accuracy, a fraction."""
+    """Return the accuracy, a fraction."""
     model.eval()
     with torch.no_grad():
         return float((model(pictures).argmax(1) == labels).double().mean())
 
 
 def measure(task: str, data: str, root: Path | None) -> list[dict[str, object]]:
-    """Give a row for each model."""
-    module = TASKS[task](data=data, root=root)
+    """Return a row for each model."""
+    module = find_task(task)(data=data, root=root)
     sets = {split: module.examples(split).images for split in (TRAIN, TEST)}
     whole = sets[TRAIN].pixels
     mean, deviation = whole.mean(axis=(0, 1, 2)), whole.std(axis=(0, 1, 2))

@@ -16,11 +16,11 @@ import threading
 import time
 from pathlib import Path
 
-from fpt_bench import launch
-from fpt_bench.events import Finished
-from fpt_bench.results import collect_results
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching import workers as launch
+from fpt_bench.results.events import Finished
+from fpt_bench.results.folder import collect_results
+from fpt_bench.results.workspace import Workspace
 
 GROWTH_MB = 20.0
 """Resident memory that the parent may gain from the first finished run to the last."""
@@ -29,7 +29,7 @@ ATTEMPTS = 50
 
 
 def children() -> dict[int, str]:
-    """Give the state letter of each child process that does runs, by process id."""
+    """Return the state letter of each child process that does runs, by process id."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -59,7 +59,7 @@ def kill_now_and_then(seconds: float, over: threading.Event, killed: list[int]) 
 
 
 def soak(folder: Path, count: int, workers: int, seconds: float) -> list[str]:
-    """Do the runs under fire, print what was seen, and give what went wrong."""
+    """Do the runs under fire, print what was seen, and return what went wrong."""
     specs = [
         RunSpec(task="bit-xor", data="real", layers=1, max_steps=40, eval_every=10, learning_rate=1e-4, seed=seed)
         for seed in range(count)

@@ -28,8 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from datamodules.contract import Batch, TaskSpec
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import PRODUCT_DTYPES, multiplies_bfloat16
-from fpt_bench.module import FPTModule
-from fpt_bench.spec import RunSpec
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.training.module import FPTModule
 
 OUTPUT = Path(__file__).with_suffix(".csv")
 GRID_SECONDS = 20.0
@@ -47,7 +47,7 @@ class Workload:
     repeats: int = 9
 
     def batches(self, count: int = 3) -> list[Batch]:
-        """Give batches, padded to their longest example."""
+        """Return batches, padded to their longest example."""
         generator = np.random.default_rng(0)
         made = []
         for _ in range(count):
@@ -75,12 +75,12 @@ GRID = "minilm-32x64"
 
 
 def our_precision() -> str:
-    """Give the precision that a run takes on this machine by itself."""
+    """Return the precision that a run takes on this machine by itself."""
     return "bfloat16" if multiplies_bfloat16() else "float32"
 
 
 def make_step(workload: Workload, ours: bool) -> Callable[[], None]:
-    """Give a function that takes one training step, on each of a few batches in turn."""
+    """Return a function that takes one training step, on each of a few batches in turn."""
     spec = RunSpec(
         task="bit-xor",
         body=workload.body,
@@ -108,7 +108,7 @@ def make_step(workload: Workload, ours: bool) -> Callable[[], None]:
 
 
 def time_in_turn(steps: Sequence[Callable[[], None]], repeats: int) -> list[list[float]]:
-    """Give the seconds of each function's calls, taken in turn; a first call of each is not counted."""
+    """Return the seconds of each function's calls, taken in turn; a first call of each is not counted."""
     seconds: list[list[float]] = [[] for _ in steps]
     for turn in range(repeats + 1):
         for taken, step in zip(seconds, steps, strict=True):
@@ -120,7 +120,7 @@ def time_in_turn(steps: Sequence[Callable[[], None]], repeats: int) -> list[list
 
 
 def matrix_peak(precision: str) -> float:
-    """Give the rate of a large matrix product on this machine, floating-point operations a second."""
+    """Return the rate of a large matrix product on this machine, floating-point operations a second."""
     a, b = (torch.randn(*shape, dtype=PRODUCT_DTYPES[precision]) for shape in ((2048, 768), (768, 3072)))
     (taken,) = time_in_turn([lambda: torch.mm(a, b)], repeats=20)
     return 2 * 2048 * 768 * 3072 / min(taken)
@@ -173,7 +173,7 @@ def _answer(child: "subprocess.Popen[str]") -> float:
 
 
 def _peak_memory(name: str) -> float:
-    """Give the resident memory that a few of our steps reach in a process of their own, MiB."""
+    """Return the resident memory that a few of our steps reach in a process of their own, MiB."""
     return _answer(_child("--peak-memory", name))
 
 

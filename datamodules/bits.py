@@ -53,11 +53,8 @@ class BitMemoryDataModule(TaskDataModule):
 
     Args:
         patterns: patterns shown before the question, at least 1.
-        pattern_bits: bits a pattern; a multiple of `token_bits`.
-        token_bits: bits a token.
+        pattern_bits: a multiple of `token_bits`.
         mask_rate: probability that a bit of the question is hidden, in [0, 1].
-        validation_examples: size of the validation set.
-        test_examples: size of the test set.
     """
 
     kinds: ClassVar[tuple[DataKind, ...]] = ("real",)
@@ -87,26 +84,17 @@ class BitMemoryDataModule(TaskDataModule):
                 "bit-memory: expected at least 1 validation and 1 test example, "
                 f"got {validation_examples} and {test_examples}"
             )
-        self.patterns = patterns
-        self.pattern_bits = pattern_bits
-        self.token_bits = token_bits
-        self.mask_rate = mask_rate
+        self.patterns, self.mask_rate = patterns, mask_rate
+        self.pattern_bits, self.token_bits = pattern_bits, token_bits
         self.sizes = {VALIDATION: validation_examples, TEST: test_examples}
         self._fixed: dict[str, ArrayExamples] = {}
 
     @cached_property
     def task(self) -> TaskSpec:
         tokens = self.pattern_bits // self.token_bits
-        return TaskSpec(
-            name="bit-memory",
-            input_kind="vectors",
-            input_size=self.token_bits,
-            max_length=(self.patterns + 1) * tokens,
-            num_classes=2,
-            num_labels=self.pattern_bits,
-            read_positions=tokens,
-            trivial={"copy the visible bits, guess the rest": 1 - self.mask_rate / 2},
-        )
+        trivial = {"copy the visible bits, guess the rest": 1 - self.mask_rate / 2}
+        length = (self.patterns + 1) * tokens
+        return TaskSpec("bit-memory", "vectors", self.token_bits, length, 2, self.pattern_bits, tokens, trivial)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -127,7 +115,7 @@ class BitMemoryDataModule(TaskDataModule):
         return [spell_bits(token) for token in inputs]
 
     def _draw(self, count: int, seed: int, *address: int | str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Give inputs (count, T, D) and labels (count, L): a longer draw starts with the shorter one."""
+        """Return inputs (count, T, D) and labels (count, L): a longer draw starts with the shorter one."""
         shown = self.patterns * self.pattern_bits
         words = random_words(count * -(-shown // 64), seed, *address, "bits").astype("<u8")
         bits = np.unpackbits(words.view(np.uint8).reshape(count, -1), axis=1)[:, :shown]
@@ -153,8 +141,7 @@ class BitXorDataModule(TaskDataModule):
 
     Args:
         string_bits: bits a string, from 2 to 12.
-        validation_share: share of all inputs held out for validation, in (0, 1).
-        test_share: share of all inputs held out for test, in (0, 1).
+        validation_share: share of all inputs held out for validation, in (0, 1), and `test_share` for test.
     """
 
     kinds: ClassVar[tuple[DataKind, ...]] = ("real",)
@@ -186,16 +173,8 @@ class BitXorDataModule(TaskDataModule):
 
     @cached_property
     def task(self) -> TaskSpec:
-        return TaskSpec(
-            name="bit-xor",
-            input_kind="vectors",
-            input_size=1,
-            max_length=2 * self.string_bits,
-            num_classes=2,
-            num_labels=self.string_bits,
-            read_positions=self.string_bits,
-            trivial={"guess": 0.5},
-        )
+        bits = self.string_bits
+        return TaskSpec("bit-xor", "vectors", 1, 2 * bits, 2, bits, read_positions=bits, trivial={"guess": 0.5})
 
     def examples(self, split: str) -> ArrayExamples:
         if split not in self._members:
@@ -217,7 +196,7 @@ class BitXorDataModule(TaskDataModule):
         return {TRAIN: self._numbered(train), VALIDATION: self._numbered(validation), TEST: self._numbered(test)}
 
     def _numbered(self, numbers: NDArray[np.int64]) -> ArrayExamples:
-        """Give the inputs whose 2 x `string_bits` bits spell the numbers, most significant bit first."""
+        """Return the inputs whose 2 x `string_bits` bits spell the numbers, most significant bit first."""
         bits = (numbers[:, None] >> np.arange(2 * self.string_bits)[::-1]) & 1
         first, second = bits[:, : self.string_bits], bits[:, self.string_bits :]
         return ArrayExamples(as_signs(bits)[:, :, None], first ^ second)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.randomness import random_permutation
-from datamodules.sources import PLACES_TO_SET, RemoteFile, data_root
+from datamodules.sources.downloads import WAYS_TO_SET_ROOT, RemoteFile, data_root
 
 DataKind = Literal["real", "embedded"]
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -86,10 +86,10 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: NDArray[np.int64]) -> Batch:
-        """Give the examples at `indices`, (B,) int64, in that order."""
+        """Return the examples at `indices`, (B,) int64, in that order."""
 
     def fingerprint(self) -> str:
-        """Give a hash of inputs and labels, in hexadecimal."""
+        """Return a hash of inputs and labels, in hexadecimal."""
 
 
 class SharedArguments(TypedDict, total=False):
@@ -110,7 +110,7 @@ class SharedArguments(TypedDict, total=False):
 
 
 class TaskDataModule(pl.LightningDataModule):
-    """One task's data. A subclass gives `task`, `source`, `examples` and, where it must, `training_batch`.
+    """One task's data. A subclass defines `task`, `source`, `examples` and, where it must, `training_batch`.
 
     Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
     in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
@@ -141,8 +141,9 @@ class TaskDataModule(pl.LightningDataModule):
         self.offline = shared.get("offline", True)
         self.first_step = 0
         """Optimizer step of the first training batch: set it before resuming."""
-        self.place, self.places = 0, 1
+        self.rank, self.world_size = 0, 1
         """Which of how many processes this is: each takes its slice of a training batch and its validation batches."""
+        self._last_order = (-1, np.empty(0, dtype=np.int64))
 
     @property
     @abstractmethod
@@ -161,28 +162,24 @@ class TaskDataModule(pl.LightningDataModule):
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:
-        """Give the local folder or file that holds this task's real data under `root`, or None."""
+        """Return the local folder or file that holds this task's real data under `root`, or None."""
         return None
 
     @classmethod
     def fetch_real(cls, root: Path | None, offline: bool) -> Path:
-        """Give the folder or file of the real data, downloaded where it is missing.
+        """Return the folder or file of the real data, downloaded where it is missing.
 
         Raises:
-            FileNotFoundError: it is not to be had; the message says where to put it by hand.
+            FileNotFoundError: it is not available; the message says where to put it by hand.
         """
         raise FileNotFoundError(
             f"{cls.__name__}: no real data in {data_root(root)}, and none to download. "
-            f"Put it there, or name another folder by {PLACES_TO_SET}."
+            f"Put it there, or name another folder by {WAYS_TO_SET_ROOT}."
         )
 
     @classmethod
     def real_data(cls, root: Path | None, offline: bool) -> Path:
-        """Give the folder or file of the real data: the local copy, else the download.
-
-        Raises:
-            FileNotFoundError: there is none.
-        """
+        """Return the folder or file of the real data: the local copy, else the download, as `fetch_real`."""
         local = cls.real_data_at(root)
         return cls.fetch_real(root, offline) if local is None else local
 
@@ -190,13 +187,13 @@ class TaskDataModule(pl.LightningDataModule):
     def choose_kind(
         cls, data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
     ) -> tuple[DataKind, str | None]:
-        """Give the kind of data to use, and a warning where it is not what was hoped for.
+        """Return the kind of data to use, and a warning where it is not what was hoped for.
 
         `auto` is the local copy, else the download, else the embedded stand-in with a warning. A task that has no
-        embedded data generates its examples, and always gives `real`.
+        embedded data generates its examples, and its kind is always `real`.
 
         Raises:
-            FileNotFoundError: `real` was asked for and is not to be had.
+            FileNotFoundError: `real` was asked for and is not available.
             ValueError: another word was asked for.
         """
         if data not in ("auto", "real", "embedded"):
@@ -211,54 +208,46 @@ class TaskDataModule(pl.LightningDataModule):
             if data == "real":
                 raise
             reason = " ".join(str(error).split())
-            return "embedded", f"real data is not to be had, so the embedded stand-in is used: {reason}"
+            return "embedded", f"real data is not available, so the embedded stand-in is used: {reason}"
         return "real", None
 
     @abstractmethod
     def examples(self, split: str) -> Examples:
-        """Give one split; made or read at the first call."""
+        """Return one split; made or read at the first call."""
 
     def training_batch(self, step: int) -> Batch:
-        """Give the batch of optimizer step `step`, counted from 0.
+        """Return the batch of optimizer step `step`, counted from 0.
 
         Examples are visited in a fresh seeded order each time all have been seen; a batch may span two orders.
         """
         return self.examples(TRAIN).batch(self.training_indices(step))
 
     def training_indices(self, step: int) -> NDArray[np.int64]:
-        """Give the places in the training set of the examples of step `step`, (B,) int64."""
-        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        rounds, offsets = np.divmod(places, len(self.examples(TRAIN)))
-        indices = np.empty_like(places)
+        """Return the indices in the training set of the examples of step `step`, (B,) int64."""
+        visited = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        rounds, offsets = np.divmod(visited, len(self.examples(TRAIN)))
+        indices = np.empty_like(visited)
         for visit in np.unique(rounds):
             indices[rounds == visit] = self._order(int(visit))[offsets[rounds == visit]]
         return indices
 
     def words(self, inputs: Tensor) -> list[str]:
-        """Say each position of one example for people: a token's id, a vector of one number, else its place from 1.
+        """Return T words for people: a token's id, a vector's one number, else the position from 1.
 
-        Args:
-            inputs: (T, D) float32 or (T,) int64, without padding.
-
-        Returns:
-            T short texts.
+        `inputs` are one example's, (T, D) float32 or (T,) int64, without padding.
         """
         if inputs.dim() == 1:
             return [str(token) for token in inputs.tolist()]
         if inputs.shape[1] == 1:
             return [f"{value:.2g}" for value in inputs[:, 0].tolist()]
-        return [str(place) for place in range(1, len(inputs) + 1)]
+        return [str(position) for position in range(1, len(inputs) + 1)]
 
     def picture(self, inputs: Tensor) -> NDArray[np.uint8] | None:
-        """Give one example as a picture, (height, width, 3), or None where it is none.
-
-        Args:
-            inputs: (T, D) float32 or (T,) int64, without padding.
-        """
+        """Return one example, as in `words`, as a picture, (height, width, 3), or None where it is none."""
         return None
 
     def fingerprint(self) -> str:
-        """Give a hash of all fixed examples: 64 hexadecimal digits."""
+        """Return a hash of all fixed examples: 64 hexadecimal digits."""
         joined = ":".join(f"{split}={self.examples(split).fingerprint()}" for split in self.splits)
         return hashlib.sha256(joined.encode()).hexdigest()
 
@@ -266,23 +255,44 @@ class TaskDataModule(pl.LightningDataModule):
         return DataLoader(_TrainingBatches(self), batch_size=None, sampler=_Steps(self.first_step))
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        return self._evaluation(VALIDATION, self.place, self.places)
+        return self._evaluation(VALIDATION, self.rank, self.world_size)
 
     def test_dataloader(self) -> "list[DataLoader[Batch]]":
         return [self._evaluation(split, 0, 1) for split in self.test_splits]
 
-    def _evaluation(self, split: str, place: int, places: int) -> "DataLoader[Batch]":
-        return DataLoader(
-            _EvaluationBatches(self.examples(split), self.eval_batch_size, place, places), batch_size=None
-        )
+    def _evaluation(self, split: str, rank: int, world_size: int) -> "DataLoader[Batch]":
+        """Load a split in its own order; the last batch may be smaller, none is dropped.
+
+        Of several processes each takes one batch in turn; all take all where there are too few to go round.
+        """
+        examples, size = self.examples(split), self.eval_batch_size
+        firsts = range(0, len(examples), size)
+        firsts = firsts[rank::world_size] if len(firsts) >= world_size else firsts
+        indices = [np.arange(first, min(first + size, len(examples))) for first in firsts]
+        return DataLoader(indices, batch_size=None, collate_fn=examples.batch)  # type: ignore[arg-type]
 
     def _order(self, visit: int) -> NDArray[np.int64]:
-        if self._last_order is None or self._last_order[0] != visit:
-            order = random_permutation(len(self.examples(TRAIN)), self.seed, "order", visit)
-            self._last_order = (visit, order)
+        if self._last_order[0] != visit:
+            self._last_order = (visit, random_permutation(len(self.examples(TRAIN)), self.seed, "order", visit))
         return self._last_order[1]
 
-    _last_order: tuple[int, NDArray[np.int64]] | None = None
+
+class DerivedDataModule(TaskDataModule):
+    """Another form of a task's examples, in the order in which the task gives them."""
+
+    def __init__(self, inner: TaskDataModule) -> None:
+        self.kinds, self.test_splits = inner.kinds, inner.test_splits  # type: ignore[misc]
+        super().__init__(
+            data=inner.data, seed=inner.seed, batch_size=inner.batch_size, eval_batch_size=inner.eval_batch_size
+        )
+        self.inner, self.source = inner, inner.source
+
+    @property
+    def task(self) -> TaskSpec:
+        return self.inner.task
+
+    def training_indices(self, step: int) -> NDArray[np.int64]:
+        return self.inner.training_indices(step)
 
 
 class _TrainingBatches(Dataset[Batch]):
@@ -292,11 +302,9 @@ class _TrainingBatches(Dataset[Batch]):
         self.module = module
 
     def __getitem__(self, step: int) -> Batch:
-        module = self.module
-        batch = module.training_batch(step)
-        share = len(batch.labels) // module.places
-        mine = slice(module.place * share, (module.place + 1) * share)
-        return batch if module.places == 1 else Batch(*(part[mine] for part in batch))
+        rank, batch = self.module.rank, self.module.training_batch(step)
+        share = len(batch.labels) // self.module.world_size
+        return Batch(*(part[rank * share : (rank + 1) * share] for part in batch))
 
 
 class _Steps(Sampler[int]):
@@ -307,25 +315,3 @@ class _Steps(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return itertools.count(self.first)
-
-
-class _EvaluationBatches(Dataset[Batch]):
-    """A split cut into batches in its own order; the last one may be smaller, none is dropped.
-
-    Of several processes each takes one batch in turn; all take all where there are too few to go round.
-    """
-
-    def __init__(self, examples: Examples, batch_size: int, place: int = 0, places: int = 1) -> None:
-        self.examples = examples
-        self.batch_size = batch_size
-        firsts = range(0, len(examples), batch_size)
-        self.firsts = firsts[place::places] if len(firsts) >= places else firsts
-
-    def __len__(self) -> int:
-        return len(self.firsts)
-
-    def __getitem__(self, index: int) -> Batch:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        first = self.firsts[index]
-        return self.examples.batch(np.arange(first, min(first + self.batch_size, len(self.examples))))

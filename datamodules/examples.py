@@ -12,15 +12,12 @@ from datamodules.contract import Batch
 
 @dataclass(frozen=True)
 class ArrayExamples:
-    """Examples of one length, as two arrays.
-
-    Args:
-        inputs: (N, T, D) float32 or (N, T) integer.
-        labels: (N, L) integer.
-    """
+    """Examples of one length, as two arrays."""
 
     inputs: NDArray[np.generic]
+    """(N, T, D) float32 or (N, T) integer."""
     labels: NDArray[np.int64]
+    """(N, L) integer."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -37,17 +34,14 @@ class ArrayExamples:
 
 @dataclass(frozen=True)
 class SequenceExamples:
-    """Token sequences of different lengths, padded on the right to the longest of a batch.
-
-    Args:
-        sequences: N arrays, each (T,) integer in [0, V).
-        labels: (N, L) integer.
-        padding: id that fills the positions behind a sequence.
-    """
+    """Token sequences of different lengths, padded on the right to the longest of a batch."""
 
     sequences: tuple[NDArray[np.integer], ...]
+    """N arrays, each (T,) integer in [0, V)."""
     labels: NDArray[np.int64]
+    """(N, L) integer."""
     padding: int = 0
+    """Id that fills the positions behind a sequence."""
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -67,7 +61,7 @@ class SequenceExamples:
 
 
 def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
-    """Give a SHA-256 over shapes, types and bytes of the arrays: 64 hexadecimal digits."""
+    """Return a SHA-256 over shapes, types and bytes of the arrays: 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr((array.shape, array.dtype.str)).encode())

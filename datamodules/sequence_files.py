@@ -2,12 +2,13 @@
 
 import hashlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.examples import SequenceExamples
+from datamodules.sources.downloads import made_once
 
 
 def save_splits(path: Path, splits: Mapping[str, SequenceExamples]) -> None:
@@ -41,7 +42,14 @@ def load_splits(path: Path, names: Sequence[str]) -> dict[str, SequenceExamples]
     return splits
 
 
+def cached_splits(
+    path: Path, names: Sequence[str], make: Callable[[], Mapping[str, SequenceExamples]]
+) -> dict[str, SequenceExamples]:
+    """Read the splits `names` from the file at `path`, where all that `make` returns is written if it is not there."""
+    return load_splits(made_once(path, lambda unfinished: save_splits(unfinished, make())), names)
+
+
 def state_of_files(*paths: Path) -> str:
-    """Give 16 hexadecimal digits that change when a file is replaced: a hash of names, sizes and times of change."""
+    """Return 16 hexadecimal digits that change when a file is replaced: a hash of names, sizes and times of change."""
     states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     return hashlib.sha256(repr(states).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.contract import TRAIN, Batch, Examples, TaskDataModule, TaskSpec
+from datamodules.contract import TRAIN, Batch, DerivedDataModule, Examples, TaskDataModule
 from datamodules.randomness import random_permutation
 
 ORDER_SEED = 0
@@ -16,11 +16,7 @@ ORDER_SEED = 0
 
 
 def shuffle_tokens(batch: Batch, addresses: Sequence[tuple[int | str, ...]]) -> Batch:
-    """Put the real tokens of each example into the order that belongs to its address; padding stays behind them.
-
-    Args:
-        batch: B examples.
-        addresses: B addresses, as in :func:`datamodules.randomness.random_words`.
+    """Put the real tokens of each of B examples into the order of its address, of B; padding stays behind them.
 
     Example:
         >>> mask = torch.tensor([[True, True, True, False]])
@@ -38,7 +34,7 @@ def shuffle_tokens(batch: Batch, addresses: Sequence[tuple[int | str, ...]]) -> 
 
 @dataclass(frozen=True)
 class ShuffledExamples:
-    """A split with the tokens of each example in an order that depends on the split and its place alone."""
+    """A split with the tokens of each example in an order that depends on the split and its index alone."""
 
     inner: Examples
     split: str
@@ -53,34 +49,22 @@ class ShuffledExamples:
         return hashlib.sha256(f"tokens shuffled, seed {ORDER_SEED}: {self.inner.fingerprint()}".encode()).hexdigest()
 
 
-class ShuffledDataModule(TaskDataModule):
+class ShuffledDataModule(DerivedDataModule):
     """A task with the tokens of each example in one fixed random order of its own; labels and mask stay.
 
     Every example has another order, which no model can learn: what is still learned needs no order. An example of a
     fixed training set keeps its order each time it is seen, augmented or not; one drawn fresh has that of its step and
-    place in the batch. Asked for by the data argument `shuffled`, which every task takes.
+    row in the batch. Asked for by the data argument `shuffled`, which every task takes.
 
     One example, as it was and shuffled (T = 4)::
 
         inputs   +1 -1 | -1 +1        -1 +1 | +1 -1
         labels           1  0                 1  0
-
-    Args:
-        inner: the task's own datamodule.
     """
 
     def __init__(self, inner: TaskDataModule) -> None:
-        self.kinds = inner.kinds  # type: ignore[misc]
-        super().__init__(
-            data=inner.data, seed=inner.seed, batch_size=inner.batch_size, eval_batch_size=inner.eval_batch_size
-        )
-        self.inner = inner
+        super().__init__(inner)
         self.source = f"{inner.source}; the tokens of each example in a random order of its own"
-        self.test_splits = inner.test_splits  # type: ignore[misc]
-
-    @property
-    def task(self) -> TaskSpec:
-        return self.inner.task
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -93,11 +77,8 @@ class ShuffledDataModule(TaskDataModule):
     def examples(self, split: str) -> ShuffledExamples:
         return ShuffledExamples(self.inner.examples(split), split)
 
-    def training_indices(self, step: int) -> NDArray[np.int64]:
-        return self.inner.training_indices(step)
-
     def training_batch(self, step: int) -> Batch:
         batch = self.inner.training_batch(step)
         if TRAIN in self.splits:
-            return shuffle_tokens(batch, [(TRAIN, int(place)) for place in self.training_indices(step)])
+            return shuffle_tokens(batch, [(TRAIN, int(index)) for index in self.training_indices(step)])
         return shuffle_tokens(batch, [(TRAIN, step, row) for row in range(len(batch.labels))])

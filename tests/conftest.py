@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
 
 torch.set_num_threads(1)
 

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from fpt_bench.experiment import Arm, Experiment
-from fpt_bench.grid import Grid, GridRun
-from fpt_bench.results import BodyRecord, DataRecord, GroupCount, RunResult
-from fpt_bench.spec import RunSpec
+from fpt_bench.config.experiment import Arm, Experiment
+from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.result import BodyRecord, DataRecord, GroupCount, RunResult
 
 FLOORS = {"bit-xor": 0.5, "mnist": 0.1}
 INITS = {"language": "pretrained", "random": "random"}

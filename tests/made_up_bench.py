@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fpt_bench.bench import TABLES
-from fpt_bench.experiment import Arm, Experiment
-from fpt_bench.grid import Grid, GridRun
-from fpt_bench.render import GRID_FILE
-from fpt_bench.results import BodyRecord, DataRecord, GroupCount, Provenance, RunResult, write_atomically, write_result
-from fpt_bench.spec import Argument, RunSpec
+from fpt_bench.config.experiment import Arm, Experiment
+from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.spec import Argument, RunSpec
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import GRID_FILE, tables_folder, write_result
+from fpt_bench.results.result import BodyRecord, DataRecord, GroupCount, Provenance, RunResult
 
 TASKS: dict[str, dict[str, Any]] = {
     "bit-memory": {"floor": 0.75, "steps": 400, "kind": "real", "target": 0.85},
@@ -37,7 +37,7 @@ def made_up_bench(
     rates: Sequence[float] = (1e-3,),
     names: dict[str, str] | None = None,
 ) -> tuple[Grid, list[RunResult]]:
-    """Give a grid and a result for each of its runs.
+    """Return a grid and a result for each of its runs.
 
     Args:
         tasks: some of TASKS.
@@ -68,8 +68,8 @@ def made_up_bench(
 
 
 def write_bench(folder: Path, grid: Grid, results: Sequence[RunResult]) -> Path:
-    """Put a bench on disk as `bench` leaves it, and give the folder."""
-    write_atomically(folder / TABLES / grid.name / GRID_FILE, grid.model_dump_json())
+    """Put a bench on disk as `bench` leaves it, and return the folder."""
+    write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json())
     for result in results:
         write_result(result, folder / result.spec.run_id)
     return folder

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fpt_bench.harness import run_one
-from fpt_bench.resolve import resolve
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.one_run import run_one
+from fpt_bench.training.resolve import resolve
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that CUDA can use is here")
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules import TASKS
-from fpt_bench.resources import Devices
-from fpt_bench.results import RESULT_FILE
+from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.training.devices import Devices
+from fpt_bench.training.tasks import find_task
 
 RUN = ["run", "--task", "bit-xor", "--data", "real", "--layers", "1", "--max-steps", "50", "--eval-every", "10"]
 FIXED = ["--dropout", "0", "--precision", "float32", "--eval-batch-size", "48", "--offline"]
 
 
 def run(runs: Path, *options: str, under: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Give the result of a run that the command `under` starts, with the loss of every tenth step as `losses`."""
+    """Return the result of a run that the command `under` starts, with the loss of every tenth step as `losses`."""
     command = [*under, sys.executable, "-m", "fpt_bench", *RUN, *FIXED, "--runs", str(runs), *options]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=600)
@@ -51,12 +51,12 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", ["bit-xor", "listops"])
 def test_the_slices_of_all_processes_are_the_batch_of_one(task: str) -> None:
     arguments = {"train_examples": 60, "validation_examples": 20, "test_examples": 20} if task == "listops" else {}
-    module = TASKS[task](batch_size=12, eval_batch_size=8, **arguments)
+    module = find_task(task)(batch_size=12, eval_batch_size=8, **arguments)
     whole = [next(iter(module.train_dataloader())), *module.val_dataloader()]
     parts, validated = [], 0
-    module.places = 3
-    for place in range(3):
-        module.place = place
+    module.world_size = 3
+    for rank in range(3):
+        module.rank = rank
         parts.append(next(iter(module.train_dataloader())))
         validated += sum(len(batch.labels) for batch in module.val_dataloader())
     for together, separate in zip(whole[0], zip(*parts, strict=True), strict=True):
@@ -65,8 +65,8 @@ def test_the_slices_of_all_processes_are_the_batch_of_one(task: str) -> None:
 
 
 def test_where_there_are_fewer_validation_batches_than_processes_all_take_all() -> None:
-    module = TASKS["bit-xor"](eval_batch_size=10_000)
-    module.place, module.places = 1, 2
+    module = find_task("bit-xor")(eval_batch_size=10_000)
+    module.rank, module.world_size = 1, 2
     assert len(module.val_dataloader()) == 1
 
 

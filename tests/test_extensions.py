@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import fpt_bench.extensions as extensions
-from fpt_bench.bench import plan_grid
+from fpt_bench.bodies.catalog import find_body_entry
 from fpt_bench.cli import app
-from fpt_bench.report.commands import make_command
-from fpt_bench.results import RESULT_FILE, RunResult
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.commands.bench import plan_grid
+from fpt_bench.config.command_line import make_command
+from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.tasks import find_task
+from tests.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 TASK, SMALL, MEAN = "my_task:MajorityDataModule", "my_body:SMALL", "my_body:MEAN"
 SHORT = ["--task", TASK, "--init", "random", "--max-steps", "60", "--eval-every", "30", "--learning-rate", "1e-2"]
 
@@ -90,14 +93,14 @@ def test_an_installed_package_can_offer_names(outside: Path) -> None:
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text(
-        f"[{extensions.TASKS_GROUP}]\nmajority = {TASK}\n[{extensions.BODIES_GROUP}]\nsmall = {SMALL}\n"
+        f"[{TASKS_GROUP}]\nmajority = {TASK}\n[{BODIES_GROUP}]\nsmall = {SMALL}\n"
     )
     done = fpt_bench("run", "--task", "majorty")
     assert "unknown task 'majorty'. Did you mean 'majority'?" in done.stderr
     assert "Say whether a row of bits" in fpt_bench("list", "tasks").stdout
     assert "a GPT-2 of 2 layers" in fpt_bench("list", "bodies").stdout
-    assert extensions.find_task("majority").__name__ == "MajorityDataModule"
-    assert extensions.find_body_entry("small").architecture["n_embd"] == 64
+    assert find_task("majority").__name__ == "MajorityDataModule"
+    assert find_body_entry("small").architecture["n_embd"] == 64
 
 
 def test_names_with_paths_make_safe_folders_and_built_in_ones_stay() -> None:

@@ -1,8 +1,9 @@
 """Faults of the machine: finished work stays, and the message says what to do.
 
 Elsewhere: a worker killed for its memory, `test_launch.py`; kill -9 at any moment and two processes on one grid,
-`test_kill.py`; clocks that are wrong, `test_claims.py`; a cache on a full disk, `test_sources.py`;
-a corrupt checkpoint, `test_harness.py`; hostile files, `test_security.py`; a dead node, `slurm/test_slurm.py`.
+`test_kill.py`; clocks that are wrong, `test_claims.py`; a cache on a full disk, `test_downloads.py`;
+a corrupt checkpoint, `training/test_one_run.py`; hostile files, `test_security.py`; a dead node,
+`launching/slurm/test_slurm.py`.
 """
 
 import errno
@@ -17,13 +18,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.contract import Batch, TaskDataModule
-from fpt_bench.harness import run_one
-from fpt_bench.launch import keep_failure
-from fpt_bench.resources import Launcher
-from fpt_bench.results import RESULT_FILE, RunResult, read_result, write_result
-from fpt_bench.slurm import send
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.slurm import send
+from fpt_bench.launching.workers import keep_failure
+from fpt_bench.results.folder import RESULT_FILE, read_result, write_result
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.one_run import run_one
 from tests.made_up import made_up_result, made_up_spec
 
 TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
@@ -43,7 +45,7 @@ def test_disk_full_during_a_checkpoint(whole: RunResult, workspace: Workspace, k
     folder = workspace.runs / SPEC.run_id / "checkpoints"
     folder.mkdir(parents=True)
     (folder / f".unfinished-{socket.gethostname()}-{kept}.ckpt").symlink_to(FULL)
-    with pytest.raises(OSError, match=r"no space left.*free some, and the same command goes on.*ckpt") as caught:
+    with pytest.raises(OSError, match=r"no space left.*free some, and the same command resumes.*ckpt") as caught:
         run_one(SPEC, workspace)
     assert caught.value.errno == errno.ENOSPC
     assert not list(folder.glob(".unfinished*")), "what would take more space is gone"
@@ -95,8 +97,8 @@ def test_two_people_who_send_the_same_grid_at_once_send_it_once(
         queue.update(dict.fromkeys(jobs, "queued"))
         return jobs
 
-    monkeypatch.setattr("fpt_bench.slurm._submit", submit)
-    monkeypatch.setattr("fpt_bench.slurm._queue", lambda: queue)
+    monkeypatch.setattr("fpt_bench.launching.slurm._submit", submit)
+    monkeypatch.setattr("fpt_bench.launching.slurm._queue", lambda: queue)
     specs = [made_up_spec("bit-xor", seed) for seed in range(3)]
     people = [threading.Thread(target=send, args=(specs, workspace, Launcher(kind="slurm"))) for _ in range(2)]
     for person in people:

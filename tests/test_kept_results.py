@@ -7,19 +7,18 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fpt_bench.bench import find_grids, read_grid, render_again
-from fpt_bench.results import collect_results
-
-ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs" / "results"
+from fpt_bench.commands.table import render_again
+from fpt_bench.results.folder import collect_results, find_grids, read_grid
+from tests.paths import KEPT_RESULTS, ROOT
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept results whose tables were rendered again."""
     copy = tmp_path_factory.mktemp("kept") / "results"
-    shutil.copytree(KEPT, copy, ignore=shutil.ignore_patterns("table.md", "table.csv"))
-    render_again(copy, Console(quiet=True))
+    shutil.copytree(KEPT_RESULTS, copy, ignore=shutil.ignore_patterns("table.md", "table.csv"))
+    for path in find_grids(copy):
+        render_again(path, Console(quiet=True))
     return copy
 
 
@@ -27,13 +26,13 @@ def test_kept_tables_are_those_of_the_kept_results(rendered: Path) -> None:
     tables = sorted(path.relative_to(rendered) for path in rendered.glob("tables/*/table.*") if path.suffix != ".json")
     assert tables
     for table in tables:
-        assert (KEPT / table).read_text() == (rendered / table).read_text(), table
+        assert (KEPT_RESULTS / table).read_text() == (rendered / table).read_text(), table
 
 
 def test_every_kept_result_belongs_to_a_kept_table() -> None:
-    results, problems = collect_results(KEPT)
+    results, problems = collect_results(KEPT_RESULTS)
     assert not problems
-    wanted = {run.spec.run_id for path in find_grids(KEPT) for run in read_grid(path).runs}
+    wanted = {run.spec.run_id for path in find_grids(KEPT_RESULTS) for run in read_grid(path).runs}
     assert {result.spec.run_id for result in results} <= wanted
 
 
@@ -55,13 +54,13 @@ def _cell(row: dict[str, float]) -> str:
     return f"{100 * row['accuracy_mean']:.1f} ± {100 * half:.1f}{rate}"
 
 
-@pytest.mark.parametrize("table", sorted(KEPT.glob("tables/*/table.csv")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("table", sorted(KEPT_RESULTS.glob("tables/*/table.csv")), ids=lambda path: path.parent.name)
 def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
     assert glance(table) in (ROOT / "docs" / "experiments.md").read_text()
 
 
 def test_readme_shows_the_headline_as_it_is_kept() -> None:
-    page = (KEPT / "tables" / "headline-embedded" / "table.md").read_text()
+    page = (KEPT_RESULTS / "tables" / "headline-embedded" / "table.md").read_text()
     tables = [line for line in page.splitlines() if line.startswith("|")]
     shown = (ROOT / "README.md").read_text().splitlines()
     assert len(tables) > 30

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fpt_bench.harness import run_one
-from fpt_bench.results import RunResult, collect_results
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import collect_results
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.one_run import run_one
 
 KILLS = 20
 TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from datamodules.contract import Batch
-from fpt_bench.harness import run_one
-from fpt_bench.module import FPTModule
-from fpt_bench.spec import RunSpec
-from fpt_bench.workspace import Workspace
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.module import FPTModule
+from fpt_bench.training.one_run import run_one
 
 ARMS: dict[str, dict[str, Any]] = {
     "language": {"init": "pretrained"},

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.bodies.weights import find_body
-from fpt_bench.callbacks import AtomicCheckpoints
-from fpt_bench.spec import RunSpec
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.training.callbacks import AtomicCheckpoints
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "fpt_bench").rglob("*.py"), *(ROOT / "datamodules").rglob("*.py")])
 LOADERS = {"pickle.load", "pickle.loads", "torch.load", "yaml.load", "joblib.load", "dill.load", "yaml.unsafe_load"}
 NAMES = ["../../etc/x", "..", "/etc/x", "a/../../b", "a\\..\\b", ".", "x\x00y", "~root", "a\nb"]
@@ -36,7 +36,7 @@ def test_no_name_leads_out_of_the_folder_of_runs(tmp_path: Path, field: str, nam
 
 
 def unsafe_calls(tree: ast.AST) -> list[str]:
-    """Give the calls that unpickle, or read YAML that may build anything."""
+    """Return the calls that unpickle, or read YAML that may build anything."""
     found = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):

@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from datamodules import TASKS
 from datamodules.contract import TEST, TRAIN, Batch
-from datamodules.images import CifarDataModule, CifarLraDataModule, MnistDataModule
-from datamodules.listops_trees import END, OPERATORS, SYMBOLS, encode, evaluate
-from datamodules.photographs import PHOTOGRAPHS
-from datamodules.protein_files import LETTERS
+from datamodules.images.cifar import CifarDataModule, CifarLraDataModule
+from datamodules.images.mnist import MnistDataModule
+from datamodules.images.photographs import PHOTOGRAPHS
+from datamodules.listops.trees import END, OPERATORS, SYMBOLS, encode, evaluate
+from datamodules.proteins.protein_files import LETTERS
+from fpt_bench.training.tasks import find_task
 
 FOLDER = Path(__file__).parent
 MINUS, HIDDEN, PLUS, READ, INK = "#4477aa", "#e8e8e8", "#ee9944", "#228833", "#222222"
@@ -27,7 +28,7 @@ MINUS, HIDDEN, PLUS, READ, INK = "#4477aa", "#e8e8e8", "#ee9944", "#228833", "#2
 
 def first_example(task: str, **arguments: int) -> Batch:
     """Give the first test example of a task, as a batch of one."""
-    return TASKS[task](**arguments).examples(TEST).batch(np.array([0]))
+    return find_task(task)(**arguments).examples(TEST).batch(np.array([0]))
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:

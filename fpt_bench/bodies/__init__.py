@@ -1,1 +1,0 @@
-"""The transformer between input layer and readout."""

@@ -1,122 +1,38 @@
 """From a spec to a body: the transformer between input layer and readout."""
 
-import copy
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from transformers import PretrainedConfig
 
-from fpt_bench.bodies.execution import EXECUTIONS, Body, prepare, settle
-from fpt_bench.bodies.groups import FAMILIES, OTHER_FAMILIES, Family, freeze, group_parameters
-from fpt_bench.bodies.models import build_random, feed_embeddings
+from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, settle
+from fpt_bench.bodies.families.family import Family
+from fpt_bench.bodies.families.registry import family_of
+from fpt_bench.bodies.groups import freeze, group_parameters
+from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
+from fpt_bench.bodies.inits.trained import load_trained
+from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.trained import PREFIX, TrainedBody, load_trained, pretraining_spec
-from fpt_bench.bodies.weights import DROPOUT_KEY, BodyFiles, config_fingerprint, find_body
-from fpt_bench.names import require_known
-from fpt_bench.results import BodyRecord
-from fpt_bench.spec import RunSpec
-
-
-@dataclass(frozen=True)
-class Blueprint:
-    """All that an init is told."""
-
-    files: BodyFiles
-    config: PretrainedConfig
-    attention: str
-    """Attention implementation, as transformers calls it."""
-    max_length: int
-    offline: bool
-    trained: TrainedBody | None = None
-    """What the init takes its weights from, where it names a task."""
-
-
-Initialized = tuple[nn.Module, str, str]
-"""A model, a sentence on where it comes from, and the fingerprint of what it started from."""
-
-
-def _pretrained(plan: Blueprint) -> Initialized:
-    """The weights that pretraining left."""
-    model = plan.files.load(plan.config, plan.attention, plan.offline)
-    return model, plan.files.source, plan.files.fingerprint()
-
-
-def _random(plan: Blueprint) -> Initialized:
-    """The architecture's own initializer; pretrained weights are neither read nor downloaded."""
-    config = copy.deepcopy(plan.config)
-    # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
-    if hasattr(config, "vocab_size"):
-        config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
-        config.pad_token_id = None if getattr(config, "pad_token_id", None) is None else 0
-    _lengthen(config, plan.max_length)
-    model = build_random(config, plan.attention)
-    return model, f"weights drawn at random; the architecture of {plan.files.source}", config_fingerprint(plan.config)
-
-
-def _lengthen(config: PretrainedConfig, length: int) -> None:
-    """Let a position table be drawn as long as it is needed: in a stretched one neighbours would be alike."""
-    if hasattr(config, "patch_size"):
-        config.image_size = max(config.image_size, config.patch_size * math.ceil(math.sqrt(length)))
-    elif hasattr(config, "max_position_embeddings"):
-        reserved = FAMILIES.get(config.model_type, OTHER_FAMILIES).reserved_positions
-        needed = length + config.pad_token_id + 1 if reserved else length
-        config.max_position_embeddings = max(config.max_position_embeddings, needed)
-
-
-def _statistics(plan: Blueprint) -> Initialized:
-    """Each tensor drawn anew from a normal with its pretrained mean and standard deviation (Lu et al., Table 9)."""
-    model, source, fingerprint = _pretrained(plan)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            mean, deviation = parameter.mean().item(), parameter.std(correction=0).item()
-            parameter.normal_(mean, deviation)
-    return model, f"tensors drawn at random with the means and deviations of {source}", fingerprint
-
-
-def _trained(plan: Blueprint) -> Initialized:
-    """A random body trained in full on a task, once: a row of configs/pretraining.yaml (Lu et al., Table 2)."""
-    assert plan.trained is not None, "the harness has it trained before it builds a body on it"
-    model, _, _ = _random(plan)
-    return model, f"{plan.trained.story}; the architecture of {plan.files.source}", plan.trained.fingerprint
-
-
-TASK_INIT = f"{PREFIX}NAME"
-INITS: Mapping[str, Callable[[Blueprint], Initialized]] = {
-    "pretrained": _pretrained,
-    "random": _random,
-    "statistics": _statistics,
-    TASK_INIT: _trained,
-}
-"""Where a body's weights come from."""
-READ_WEIGHTS = frozenset({"pretrained", "statistics"})
-"""Inits that need a body which somebody pretrained."""
-
-
-def _kind(init: str) -> str:
-    """Give the key of INITS that an init means."""
-    return TASK_INIT if init.startswith(PREFIX) else init
+from fpt_bench.bodies.weights import DROPOUT_KEY, find_body
+from fpt_bench.config.inits import INITS, READ_WEIGHTS, init_kind, require_init
+from fpt_bench.config.plugins import look_up
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.result import BodyRecord
 
 
 def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: TrainedBody | None = None) -> Blueprint:
     """Find a body's files and architecture; reads no weights.
 
-    Args:
-        spec: the run.
-        max_length: largest T that the task can reach.
-        offline: never touch the network.
+    `max_length` is the largest T that the task can reach.
 
     Raises:
         ValueError: unknown body or init, weights that the body has not, more layers than there are, a wrong file.
-        FileNotFoundError: files that cannot be had.
+        FileNotFoundError: files that cannot be loaded.
     """
-    require_known("init", _kind(spec.init), INITS)
-    if spec.init.startswith(PREFIX):
-        pretraining_spec(spec)
+    require_init(spec.init)
     files = find_body(spec.body, spec.body_path)
-    if files.place is None and spec.init in READ_WEIGHTS:
+    if files.location is None and init_kind(spec.init) in READ_WEIGHTS:
         raise ValueError(f"init '{spec.init}': body '{spec.body}' has no pretrained weights; ask for random")
     config = files.config(offline)
     if spec.layers is not None and not config.num_hidden_layers:
@@ -132,42 +48,33 @@ def build_body(
 ) -> tuple[Body, BodyRecord]:
     """Build, initialize and freeze the body of a run.
 
-    Random weights are drawn from torch's global generator: seed it first.
-
-    Args:
-        spec: the run.
-        max_length: largest T that the task can reach.
-        offline: never touch the network.
-        trained: the body that the init names, where it names a task.
+    Random weights are drawn from torch's global generator: seed it first. `trained` is the body that the init names,
+    where it names a task; the rest is as in `plan_body`.
 
     Raises:
         ValueError: as `plan_body`, or an architecture with a parameter that belongs to no group.
-        FileNotFoundError: weights that cannot be had.
+        FileNotFoundError: weights that cannot be loaded.
     """
     plan = plan_body(spec, max_length, offline, trained)
     spec = settle(spec, plan.config)
-    notes = _keep_layers(plan.config, spec.layers)
+    notes = []
+    if spec.layers not in (None, plan.config.num_hidden_layers):
+        notes.append(f"the first {spec.layers} of {plan.config.num_hidden_layers} layers")
+        plan.config.num_hidden_layers = spec.layers
     _set_dropout(plan.config, spec.dropout)
-    model, source, fingerprint = INITS[_kind(spec.init)](plan)
-    model = feed_embeddings(model)
-    family = FAMILIES.get(plan.config.model_type, OTHER_FAMILIES)
-    groups = group_parameters(model, plan.config.model_type)
+    initialize: Callable[[Blueprint], Initialized] = look_up("init", init_kind(spec.init), INITS)
+    model, source, fingerprint = initialize(plan)
+    family = family_of(plan.config.model_type)
+    model = family.feed(model)
+    groups = group_parameters(model, plan.config.model_type, family.rules)
     notes += _fit_positions(model, groups, family, max_length)
     body = EXECUTIONS[spec.body_execution](model, groups)
     if trained is not None:
         notes += load_trained(body, body.groups, trained)
     freeze(body, body.groups, spec.train, family.absent)
-    prepare(body, spec)
+    if isinstance(body, Transformer):  # Trainer casts the others
+        body.store_frozen(PRODUCT_DTYPES[spec.precision])
     return body, BodyRecord(source=source, fingerprint=fingerprint, execution=spec.body_execution, notes=tuple(notes))
-
-
-def _keep_layers(config: PretrainedConfig, layers: int | None) -> list[str]:
-    """Keep the first `layers` layers, and give the sentence that says so."""
-    if layers is None or layers == config.num_hidden_layers:
-        return []
-    note = f"the first {layers} of {config.num_hidden_layers} layers"
-    config.num_hidden_layers = layers
-    return [note]
 
 
 def _set_dropout(config: PretrainedConfig, dropout: float) -> None:

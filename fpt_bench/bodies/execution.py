@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig
 
-from fpt_bench.bodies.architecture import ARCHITECTURES, read_architecture
+from fpt_bench.bodies.families.registry import FAMILIES, family_of
+from fpt_bench.bodies.native.transformer import Transformer
+from fpt_bench.bodies.native.translate import translate
 from fpt_bench.bodies.reference import HuggingFaceBody
-from fpt_bench.bodies.transformer import Transformer
-from fpt_bench.bodies.translate import translate
-from fpt_bench.spec import RunSpec
+from fpt_bench.config.spec import RunSpec
 
 PRODUCT_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -21,9 +21,12 @@ Body = HuggingFaceBody | Transformer
 
 
 def _native(model: nn.Module, _: Mapping[str, str]) -> Body:
-    body = translate(model)
-    assert body is not None, "`settle` admits only what our transformer can run"
-    return body
+    config: PretrainedConfig = model.config  # type: ignore[assignment]
+    family = family_of(config.model_type)
+    architecture = family.read_architecture(config)
+    assert family.native is not None, "`settle` admits only what our transformer can run"
+    assert architecture is not None, "`settle` admits only what our transformer can run"
+    return translate(model, architecture, family.native)
 
 
 EXECUTIONS: Mapping[str, Callable[[nn.Module, Mapping[str, str]], Body]] = {
@@ -34,17 +37,18 @@ EXECUTIONS: Mapping[str, Callable[[nn.Module, Mapping[str, str]], Body]] = {
 
 
 def settle(spec: RunSpec, config: PretrainedConfig) -> RunSpec:
-    """Give the spec with `auto` replaced by what will run here: precision and execution.
+    """Return the spec with `auto` replaced by what will run here: precision and execution.
 
     bfloat16 where the hardware multiplies it; our transformer where it knows the architecture.
 
     Raises:
         ValueError: our transformer was asked for and cannot run this architecture.
     """
-    known = read_architecture(config) is not None
+    known = family_of(config.model_type).read_architecture(config) is not None
     if spec.body_execution == "native" and not known:
+        natives = ", ".join(name for name, family in FAMILIES.items() if family.native)
         raise ValueError(
-            f"body execution: 'native' runs only plain {', '.join(ARCHITECTURES)} models, "
+            f"body execution: 'native' runs only plain {natives} models, "
             f"got one of type '{config.model_type}'; leave it at 'auto'"
         )
     execution = spec.body_execution if spec.body_execution != "auto" else "native" if known else "reference"
@@ -53,19 +57,13 @@ def settle(spec: RunSpec, config: PretrainedConfig) -> RunSpec:
 
 
 def multiplies_bfloat16() -> bool:
-    """Say whether this machine multiplies bfloat16 matrices faster than float32 ones."""
+    """Return whether this machine multiplies bfloat16 matrices faster than float32 ones."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_capability() >= (8, 0)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def prepare(body: Body, spec: RunSpec) -> None:
-    """Store the frozen matrices of our transformer in the precision of products, once; Trainer casts the others."""
-    if isinstance(body, Transformer):
-        body.store_frozen(PRODUCT_DTYPES[spec.precision])
-
-
 def trainer_precision(spec: RunSpec) -> Literal["bf16-mixed", "32-true"]:
-    """Give Lightning's word for a settled spec: our transformer casts by itself, the reference by autocast."""
+    """Return Lightning's word for a settled spec: our transformer casts by itself, the reference by autocast."""
     by_autocast = spec.body_execution == "reference" and spec.precision == "bfloat16"
     return "bf16-mixed" if by_autocast else "32-true"

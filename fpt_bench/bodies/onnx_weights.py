@@ -18,7 +18,7 @@ _TODAY = {
 
 
 def read_dinov2(path: Path) -> dict[str, Tensor]:
-    """Give the backbone's tensors, float32.
+    """Return the backbone's tensors, float32.
 
     Exporting to ONNX folds constants: matrices come out transposed and nameless, and so do the position table's rows
     for the class token and for patches. Each gets the name of the node that uses it.
@@ -38,14 +38,14 @@ def read_dinov2(path: Path) -> dict[str, Tensor]:
     found = {_today(name.removeprefix(BACKBONE)): read(name) for name in stored if name.startswith(BACKBONE)}
     positions = {}
     for node in graph.node:
-        place = node.name.strip("/").replace("/", ".")
+        module = node.name.strip("/").replace("/", ".")
         for name in node.input:
-            if name not in stored or not name.startswith(_ANONYMOUS) or not place.startswith(BACKBONE):
+            if name not in stored or not name.startswith(_ANONYMOUS) or not module.startswith(BACKBONE):
                 continue
             if node.op_type == "MatMul":
-                layer = place.removeprefix(BACKBONE).rpartition(".MatMul")[0]
+                layer = module.removeprefix(BACKBONE).rpartition(".MatMul")[0]
                 found[_today(f"{layer}.weight")] = read(name).T.contiguous()
-            elif place.startswith(f"{BACKBONE}embeddings.") and len(stored[name].dims) == 3:
+            elif module.startswith(f"{BACKBONE}embeddings.") and len(stored[name].dims) == 3:
                 positions[node.op_type] = read(name)
     if not found or not {"Concat", "Reshape"} <= positions.keys():
         raise ValueError(f"{path}: expected a DINOv2 backbone with its position table, got {len(found)} of its tensors")

@@ -6,16 +6,10 @@ from torch.nn import functional
 
 
 def fit_positions(table: Tensor, length: int) -> Tensor:
-    """Give a position table of exactly `length` rows: the first rows, or all of them stretched linearly.
+    """Return a position table of exactly `length` rows: the first rows, or all of them stretched linearly.
 
-    Rows that no position of the task reaches would only be carried along by the optimizer, so they are cut.
-
-    Args:
-        table: (P, H) float.
-        length: rows wanted, at least 1.
-
-    Returns:
-        (length, H) float. First and last row stay as they are when the table is stretched.
+    Rows that no position of the task reaches would only be carried along by the optimizer, so they are cut. From (P, H)
+    to (length, H) float; first and last row stay as they are when the table is stretched.
 
     Example:
         >>> fit_positions(torch.tensor([[0.0], [1.0]]), 3).flatten().tolist()
@@ -29,14 +23,8 @@ def fit_positions(table: Tensor, length: int) -> Tensor:
 def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool = False) -> str | None:
     """Fit the position table called `name` (and the index buffers beside it) to `length` positions, in place.
 
-    Args:
-        model: owner of the table.
-        name: the table's parameter.
-        length: positions wanted, at least 1.
-        reserved: the first rows, up to the padding's, stand for no position and stay as they are.
-
-    Returns:
-        A sentence for the record where the table had to be stretched, else None.
+    Return a sentence for the record where the table had to be stretched, else None. Where rows are `reserved`, the
+    first ones, up to the padding's, stand for no position and stay as they are.
 
     Raises:
         ValueError: the table is not a plain embedding that counts from position 0.

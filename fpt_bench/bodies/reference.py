@@ -10,9 +10,7 @@ from torch import Tensor, nn
 class HuggingFaceBody(nn.Module):
     """A Hugging Face transformer, or a control, that is fed embeddings: it owns no vocabulary table.
 
-    Args:
-        model: a module with a `config`, whose forward takes `inputs_embeds` and `attention_mask`.
-        groups: group of each of its parameters, by name inside `model`.
+    The model has a `config`, its forward takes `inputs_embeds` and `attention_mask`; `groups` go by name inside it.
     """
 
     def __init__(self, model: nn.Module, groups: Mapping[str, str]) -> None:
@@ -29,7 +27,7 @@ class HuggingFaceBody(nn.Module):
 
     @torch.no_grad()
     def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """Give the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` gives them."""
+        """Return the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` returns them."""
         model: Any = self.model
         usual, real = model.config._attn_implementation, int(mask.sum())
         model.set_attn_implementation("eager")  # the only one that leaves weights behind
@@ -41,13 +39,7 @@ class HuggingFaceBody(nn.Module):
 def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
     """Select the last `count` real positions of each sequence.
 
-    Args:
-        hidden: (B, T, H) float. What the body gives.
-        mask: (B, T) bool. True at real positions; padding on the right.
-        count: R, positions to keep; at least 1.
-
-    Returns:
-        (B, R, H) float, in input order.
+    From (B, T, H) float and a (B, T) bool mask, padding on the right, to (B, R, H) float, in input order; R = `count`.
 
     Raises:
         ValueError: a sequence has fewer than `count` real positions.
@@ -60,5 +52,5 @@ def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
     lengths = mask.sum(dim=1)
     if int(lengths.min()) < count:
         raise ValueError(f"expected at least {count} real positions in every sequence, got {int(lengths.min())}")
-    places = lengths[:, None] - count + torch.arange(count, device=hidden.device)
-    return hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1]))
+    indices = lengths[:, None] - count + torch.arange(count, device=hidden.device)
+    return hidden.gather(1, indices[:, :, None].expand(-1, -1, hidden.shape[-1]))

@@ -10,12 +10,12 @@ from typing import Any
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig
 
-from datamodules.packages import packaged_file, remembered_checksum
-from fpt_bench.bodies.catalog import BODIES, BodyEntry
-from fpt_bench.bodies.controls import CONFIGS
-from fpt_bench.bodies.models import build_random, model_class
+from datamodules.sources.packages import packaged_file, remembered_checksum
+from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
+from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.onnx_weights import read_dinov2
-from fpt_bench.extensions import BODIES_GROUP, comes_from_outside, find_body_entry
+from fpt_bench.config.known import BODIES, is_hub_name
+from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside
 
 DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|dropout_rate|pdrop)")
 """Names under which the families keep their dropout probabilities."""
@@ -28,12 +28,12 @@ _UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
 class BodyFiles:
     """A body's architecture and weights, as `transformers` is asked for them."""
 
-    place: str | None
+    location: str | None
     """A folder, or a repository id on the Hub; None: nobody pretrained this architecture."""
     source: str
     """One sentence for people: what this is and where it lies."""
     gguf: str | None = None
-    """Name of the GGUF file in `place`, for weights in that format."""
+    """Name of the GGUF file in that folder, for weights in that format."""
     weights: tuple[Path, ...] = ()
     """Local weights files; empty for the Hub."""
     architecture: tuple[tuple[str, Any], ...] = ()
@@ -45,35 +45,37 @@ class BodyFiles:
         """Read the architecture; never touches weights, except that GGUF keeps both in one file.
 
         Raises:
-            FileNotFoundError: it cannot be had.
+            FileNotFoundError: it cannot be loaded.
         """
         if self.architecture:
             sizes = dict(self.architecture)
             kind = sizes.pop("model_type")
-            return CONFIGS[kind](**sizes) if kind in CONFIGS else AutoConfig.for_model(kind, **sizes)
+            ours = family_of(kind).config_class
+            return ours(**sizes) if ours else AutoConfig.for_model(kind, **sizes)
         try:
-            config: PretrainedConfig = AutoConfig.from_pretrained(str(self.place), **self._where(offline))
+            config: PretrainedConfig = AutoConfig.from_pretrained(str(self.location), **self._where(offline))
         except OSError as error:
-            raise self._cannot_be_had("architecture", error) from error
+            raise self._cannot_be_loaded("architecture", error) from error
         return config
 
     def load(self, config: PretrainedConfig, attention: str, offline: bool) -> nn.Module:
         """Load the pretrained model, in float32.
 
         Raises:
-            FileNotFoundError: the weights cannot be had; the message says what to do.
+            FileNotFoundError: the weights cannot be loaded; the message says what to do.
             ValueError: some of the body's weights are not in the file: they would silently be random.
         """
+        family = family_of(config.model_type)
         if self.weights and self.weights[0].suffix == ".onnx":
-            model = build_random(config, attention)
+            model = family.build_random(config, attention)
             stored = read_dinov2(self.weights[0])
             wanted = model.state_dict()
             self._require_all(sorted(name for name in wanted if name not in stored))
             model.load_state_dict({name: stored[name] for name in wanted})
             return model
         try:
-            model, report = model_class(config).from_pretrained(
-                self.place,
+            model, report = family.model_class.from_pretrained(
+                self.location,
                 config=config,
                 dtype="float32",
                 attn_implementation=attention,
@@ -82,7 +84,7 @@ class BodyFiles:
                 **self._where(offline),
             )
         except OSError as error:
-            raise self._cannot_be_had("weights", error) from error
+            raise self._cannot_be_loaded("weights", error) from error
         absent = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report[key])
         self._require_all([name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)])
         loaded: nn.Module = model
@@ -96,31 +98,29 @@ class BodyFiles:
             )
 
     def fingerprint(self) -> str:
-        """Give the SHA-256 of the weights files, or of place and commit on the Hub: 64 hexadecimal digits."""
+        """Return the SHA-256 of the weights files, or of repository and commit on the Hub: 64 hexadecimal digits."""
         digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
         if len(digests) == 1:
             return digests[0]
-        return hashlib.sha256("".join(digests or [str(self.place), str(self.revision)]).encode()).hexdigest()
+        return hashlib.sha256("".join(digests or [str(self.location), str(self.revision)]).encode()).hexdigest()
 
     def _where(self, offline: bool) -> dict[str, Any]:
-        """Give the arguments of transformers that say which files to read, and whether it may download them."""
+        """Return the arguments of transformers that say which files to read, and whether it may download them."""
         gguf = {"gguf_file": self.gguf} if self.gguf else {}
         revision = {"revision": self.revision} if self.revision else {}
-        return {"local_files_only": offline or Path(str(self.place)).is_dir(), **gguf, **revision}
+        return {"local_files_only": offline or Path(str(self.location)).is_dir(), **gguf, **revision}
 
-    def _cannot_be_had(self, what: str, error: OSError) -> FileNotFoundError:
+    def _cannot_be_loaded(self, what: str, error: OSError) -> FileNotFoundError:
         return FileNotFoundError(
-            f"the {what} of {self.source} cannot be had: {str(error).splitlines()[0]} "
+            f"the {what} of {self.source} cannot be loaded: {str(error).splitlines()[0]} "
             "Save the model as safetensors in a folder and pass --body-path FOLDER."
         )
 
 
 def find_body(name: str, path: str | None = None) -> BodyFiles:
-    """Find a body by its name in BODIES, by a local folder, or by its id on the Hub.
+    """Find a body by a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model` on the Hub.
 
-    Args:
-        name: a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model`.
-        path: a folder whose weights replace those that the name stands for.
+    The weights in the folder `path` replace those that the name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.
@@ -135,8 +135,8 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
         return _named(entry)
     if Path(name).is_dir():
         return _in_folder(Path(name), Path(name).name)
-    if name.count("/") == 1 and not name.startswith((".", "/")):
-        return BodyFiles(place=name, source=f"{name} from the Hugging Face Hub")
+    if is_hub_name(name):
+        return BodyFiles(location=name, source=f"{name} from the Hugging Face Hub")
     return _named(find_body_entry(name))
 
 
@@ -150,12 +150,8 @@ def _named(entry: BodyEntry) -> BodyFiles:
     if not entry.hub and not entry.architecture:
         raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
     where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""
-    return BodyFiles(
-        place=entry.hub,
-        source=f"{entry.description}{where}",
-        architecture=tuple(entry.architecture.items()),
-        revision=entry.revision,
-    )
+    architecture = tuple(entry.architecture.items())
+    return BodyFiles(entry.hub, f"{entry.description}{where}", architecture=architecture, revision=entry.revision)
 
 
 def _in_folder(folder: Path, name: str) -> BodyFiles:
@@ -164,11 +160,11 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
             f"body '{name}': expected config.json and safetensors in {folder}, found no config.json"
         )
     weights = tuple(sorted(folder.glob("*.safetensors")))
-    return BodyFiles(place=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
+    return BodyFiles(location=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:
-    """Give the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
+    """Return the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
     content = {
         key: value
         for key, value in config.to_diff_dict().items()

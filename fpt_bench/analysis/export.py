@@ -1,0 +1,109 @@
+"""A bench as frames for CSV and JSON: the only file, with the gate's, that knows columns by their names.
+
+Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps; what is not
+known is NaN.
+"""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.statistics import Estimate
+
+
+def cells_frame(bench: Bench) -> pd.DataFrame:
+    """Return one row for each task and arm, in the grid's order, at the chosen learning rate."""
+    return pd.DataFrame([_cell_row(cell) for cell in bench.cells])
+
+
+def rates_frame(bench: Bench) -> pd.DataFrame:
+    """Return one row for each task, arm and learning rate of the arms that were swept; empty where none was."""
+    return pd.DataFrame(
+        [
+            {"task": cell.task, "arm": cell.arm, **asdict(score), "chosen": score.rate == cell.choice.rate}
+            for cell in bench.cells
+            for score in cell.choice.scores
+            if len(cell.choice.scores) > 1
+        ]
+    )
+
+
+def overall_frame(bench: Bench) -> pd.DataFrame:
+    """Return one row for each arm, over tasks; empty where `bench.overall` is."""
+    return pd.DataFrame(
+        [
+            {"arm": o.arm, "tasks": " ".join(o.tasks), **_named("overall", o.estimate), "n_at_least": o.estimate.n}
+            for o in bench.overall
+        ]
+    )
+
+
+def _cell_row(cell: Cell) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "task": cell.task,
+        "arm": cell.arm,
+        "expected": cell.expected,
+        "scored": cell.scored,
+        "learning_rate": cell.choice.rate,
+        "learning_rates": " ".join(f"{score.rate:g}" for score in cell.choice.scores),
+        "rate_edge": cell.choice.edge,
+        "rate_provisional": cell.choice.provisional,
+        **{status: cell.count(status) for status in ("ok", "diverged", "failed")},
+        "n": cell.n,
+    }
+    if cell.runs:
+        row |= _scored_columns(cell)
+    if cell.delta is not None:
+        row |= {**_named("delta", cell.delta.estimate), "delta_method": "paired" if cell.delta.paired else "Welch"}
+        if cell.convergence is not None:
+            row["speed_up"] = cell.convergence.speed_up
+    row["published"] = cell.published
+    return row
+
+
+def _scored_columns(cell: Cell) -> dict[str, Any]:
+    """Return the columns of a cell that has a score."""
+    first, found = cell.first, cell.convergence
+    assert cell.accuracy is not None
+    row = {
+        "data": cell.data.kind,
+        "data_source": cell.data_source,
+        "dropout": first.spec.dropout,
+        "data_fingerprint": cell.data.fingerprint[:16],
+        "body": first.spec.body,
+        "body_source": cell.body_source,
+        "body_fingerprint": first.body.fingerprint[:16] if first.body else "",
+        "body_notes": cell.body_notes,
+        "trained_parameters": first.trained_parameters(),
+        "floor": cell.floor,
+        "floor_name": cell.floor_name,
+        **_named("accuracy", cell.accuracy),
+        "train_accuracy": _or_nan(cell.train_accuracy),
+        "train_test_gap": _or_nan(cell.train_test_gap),
+        "max_steps": first.spec.max_steps,
+        "eval_every": first.spec.eval_every,
+        "test_examples": first.test_examples,
+        "seconds": cell.seconds,
+        "area": cell.area,
+    }
+    if cell.made_with:
+        row["made_with"] = " and ".join(cell.made_with)
+    if found is not None:
+        row |= {"target": found.target, "steps_to_target": found.steps, "reached_target": found.reached}
+    return row
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _named(prefix: str, estimate: Estimate) -> dict[str, float]:
+    return {
+        f"{prefix}_mean": estimate.mean,
+        f"{prefix}_deviation": estimate.deviation,
+        f"{prefix}_low": estimate.low,
+        f"{prefix}_high": estimate.high,
+    }

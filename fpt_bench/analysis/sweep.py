@@ -1,0 +1,192 @@
+"""Learning-rate sweeps: which runs to do next, which rates to give up, and which one is chosen. Pure functions.
+
+The rule, for each task and arm whose rates are swept:
+
+1. Every rate is given its first seed.
+2. A rate is given up where the validation accuracy of that one run is hopeless: more than HOPELESS, and more than half
+   of the best rate's rise above the floor, below the best rate; and the rate is no neighbour of the best in the grid;
+   and its accuracy was no longer rising (by RISING or more over the last quarter of its validations).
+3. All other rates are given their remaining seeds, and the rate with the best mean validation accuracy among those
+   that have all seeds is chosen, ties to the smaller rate. A diverged run scores its floor.
+4. If the chosen mean turns out so low that a rate would not have been hopeless beside it, that rate is taken up again.
+   So no rate stays out whose one score reaches what was chosen.
+
+Test accuracy plays no part in any of this.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.result import RunResult
+
+HOPELESS = 0.1
+"""Validation accuracy that a rate may always stay below the best one without being given up."""
+RISING = 0.02
+"""Gain of validation accuracy over the last quarter of a curve that counts as still rising."""
+
+Results = Mapping[str, RunResult]
+"""Outcomes by run id."""
+
+
+@dataclass(frozen=True)
+class RateScore:
+    """What one learning rate came to on validation, in one task and arm."""
+
+    rate: float
+    mean: float
+    """Mean validation accuracy over the seeds that have one; NaN where none has."""
+    n: int
+    expected: int
+    diverged: int
+    given_up: bool
+    """It was hopeless with its first seed and was given no others."""
+
+    @property
+    def complete(self) -> bool:
+        return self.n == self.expected
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which learning rate stands for a task and arm, and from what it was chosen."""
+
+    rate: float
+    scores: tuple[RateScore, ...]
+    """Of all rates, in ascending order; one where nothing was swept."""
+
+    @property
+    def edge(self) -> bool:
+        """The best rate is at an end of the grid: a better one may lie outside, and nothing is settled."""
+        return len(self.scores) > 1 and self.rate in (self.scores[0].rate, self.scores[-1].rate)
+
+    @property
+    def provisional(self) -> bool:
+        """A rate that was not given up still lacks seeds."""
+        return len(self.scores) > 1 and not all(score.complete or score.given_up for score in self.scores)
+
+
+def validation_score(result: RunResult) -> float | None:
+    """Return the accuracy that a rate is judged by: best validation; the floor if it diverged; None if it failed."""
+    return result.floor if result.status == "diverged" else result.validation_accuracy
+
+
+def choose_rate(specs: Sequence[RunSpec], results: Results) -> Choice:
+    """Choose the learning rate of one task and arm from the outcomes so far.
+
+    Args:
+        specs: all runs of the task and arm, in the grid's order.
+        results: outcomes by run id; others are passed over.
+    """
+    scores = _score_rates(specs, results)
+    hopeless = _given_up(_by_rate(specs), scores, results)
+    best = _best([score for score in scores if score.rate not in hopeless])
+    judged = tuple(replace(score, given_up=score.rate in hopeless) for score in scores)
+    return Choice(judged[0].rate if best is None else best.rate, judged)
+
+
+def next_runs(grid: Grid, results: Results) -> list[RunSpec]:
+    """Return the runs that can be done now, each once, all arms of one seed first; none when the grid is done.
+
+    After they are done, ask again: more may follow from what came out.
+    """
+    wanted: dict[str, RunSpec] = {}
+    for specs in grid.cells().values():
+        wanted |= {spec.run_id: spec for spec in _next_of_cell(specs, results)}
+    # The table is whole early this way, and what a run costs is known for the time left.
+    return sorted(wanted.values(), key=lambda spec: spec.seed)
+
+
+def given_up_runs(grid: Grid, results: Results) -> set[str]:
+    """Return the ids of runs that nobody waits for, because their rate was given up and no other cell wants them."""
+    wanted: set[str] = set()
+    given_up: set[str] = set()
+    for specs in grid.cells().values():
+        hopeless = {score.rate for score in choose_rate(specs, results).scores if score.given_up}
+        for spec in specs:
+            (given_up if spec.learning_rate in hopeless else wanted).add(spec.run_id)
+    return given_up - wanted - results.keys()
+
+
+def _next_of_cell(specs: Sequence[RunSpec], results: Results) -> list[RunSpec]:
+    rates = _by_rate(specs)
+    missing_first = [runs[0] for runs in rates.values() if runs[0].run_id not in results]
+    if len(rates) > 1 and missing_first:
+        return missing_first
+    hopeless = _given_up(rates, _score_rates(specs, results), results)
+    return [spec for spec in specs if spec.learning_rate not in hopeless and spec.run_id not in results]
+
+
+def _by_rate(specs: Sequence[RunSpec]) -> dict[float, list[RunSpec]]:
+    rates: dict[float, list[RunSpec]] = {}
+    for spec in specs:
+        rates.setdefault(spec.learning_rate, []).append(spec)
+    return dict(sorted(rates.items()))
+
+
+def _score_rates(specs: Sequence[RunSpec], results: Results) -> list[RateScore]:
+    return [_score(rate, runs, results) for rate, runs in _by_rate(specs).items()]
+
+
+def _score(rate: float, runs: Sequence[RunSpec], results: Results) -> RateScore:
+    done = [results[spec.run_id] for spec in runs if spec.run_id in results]
+    values = [value for value in map(validation_score, done) if value is not None]
+    mean = float(np.mean(values)) if values else math.nan
+    return RateScore(rate, mean, len(values), len(runs), sum(r.status == "diverged" for r in done), given_up=False)
+
+
+def _best(scores: Collection[RateScore]) -> RateScore | None:
+    """Return the best of the rates with most seeds; ties go to the smaller rate."""
+    most = max(score.n for score in scores)
+    candidates = [score for score in scores if score.n == most and most > 0]
+    return min(candidates, key=lambda score: (-score.mean, score.rate), default=None)
+
+
+def _given_up(rates: Mapping[float, list[RunSpec]], scores: Sequence[RateScore], results: Results) -> set[float]:
+    """Return the rates that are given up, by the rule at the head of this file."""
+    firsts = {rate: results.get(runs[0].run_id) for rate, runs in rates.items()}
+    singles = {rate: validation_score(result) for rate, result in firsts.items() if result is not None}
+    floor = max((r.floor for r in firsts.values() if r is not None and r.floor is not None), default=0.0)
+    if len(singles) < len(rates):
+        return set()
+    known = {rate: value for rate, value in singles.items() if value is not None}
+    top = max(known.values(), default=0.0)
+    protected = _neighbours(list(rates), [rate for rate, value in known.items() if value == top])
+    out = {
+        score.rate
+        for score in scores
+        if score.n == 1 < score.expected
+        and score.rate in known
+        and score.rate not in protected
+        and _is_hopeless(known[score.rate], top, floor)
+        and not _still_rising(firsts[score.rate], floor)
+    }
+    # Once all others have all seeds, what was chosen may have turned out worse than its first seed.
+    others = [score for score in scores if score.rate not in out]
+    chosen = _best(others)
+    if chosen is not None and all(score.complete for score in others):
+        out = {rate for rate in out if _is_hopeless(known[rate], chosen.mean, floor)}
+    return out
+
+
+def _is_hopeless(accuracy: float, best: float, floor: float) -> bool:
+    return best - accuracy > max(HOPELESS, (best - floor) / 2)
+
+
+def _neighbours(rates: Sequence[float], best: Collection[float]) -> set[float]:
+    """Return the best rates and those beside them in the grid."""
+    indices = [index for index, rate in enumerate(rates) if rate in best]
+    return {rates[near] for index in indices for near in (index - 1, index, index + 1) if 0 <= near < len(rates)}
+
+
+def _still_rising(result: RunResult | None, floor: float) -> bool:
+    """Return whether the last quarter of a run's validations brought a new best by RISING or more."""
+    if result is None or result.status == "diverged" or not result.curve:
+        return False
+    accuracies = [accuracy for _, accuracy in result.curve]
+    last = math.ceil(len(accuracies) / 4)
+    return max(accuracies[-last:]) - max(accuracies[:-last], default=floor) >= RISING

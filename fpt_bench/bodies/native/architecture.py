@@ -1,0 +1,51 @@
+"""What one transformer has to be told to be BERT, GPT-2, Llama, DINOv2 or ViT: differences as data."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from transformers import PretrainedConfig
+
+Activation = Literal["gelu", "gelu-tanh", "silu-gated"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a transformer between input layer and readout. H is its width."""
+
+    width: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    """Fewer than `heads` where several query heads share one key head."""
+    head_width: int
+    feedforward_width: int
+    norm: Literal["layer", "rms"]
+    norm_epsilon: float
+    norm_first: bool
+    """Norms stand before attention and feedforward, and one after the last block; else after each."""
+    causal: bool
+    activation: Activation
+    rotary_base: float | None = None
+    """Base of rotary positions; None: a learned table is added."""
+    embedding_norm: bool = False
+    """A norm after positions are added, and the first row of a segment table among them (BERT)."""
+    layer_scale: bool = False
+    """A learned factor a feature on what attention and feedforward add (DINOv2)."""
+    projection_bias: bool = True
+    embedding_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    residual_dropout: float = 0.0
+    feedforward_dropout: float = 0.0
+
+    @classmethod
+    def read(cls, config: PretrainedConfig, **own: Any) -> "Architecture":
+        """Return the architecture of a model: the sizes that every family calls alike, and what is its `own`."""
+        heads = config.num_attention_heads
+        sizes = {
+            "width": config.hidden_size,
+            "layers": config.num_hidden_layers,
+            "heads": heads,
+            "key_value_heads": heads,
+            "head_width": config.hidden_size // heads,
+        }
+        return cls(**{**sizes, **own})

@@ -1,0 +1,153 @@
+"""`bench`: every run of whole experiments, the view of them, and their tables."""
+
+import math
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fpt_bench.commands.console import FAILED, notes, out
+from fpt_bench.commands.options import (
+    EXPERIMENTS_HELP,
+    DataRoot,
+    Loggers,
+    Offline,
+    ProfileName,
+    Runs,
+    make_workspace,
+    takes_launcher,
+)
+from fpt_bench.commands.table import print_tables
+from fpt_bench.config.command_line import launcher_from_options
+from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.yaml_files import listed_experiments
+from fpt_bench.launching.slurm import send
+from fpt_bench.launching.workers import default_workers, run_all
+from fpt_bench.results.events import Finished
+from fpt_bench.results.folder import collect_results, read_results, tables_folder
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+
+TABLES_EVERY_SECONDS = 5.0
+"""While a bench goes on, its tables are at most so old: they take longer the more results there are."""
+
+
+@takes_launcher
+def bench(
+    launching: dict[str, Any],
+    experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
+    profile: ProfileName = "embedded",
+    runs: Runs = Path("runs"),
+    workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
+    data_root: DataRoot = None,
+    offline: Offline = False,
+    logger: Loggers = None,
+) -> None:
+    """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
+    workspace = make_workspace(runs, data_root, offline, logger)
+    launcher = launcher_from_options(launching, profile)
+    runs.mkdir(parents=True, exist_ok=True)
+    plans = [plan_grid(name, profile, workspace) for name in listed_experiments(experiments)]
+    results = []
+    for grid, warnings in plans:
+        for warning in warnings:
+            notes.print(warning, style="yellow", markup=False)
+        if launcher.kind == "slurm":
+            out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
+            continue
+        results += run_grid(grid, workspace, workers or default_workers(), notes)
+        print_tables(tables_folder(runs, grid))
+    troubled = [result for result in results if result.status != "ok"]
+    for result in troubled:
+        notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
+    if any(result.status == "failed" for result in troubled):
+        raise typer.Exit(FAILED)
+
+
+def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid, list[str]]:
+    """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
+
+    Raises:
+        ValueError: a mistake in a file or a name; nothing has been trained yet.
+        FileNotFoundError: data or weights that are not available.
+    """
+    grid = named_grid(experiment, profile)
+    from fpt_bench.training.resolve import resolve
+
+    runs, warnings = [], []
+    for run in grid.runs:
+        spec, warning = resolve(run.spec, workspace)
+        runs.append(run.model_copy(update={"spec": spec}))
+        warnings.append(warning)
+    return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
+
+
+def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
+    """Send to Slurm what can be done now of a grid and is neither done nor queued, and return a sentence about it.
+
+    Of a sweep that is one wave: sending the grid again, when the wave is done, sends the next.
+
+    Raises:
+        ValueError: submitit is not installed.
+        OSError: Slurm is not available or refuses.
+    """
+    from fpt_bench.analysis.sweep import next_runs
+
+    results = _over(grid, collect_results(workspace.runs)[0])
+    _write_tables(grid, results, workspace.runs)
+    planned = next_runs(grid, results)
+    if not planned:
+        return f"{grid.name}: nothing to send, all runs are done"
+    sent, arrays = send(planned, workspace, launcher)
+    done = f"{len(results)} done, {len(planned) - sent} in the queue"
+    if not sent:
+        return f"{grid.name}: nothing to send: {done}"
+    return f"{grid.name}: {sent} runs sent as job {', '.join(arrays)}; before: {done}"
+
+
+def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -> list[RunResult]:
+    """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and return all results.
+
+    Sweeps are done in waves, as `next_runs` plans them from what came out so far.
+    Ctrl-C stops the workers and leaves the tables of what is finished.
+    """
+    from fpt_bench.analysis.sweep import given_up_runs, next_runs
+    from fpt_bench.commands.grid_view import GridView
+
+    results = _over(grid, read_results(workspace.runs, console))
+    view = GridView(grid, workers, console)
+    view.found(list(results.values()))
+    written = -math.inf
+    try:
+        with view.live():
+            while planned := next_runs(grid, results):
+                view.give_up(given_up_runs(grid, results))
+                with closing(run_all(planned, workspace, workers)) as events:
+                    for event in events:
+                        view.take(event)
+                        if isinstance(event, Finished):
+                            results[event.result.spec.run_id] = event.result
+                            if time.monotonic() - written > TABLES_EVERY_SECONDS:
+                                _write_tables(grid, results, workspace.runs)
+                                written = time.monotonic()
+            view.give_up(given_up_runs(grid, results))
+    finally:
+        _write_tables(grid, results, workspace.runs)
+    return list(results.values())
+
+
+def _write_tables(grid: Grid, results: dict[str, RunResult], runs: Path) -> None:
+    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.report.tables import write_tables
+
+    write_tables(Bench.of(grid, results.values()), tables_folder(runs, grid))
+
+
+def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
+    """Return what is over of a grid, by run id; a failed run is not."""
+    wanted = {run.spec.run_id for run in grid.runs}
+    return {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}

@@ -1,0 +1,48 @@
+"""`check`: the regression gate over a folder: a bench compared with a kept table, or kept as the new baseline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fpt_bench.commands.console import FAILED, notes
+from fpt_bench.commands.table import render_again
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import find_grids
+
+
+def check(
+    runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
+    baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],
+    renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="file to write a summary to, in Markdown")] = None,
+    junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
+) -> None:
+    """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
+    from fpt_bench.analysis.gate import check_bench, make_baseline, read_baseline, write_baseline
+    from fpt_bench.report.verdict import render_junit, render_summary
+
+    grid_file = _one_bench(runs)
+    if renew:
+        before = read_baseline(baseline) if baseline.is_file() else []
+        write_atomically(baseline, write_baseline(make_baseline(render_again(grid_file, notes), before)))
+        print(f"baseline written: {baseline}")
+        return
+    kept = read_baseline(baseline)
+    verdict = check_bench(render_again(grid_file, notes), kept)
+    for path, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
+        if path is not None:
+            write_atomically(path, text)
+    for problem in verdict.problems:
+        print(problem)
+    print(verdict.line)
+    if verdict.problems:
+        raise typer.Exit(FAILED)
+
+
+def _one_bench(runs: Path) -> Path:
+    grids = find_grids(runs)
+    if len(grids) > 1:
+        known = ", ".join(path.parent.name for path in grids)
+        raise ValueError(f"{runs}: expected one bench, got {len(grids)}; name the folder of one's tables: {known}")
+    return grids[0]

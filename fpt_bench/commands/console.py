@@ -1,0 +1,32 @@
+"""What all commands share of a terminal: where they print, how they say what is wrong, and how they end."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+
+out = Console()
+notes = Console(stderr=True)
+
+FAILED = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn wrong input into one sentence and exit code 2, and Ctrl-C into exit code 130."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(WRONG_INPUT) from error
+        except KeyboardInterrupt as error:
+            notes.print("stopped; what is finished is kept, and the same command resumes here", soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+    return guarded

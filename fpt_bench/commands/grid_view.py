@@ -1,0 +1,189 @@
+"""What people watch while runs go on: one bar for a run, one live view for a grid."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.report.words import percent
+from fpt_bench.results.events import Event, Finished, Progress, Started
+from fpt_bench.results.result import RunResult
+
+
+def _bars(console: Console) -> Bars:
+    return Bars(
+        TextColumn("{task.description}"),
+        # Together with the longest texts this fits a terminal of 80 columns.
+        BarColumn(bar_width=10),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[accuracy]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+class RunBar:
+    """The progress bar of a single run. A context manager; `report` is what the harness calls."""
+
+    def __init__(self, title: str, max_steps: int, console: Console) -> None:
+        self.bars = _bars(console)
+        self.task = self.bars.add_task(title, total=max_steps, accuracy="")
+
+    def __enter__(self) -> "RunBar":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def report(self, progress: Progress) -> None:
+        loss = "" if progress.loss is None else f"loss {progress.loss:.2f}  "
+        text = f"{loss}val {percent(progress.accuracy)}"
+        self.bars.update(self.task, completed=progress.step, accuracy=text)
+
+
+class GridView:
+    """The state of a grid: finished runs by task and arm, bars of running ones, and the time left.
+
+    On a terminal it is drawn in place; elsewhere each finished run is a line.
+    """
+
+    def __init__(self, grid: Grid, workers: int, console: Console) -> None:
+        self.grid = grid
+        self.workers = workers
+        self.console = console
+        self.bars = _bars(console)
+        self.running: dict[str, TaskID] = {}
+        self.results: dict[str, RunResult] = {}
+        self.cell_of = {run.spec.run_id: (run.task, run.arm) for run in grid.runs}
+        self.specs = {run.spec.run_id: run.spec for run in grid.runs}
+        self.cells = {cell: {spec.run_id for spec in specs} for cell, specs in grid.cells().items()}
+        self.given_up: set[str] = set()
+        self.started = time.monotonic()
+        self.steps: dict[str, int] = {}
+
+    @contextmanager
+    def live(self) -> Iterator["GridView"]:
+        """Draw while the block runs."""
+        if not self.console.is_terminal:
+            yield self
+            return
+        with Live(self, console=self.console, refresh_per_second=4):
+            yield self
+
+    def found(self, results: list[RunResult]) -> None:
+        """Take note of runs that were finished before."""
+        self.results |= {result.spec.run_id: result for result in results}
+
+    def give_up(self, run_ids: set[str]) -> None:
+        """Take note of the runs that nobody waits for: a sweep has given up their rates."""
+        self.given_up = run_ids
+
+    def take(self, event: Event) -> None:
+        """Take an event of the launcher into the view."""
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Finished):
+            self._finish(event.result)
+        else:
+            self._advance(event)
+
+    def _start(self, event: Started) -> None:
+        run_id = event.spec.run_id
+        task, arm = self.cell_of[run_id]
+        title = f"{task} · {arm} · seed {event.spec.seed}{self._rate(event.spec)}"
+        if event.attempt > 1:
+            title += f" · attempt {event.attempt}"
+            self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
+        if run_id in self.running:
+            self.bars.remove_task(self.running[run_id])
+        self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
+
+    def _rate(self, spec: RunSpec) -> str:
+        """Name a run's learning rate where its task and arm have several."""
+        swept = {self.specs[run_id].learning_rate for run_id in self.cells[self.cell_of[spec.run_id]]}
+        return f" · rate {spec.learning_rate:g}" if len(swept) > 1 else ""
+
+    def _advance(self, progress: Progress) -> None:
+        self.steps[progress.run_id] = progress.step
+        if progress.run_id in self.running:
+            text = f"val {percent(progress.accuracy)}"
+            self.bars.update(self.running[progress.run_id], completed=progress.step, accuracy=text)
+
+    def _finish(self, result: RunResult) -> None:
+        run_id = result.spec.run_id
+        self.results[run_id] = result
+        if run_id in self.running:
+            self.bars.remove_task(self.running.pop(run_id))
+        if not self.console.is_terminal:
+            task, arm = self.cell_of[run_id]
+            outcome = (
+                f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
+            )
+            done = f"{len(self.results)}/{self._expected()}"
+            name = f"{task} {arm} seed {result.spec.seed}{self._rate(result.spec)}"
+            self.console.print(f"[{done}] {name}: {outcome}", markup=False, highlight=False)
+
+    def _expected(self) -> int:
+        return len(self.cell_of.keys() - self.given_up)
+
+    def __rich__(self) -> RenderableType:
+        return Group(self._table(), self.bars, self._footer())
+
+    def _table(self) -> Table:
+        """Draw tasks x arms; a cell holds finished of all runs and their mean test accuracy."""
+        arms = list(self.grid.experiment.arms)
+        table = Table("", *arms, title=self.grid.name)
+        for task in dict.fromkeys(task for task, _ in self.cells):
+            table.add_row(task, *(self._cell(task, arm) for arm in arms))
+        return table
+
+    def _cell(self, task: str, arm: str) -> Text:
+        ids = self.cells[task, arm] - self.given_up
+        done = [self.results[run_id] for run_id in ids if run_id in self.results]
+        scores = [result.score for result in done if result.score is not None]
+        troubles = [result.status for result in done if result.status != "ok"]
+        text = Text(f"{len(done)}/{len(ids)}", style="green" if len(done) == len(ids) else "dim")
+        if scores:
+            text.append(f"  {percent(sum(scores) / len(scores))}", style="bold")
+        if troubles:
+            text.append(f"  {len(troubles)} {'/'.join(sorted(set(troubles)))}", style="red")
+        return text
+
+    def _footer(self) -> Text:
+        elapsed = time.monotonic() - self.started
+        text = f"{len(self.results)} of {self._expected()} runs done, {self.workers} at a time, "
+        text += f"{_duration(elapsed)} so far"
+        left = self._seconds_left()
+        if left is not None:
+            text += f", about {_duration(left)} left"
+        return Text(text)
+
+    def _seconds_left(self) -> float | None:
+        """Estimate the seconds left from what finished runs of the same task cost; None while a task has none."""
+        costs: dict[str, list[float]] = {}
+        for result in self.results.values():
+            if result.curve:
+                costs.setdefault(result.spec.task, []).append(result.seconds / result.curve[-1][0])
+        left = 0.0
+        for run_id, spec in self.specs.items():
+            if run_id in self.results or run_id in self.given_up:
+                continue
+            if spec.task not in costs:
+                return None
+            a_step = sum(costs[spec.task]) / len(costs[spec.task])
+            left += a_step * (spec.max_steps - self.steps.get(run_id, 0))
+        return left / self.workers
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

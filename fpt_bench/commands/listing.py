@@ -1,0 +1,86 @@
+"""`list`: tasks, bodies, inits, experiments, profiles and runs, as rows of words."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.options import Runs
+from fpt_bench.config.inits import INITS
+from fpt_bench.config.known import known_bodies, known_tasks
+from fpt_bench.config.plugins import look_up
+from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
+from fpt_bench.names import require_known
+from fpt_bench.report.words import percent
+from fpt_bench.results.folder import read_results
+
+Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, bodies, inits, experiments, profiles or runs")],
+    runs: Runs = Path("runs"),
+) -> None:
+    """List tasks, bodies, inits, experiments, profiles or runs."""
+    require_known("list", what, LISTS)
+    columns, rows = LISTS[what](runs)
+    shown = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)
+
+
+def _list_tasks(_: Path) -> Listing:
+    from fpt_bench.training.tasks import find_task
+
+    return ("task", "what it is"), [
+        *((name, _first_line(find_task(name))) for name in sorted(set(known_tasks()))),
+        ("MODULE:CLASS", "a datamodule of your own; see docs/extending.md"),
+    ]
+
+
+def _list_bodies(_: Path) -> Listing:
+    from fpt_bench.bodies.catalog import find_body_entry
+
+    others = [
+        ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds"),
+        ("MODULE:ENTRY", "a BodyEntry of your own; see docs/extending.md"),
+    ]
+    return ("body", "what it is"), [*((name, find_body_entry(name).description) for name in known_bodies()), *others]
+
+
+def _list_inits(_: Path) -> Listing:
+    rows = [(kind, _first_line(look_up("init", kind, INITS))) for kind in INITS]
+    return ("init", "where weights come from"), [*rows]
+
+
+def _list_configs(kind: str, words: str, _: Path) -> Listing:
+    names = config_names(kind)
+    return (kind.removesuffix("s"), words), [
+        (n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names
+    ]
+
+
+def _list_runs(runs: Path) -> Listing:
+
+    results = read_results(runs, notes)
+    rows = [(r.spec.run_id, str(r.status), percent(r.test_accuracy), percent(r.floor)) for r in results]
+    return ("run", "status", "test accuracy", "floor"), [*rows]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+LISTS: dict[str, Callable[[Path], Listing]] = {
+    "tasks": _list_tasks,
+    "bodies": _list_bodies,
+    "inits": _list_inits,
+    "experiments": functools.partial(_list_configs, "experiments", "claim"),
+    "profiles": functools.partial(_list_configs, "profiles", "summary"),
+    "runs": _list_runs,
+}

@@ -1,0 +1,81 @@
+"""The commands that are worth calling from Python: `fpt_bench.run`, `fpt_bench.bench`, `fpt_bench.load_results`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fpt_bench.commands.bench import plan_grid, run_grid
+from fpt_bench.commands.console import notes
+from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import default_workers
+from fpt_bench.results.folder import read_results
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fpt_bench.analysis.cells import Bench
+
+
+def run(
+    spec: RunSpec | None = None,
+    *,
+    profile: str = "embedded",
+    runs: str | Path = "runs",
+    data_root: str | Path | None = None,
+    offline: bool = False,
+    **fields: Any,
+) -> RunResult:
+    """Train and test one model on one task, in this process, or return the result that is there.
+
+    Args as `python -m fpt_bench run` has them: the whole `spec`, or `fields` of one, `task` at least; the rest comes
+    from the profile and configs/tasks.yaml.
+
+    Raises:
+        ValueError: a name or a value is wrong.
+    """
+    if (spec is None) == (not fields):
+        raise ValueError("expected a RunSpec or fields of one such as task='bit-xor', got both or neither")
+    asked = spec or spec_from_options(fields, profile)
+    from fpt_bench.training.one_run import run_one
+    from fpt_bench.training.resolve import resolve
+
+    workspace = _workspace(runs, data_root, offline)
+    resolved, warning = resolve(asked, workspace)
+    if warning:
+        notes.print(warning, style="yellow", markup=False)
+    return run_one(resolved, workspace)
+
+
+def bench(
+    experiment: str = "headline",
+    profile: str = "embedded",
+    *,
+    runs: str | Path = "runs",
+    workers: int | None = None,
+    data_root: str | Path | None = None,
+    offline: bool = False,
+) -> "Bench":
+    """Do what is missing of an experiment in worker processes, and return what came out of it.
+
+    Args as `python -m fpt_bench bench` has them; tables are written into `runs`, too.
+
+    Raises:
+        ValueError: a mistake in a file or a name.
+    """
+    from fpt_bench.analysis.cells import Bench
+
+    workspace = _workspace(runs, data_root, offline)
+    grid, warnings = plan_grid(experiment, profile, workspace)
+    for warning in warnings:
+        notes.print(warning, style="yellow", markup=False)
+    results = run_grid(grid, workspace, workers or default_workers(), notes)
+    return Bench.of(grid, results, folder=workspace.runs)
+
+
+def load_results(runs: str | Path = "runs") -> list[RunResult]:
+    """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none."""
+    return read_results(Path(runs), notes)
+
+
+def _workspace(runs: str | Path, data_root: str | Path | None, offline: bool) -> Workspace:
+    return Workspace(Path(runs), None if data_root is None else Path(data_root), offline)

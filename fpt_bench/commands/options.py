@@ -1,0 +1,78 @@
+"""Options that several commands have; those of RunSpec and Launcher are made from their fields, so that they agree."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.loggers import require_loggers
+
+Runs = Annotated[Path, typer.Option(help="folder that holds the results")]
+BenchRuns = Annotated[Path, typer.Argument(help="folder of a bench's results")]
+FinishedRun = Annotated[Path, typer.Argument(help="folder of a run that is over")]
+DataRoot = Annotated[
+    Path | None, typer.Option(help="folder of real data and caches; else FPT_BENCH_DATA, else the user's cache")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="never touch the network")]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
+]
+ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
+EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
+_TYPES = {int: int, float: float, int | None: int, float | None: float}
+_NAMES = {"kind": "launcher"}
+"""Fields whose option has another name."""
+
+
+def make_workspace(runs: Path, data_root: Path | None, offline: bool, loggers: list[str] | None) -> Workspace:
+    """Return the workspace of a command that trains; a ValueError where a logger is unknown or not installed."""
+    usual = Workspace(runs, data_root, offline)
+    return replace(usual, loggers=require_loggers(loggers)) if loggers else usual
+
+
+def takes_run_fields(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` an option for every field of RunSpec; it gets those that were typed as the dict `fields`."""
+    return _takes(RunSpec, "fields", command)
+
+
+def takes_launcher(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` an option for every field of Launcher; it gets those that were typed as the dict `launching`."""
+    return _takes(Launcher, "launching", command)
+
+
+def _takes(model: type[BaseModel], argument: str, command: Callable[..., None]) -> Callable[..., None]:
+    own = [p.replace(kind=p.KEYWORD_ONLY) for p in inspect.signature(command).parameters.values() if p.name != argument]
+    added = [_option(model, name) for name in model.model_fields]
+
+    def with_options(**given: Any) -> None:
+        fields = {name: given.pop(name) for name in model.model_fields}
+        command(**given, **{argument: {name: value for name, value in fields.items() if value is not None}})
+
+    parameters = [*added, *own]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+    with_options.__name__ = command.__name__
+    with_options.__doc__ = command.__doc__
+    return with_options
+
+
+def _option(model: type[BaseModel], name: str) -> inspect.Parameter:
+    field = model.model_fields[name]
+    kind: Any = _TYPES.get(field.annotation, str)  # type: ignore[arg-type]
+    kind = list[str] if name == "data_arguments" else kind
+    default = ... if field.is_required() else None
+    option = typer.Option(f"--{_NAMES.get(name, name).replace('_', '-')}", help=field.description, show_default=False)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else None,
+        annotation=Annotated[kind if default is ... else kind | None, option],
+    )

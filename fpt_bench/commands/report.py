@@ -1,0 +1,32 @@
+"""`report`: results as one page and as figures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fpt_bench.commands.console import notes, out
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="folder of a bench's results; two folders are compared, before and after")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write; figures/ goes beside it")] = Path(
+        "report.html"
+    ),
+    watch: Annotated[bool, typer.Option("--watch", help="write it again when results change, until Ctrl-C")] = False,
+) -> None:
+    """Turn results into one page that needs no network, and into figures as PDF and PNG."""
+    if len(runs) > 2 or (watch and len(runs) > 1):
+        raise ValueError(f"expected one folder, or two to compare without --watch, got {len(runs)}")
+    from fpt_bench.report.page.compare import compare_reports
+    from fpt_bench.report.page.report_page import build_report, watch_report
+
+    if len(runs) == 2:
+        compare_reports(runs[0], runs[1], output, notes)
+    elif watch:
+        watch_report(runs[0], output, notes)
+    else:
+        build_report(runs[0], output, notes)
+    out.print(f"report: {output}", markup=False, soft_wrap=True)

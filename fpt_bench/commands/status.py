@@ -1,0 +1,134 @@
+"""`status`: how far runs are, from results, from leases of processes at work, and from Slurm's queue."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.options import BenchRuns
+from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
+from fpt_bench.results.folder import LEASE_FILE, find_grids, read_grid, read_results, runs_of
+from fpt_bench.results.lease import is_leased
+from fpt_bench.results.result import RunResult
+
+STATES = ("open", "queued", "running", "done", "failed", "lost")
+"""Of a run. Open: nobody was asked to do it. Lost: it was sent, and is neither done nor in the queue."""
+SHOWN = 10
+"""Runs in trouble that are shown with the end of their logs."""
+LOG_LINES = 5
+_LOG_BYTES = 10_000
+
+
+def status(runs: BenchRuns = Path("runs")) -> None:
+    """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
+    out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far one run is."""
+
+    run_id: str
+    state: str
+    job: str | None = None
+    error: str | None = None
+
+
+def run_states(
+    run_ids: Iterable[str],
+    runs: Path,
+    results: Mapping[str, RunResult],
+    jobs: Mapping[str, str],
+    queued: Mapping[str, str],
+) -> list[RunState]:
+    """Return the state of each run.
+
+    Args:
+        run_ids: runs to look at.
+        runs: their folder.
+        results: of what is over, by run id.
+        jobs: the last job that was sent for a run, by run id.
+        queued: `queued` or `running` by run id, of what is in the queue.
+    """
+    states = []
+    for run_id in run_ids:
+        result, job = results.get(run_id), jobs.get(run_id)
+        if result is not None and result.status != "failed":
+            state = RunState(run_id, "done", job)
+        elif run_id in queued:
+            state = RunState(run_id, queued[run_id], job)
+        elif is_leased(runs / run_id / LEASE_FILE):
+            state = RunState(run_id, "running", job)
+        elif result is not None:
+            state = RunState(run_id, "failed", job, result.error)
+        else:
+            state = RunState(run_id, "open" if job is None else "lost", job)
+        states.append(state)
+    return states
+
+
+def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
+    """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
+
+    Raises:
+        FileNotFoundError: there is no grid, so nothing was ever asked for.
+    """
+    from fpt_bench.analysis.sweep import given_up_runs
+
+    paths = find_grids(runs)
+    grids, runs = [read_grid(path) for path in paths], runs_of(paths[0])
+    results = {result.spec.run_id: result for result in read_results(runs, console)}
+    jobs, queued = sent_jobs(runs), {}
+    try:
+        queued = queued_runs(runs)
+    except OSError as error:
+        console.print(f"{error}; what was sent and is not done is called lost", style="yellow", soft_wrap=True)
+    states = {}
+    for grid in grids:
+        over = {run_id: result for run_id, result in results.items() if result.status != "failed"}
+        wanted = dict.fromkeys(run.spec.run_id for run in grid.runs)
+        given_up = given_up_runs(grid, over)
+        states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)
+    return states
+
+
+def show_status(states: Mapping[str, list[RunState]], runs: Path) -> RenderableType:
+    """Draw the number of runs in each state, and the ends of the logs of those in trouble."""
+    table = Table("", *STATES, box=None, pad_edge=False)
+    for name, of_grid in states.items():
+        counts = Counter(state.state for state in of_grid)
+        table.add_row(name, *(str(counts[state]) for state in STATES))
+    troubled = {s.run_id: s for of_grid in states.values() for s in of_grid if s.state in ("failed", "lost")}
+    parts: list[RenderableType] = [table]
+    parts += [_trouble(state, runs) for state in list(troubled.values())[:SHOWN]]
+    if len(troubled) > SHOWN:
+        parts.append(Text(f"and {len(troubled) - SHOWN} more that failed or were lost"))
+    if troubled:
+        parts.append(Text("The same `bench` command sends them again."))
+    return Group(*parts)
+
+
+def _trouble(state: RunState, runs: Path) -> Text:
+    text = Text(f"\n{state.run_id} {state.state}", style="red")
+    text.append(f": {state.error}" if state.error else "")
+    if state.job is not None:
+        log = log_of(runs, state.job)
+        text.append(f"\n  {log}", style="dim")
+        text.append("".join(f"\n  | {line}" for line in last_lines(log)), style="default")
+    return text
+
+
+def last_lines(log: Path, count: int = LOG_LINES) -> list[str]:
+    """Return the last lines of a log that say anything; none where it is not there."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _LOG_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if line.strip()][-count:]

@@ -1,0 +1,120 @@
+"""From the words of a command line to a run, and back: the exact command that makes a run again."""
+
+import shlex
+from functools import cache
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from fpt_bench.config.experiment import Profile
+from fpt_bench.config.grid import run_fields
+from fpt_bench.config.known import require_names
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.spec import RunSpec, explain, make_spec
+from fpt_bench.config.yaml_files import config_names, find_config, load
+
+
+def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:
+    """Return the launcher: what was typed, over the profile's.
+
+    Raises:
+        ValueError: a name or a value is wrong.
+    """
+    said = load(Profile, find_config("profiles", profile)).launcher
+    try:
+        return Launcher(**{**said.model_dump(), **fields})
+    except ValidationError as error:
+        raise ValueError(f"launcher: {explain(error, tuple(Launcher.model_fields))}") from error
+
+
+def spec_from_options(fields: dict[str, Any], profile: str) -> RunSpec:
+    """Return the spec of a single run: what was typed, over the task's fields under the profile.
+
+    Raises:
+        ValueError: a name or a value is wrong.
+    """
+    defaults = run_fields(load(Profile, find_config("profiles", profile)), fields["task"])
+    typed = dict(fields)
+    if "data_arguments" in typed:
+        typed["data_arguments"] = {**defaults.get("data_arguments", {}), **_parse_arguments(typed["data_arguments"])}
+    spec = make_spec({**defaults, **typed})
+    require_names(spec)
+    return spec
+
+
+def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
+    """Read `name=value` pairs; values are YAML scalars.
+
+    Example:
+        >>> _parse_arguments(["pattern_bits=200", "mask_rate=0.25"])
+        {'pattern_bits': 200, 'mask_rate': 0.25}
+    """
+    parsed = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--data-arguments: expected name=value, got '{pair}'")
+        parsed[name.strip().replace("-", "_")] = yaml.safe_load(value)
+    return parsed
+
+
+def make_command(spec: RunSpec, profile: str) -> str | None:
+    """Return the command line that asks for exactly this run, or None where no profile in `configs` can express it.
+
+    Every field that a profile or the task's defaults could set is spelled out, so that the command keeps its meaning
+    when they change. What a run cannot unset (a profile's `layers`, say) decides which profile the command names.
+
+    Args:
+        spec: the run, its data resolved.
+        profile: name of the profile to try first.
+    """
+    for name in dict.fromkeys((profile, *config_names("profiles"))):
+        try:
+            options = _options(spec, _defaults(name, spec.task))
+            found = spec_from_options({"task": spec.task, **options}, name)
+        except (ValueError, FileNotFoundError):
+            continue
+        if found.run_id == spec.run_id:
+            return shlex.join(
+                [*["python", "-m", "fpt_bench", "run", "--task"], spec.task, "--profile", name, *_typed(options)]
+            )
+    return None
+
+
+@cache
+def _defaults(profile: str, task: str) -> dict[str, Any]:
+    return run_fields(load(Profile, find_config("profiles", profile)), task)
+
+
+def _options(spec: RunSpec, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return what must be typed, as texts: fields that are not RunSpec's own default or that a default could change."""
+    options: dict[str, Any] = {}
+    for name, field in RunSpec.model_fields.items():
+        value = getattr(spec, name)
+        is_default = value == field.get_default(call_default_factory=True) and name not in defaults
+        if name == "task" or value is None or is_default:
+            continue
+        options[name] = [f"{k}={_text(v)}" for k, v in value.items()] if isinstance(value, dict) else _text(value)
+    return options
+
+
+def _text(value: object) -> str:
+    """Write a value as an option takes it.
+
+    Example:
+        >>> _text(("input", "readout")), _text(1e-05), _text(True)
+        ('input,readout', '1.0e-05', 'true')
+    """
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    written = yaml.safe_dump(value, default_flow_style=True, width=10**9)
+    return written.removesuffix("\n").removesuffix("\n...")
+
+
+def _typed(options: dict[str, Any]) -> list[str]:
+    words = []
+    for name, value in options.items():
+        for text in value if isinstance(value, list) else [value]:
+            words += [f"--{name.replace('_', '-')}", text]
+    return words

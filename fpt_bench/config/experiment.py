@@ -1,0 +1,137 @@
+"""What the YAML files say: experiments, which are tasks x arms, and profiles, which say how much is spent on them."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from fpt_bench.config.in_words import InWords
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.published import PublishedRow
+from fpt_bench.names import require_known
+
+
+def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
+    if list(rates) != sorted(set(rates)):
+        raise ValueError("expected learning rates in ascending order, each once")
+    return rates
+
+
+Rate = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False)]
+SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_ascending)]
+Rates = Literal["fixed", "profile"] | SweptRates
+
+
+class Arm(BaseModel):
+    """One way to set up a model, to be compared with others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: str | None = None
+    """Name of a body in the profile's `bodies`; or say `body` in `run`."""
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec that this arm sets."""
+    learning_rates: Rates | None = None
+    """Where this arm's learning rate comes from; none: as the experiment says."""
+    published: PublishedRow | None = None
+    """Row of the published figures to show beside this arm, as `paper.table.row`."""
+
+
+class Effect(InWords):
+    """One arm does better than another on a task.
+
+    Example:
+        >>> Effect.model_validate("language > random on bit-xor").worse
+        'random'
+    """
+
+    form = "{better} > {worse} on {task}"
+    better: str
+    worse: str
+    task: str
+
+
+class Experiment(BaseModel):
+    """One published table or claim: tasks x arms, compared with one baseline arm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    claim: str
+    tasks: tuple[str, ...]
+    arms: dict[str, Arm]
+    baseline: str
+    learning_rates: Rates = "fixed"
+    """`fixed`: the one of the task, the profile or the arm; a list of rates to sweep; `profile`: the profile's."""
+    effects: tuple[Effect, ...] = ()
+    """What the regression gate holds on to."""
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> Self:
+        require_known("baseline arm", self.baseline, self.arms)
+        for name, arm in self.arms.items():
+            if "learning_rate" in arm.run and self.rates_of(arm) != "fixed":
+                raise ValueError(
+                    f"arm {name}: expected a learning_rate of its own or a sweep, got both; "
+                    "say `learning_rates: fixed` in the arm, or take its learning_rate out of `run`"
+                )
+        return self
+
+    def rates_of(self, arm: Arm) -> Rates:
+        """Return where an arm's learning rate comes from: its own word, else the experiment's."""
+        return self.learning_rates if arm.learning_rates is None else arm.learning_rates
+
+
+class Spending(BaseModel):
+    """How much a profile spends on one experiment; what is not said is as for all others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    learning_rates: SweptRates | None = None
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec for every task, over the profile's."""
+    tasks: dict[str, dict[str, Any]] | None = None
+    """Fields of RunSpec by task, over the profile's; where it is said, these tasks are run and no others."""
+
+
+class Profile(BaseModel):
+    """How much is spent: which bodies, which data, how many steps and seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    bodies: dict[str, str | dict[str, Any] | None]
+    """By role, a body's name, or fields of RunSpec, `body` among them, which hold before the profile's own.
+
+    None: the profile has no such body, and leaves out the arms that play this role."""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    learning_rates: SweptRates | None = None
+    """What an experiment sweeps that says `learning_rates: profile`."""
+    run: dict[str, Any] = Field(default_factory=dict)
+    """Fields of RunSpec for every task."""
+    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
+    targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
+    experiments: dict[str, Spending] = Field(default_factory=dict)
+    """Other budgets by experiment."""
+    launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
+    """Who executes the runs; part of no spec."""
+
+    def spent_on(self, experiment: str) -> "Profile":
+        """Return the profile as it is for one experiment."""
+        own = self.experiments.get(experiment)
+        if own is None:
+            return self
+        tasks = self.tasks if own.tasks is None else {t: {**self.tasks.get(t, {}), **f} for t, f in own.tasks.items()}
+        return self.model_copy(
+            update={
+                "seeds": own.seeds or self.seeds,
+                "learning_rates": own.learning_rates or self.learning_rates,
+                # What is said for an experiment holds before what is said for a task of other experiments.
+                "tasks": {
+                    task: {**fields, **own.run, **(own.tasks or {}).get(task, {})} for task, fields in tasks.items()
+                },
+            }
+        )

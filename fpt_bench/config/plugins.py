@@ -1,0 +1,63 @@
+"""Names into things: by `module:attribute`, or by an installed package's entry points."""
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from fpt_bench.names import require_known
+
+TASKS_GROUP, BODIES_GROUP = "fpt_bench.tasks", "fpt_bench.bodies"
+"""Entry point groups in which packages offer theirs."""
+
+
+def offered(group: str) -> list[str]:
+    """Return the names that installed packages offer in an entry point group; imports none of them."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def comes_from_outside(name: str, group: str) -> bool:
+    """Return whether a name is a path of the form `module:attribute` or offered by an installed package."""
+    return ":" in name or name in offered(group)
+
+
+def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None = None) -> Any:
+    """Return what a name stands for: a built-in's `module:attribute`, the name's own, or an entry point's.
+
+    Args:
+        kind: what the name is of, for the error.
+        name: as users type it.
+        built_in: `module:attribute` by name.
+        group: entry point group in which packages offer more.
+
+    Raises:
+        ValueError: there is none, and the message names the nearest; or it cannot be imported.
+    """
+    if name in built_in:
+        return import_attribute(kind, built_in[name])
+    if ":" in name:
+        return import_attribute(kind, name)
+    for entry in entry_points(group=group, name=name) if group else ():
+        return entry.load()
+    require_known(kind, name, [*built_in, *(offered(group) if group else ())])
+    raise AssertionError("unreachable: the name is neither built in nor offered")
+
+
+def import_attribute(kind: str, name: str) -> Any:
+    """Return the attribute at `module:attribute`.
+
+    Raises:
+        ValueError: the module cannot be imported or has no such attribute; the message names the nearest.
+    """
+    path, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        raise ValueError(
+            f"{kind} '{name}': expected a module that can be imported, got: {error}. "
+            "Python looks in the working directory and in the folders that PYTHONPATH names."
+        ) from error
+    if not hasattr(module, attribute):
+        own = [n for n, thing in vars(module).items() if getattr(thing, "__module__", path) == path and n[:1] != "_"]
+        require_known(f"attribute of {path}", attribute, own)
+    return getattr(module, attribute)

@@ -1,0 +1,53 @@
+"""Published figures, as configs/reference/published.yaml has them."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from fpt_bench.config.in_words import InWords
+from fpt_bench.config.yaml_files import CONFIGS, read_yaml
+from fpt_bench.names import require_known
+
+PUBLISHED = CONFIGS / "reference" / "published.yaml"
+
+
+@cache
+def published_figures() -> Mapping[str, Any]:
+    """Return the papers' figures by paper, then by table; accuracies in percent."""
+    return read_yaml(PUBLISHED)
+
+
+class PublishedRow(InWords):
+    """A row of published figures.
+
+    Example:
+        >>> row = PublishedRow.model_validate("lu2021.table2_initializations.language")
+        >>> row.accuracy(published_figures(), "listops"), str(row)
+        (0.384, 'lu2021.table2_initializations.language')
+    """
+
+    form = "{paper}.{table}.{row}"
+    paper: str
+    table: str
+    row: str
+
+    def require(self, figures: Mapping[str, Any]) -> None:
+        """Raise a ValueError that names the nearest paper, table or row unless this one is there."""
+        require_known("published paper", self.paper, figures)
+        require_known(f"published table of {self.paper}", self.table, figures[self.paper])
+        require_known(f"row of {self.paper}.{self.table}", self.row, figures[self.paper][self.table])
+
+    def data_arguments(self, figures: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """Return the data arguments that the paper's form of a task has."""
+        arguments: dict[str, Any] = figures[self.paper].get("tasks", {}).get(task, {}).get("data_arguments", {})
+        return arguments
+
+    def accuracy(self, figures: Mapping[str, Any], task: str) -> float | None:
+        """Return the published accuracy on a task as a fraction; None where the table has no such column."""
+        table = figures[self.paper][self.table]
+        columns = table["columns"]
+        if task not in columns:
+            return None
+        found = table[self.row]
+        means = found["mean"] if isinstance(found, Mapping) else found
+        return float(means[columns.index(task)] / 100)

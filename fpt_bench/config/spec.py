@@ -1,0 +1,142 @@
+"""What is asked for: a run as a frozen value.
+
+Nothing here imports torch: a grid can be planned, hashed and tabulated on a machine that cannot train.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fpt_bench.names import require_known
+
+GROUPS = ("input", "readout", "norm", "position", "attention", "feedforward")
+"""Parameter groups that can be trained. A body's vocabulary tables (`token`) never are."""
+
+LAST_ATTENTION = "last-attention"
+"""Of the group `attention`, what the body's last layer has (Lu et al. 2021, Table 14)."""
+
+Argument = bool | int | float | str
+
+
+def folder_name(text: str) -> str:
+    """Return a name as a part of a folder's name.
+
+    Example:
+        >>> folder_name("../my_tasks.sorting:SortDataModule")
+        '-my_tasks.sorting-SortDataModule'
+    """
+    return "".join(c if c.isalnum() or c in "-._" else "-" for c in text).strip(".")
+
+
+class RunSpec(BaseModel):
+    """Everything that can change a number of one run. Equal specs give equal results on one machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(description="what to learn; see `list tasks`")
+    data: Literal["auto", "real", "embedded"] = Field(
+        "embedded",
+        description="real: the task's own data; embedded: data that needs no network; auto: real if it is available",
+    )
+    data_arguments: dict[str, Argument] = Field(
+        default_factory=dict, description="arguments of the task's datamodule, as name=value; may be repeated"
+    )
+    body: str = Field("minilm", description="transformer between input layer and readout; see `list bodies`")
+    body_path: str | None = Field(None, description="folder with the body's weights in Hugging Face's layout")
+    layers: int | None = Field(None, ge=1, description="keep only the first n layers of the body")
+    init: str = Field("pretrained", description="where the body's weights come from; see `list inits`")
+    train: tuple[str, ...] = Field(
+        ("input", "readout", "norm", "position"),
+        description=f"parameter groups to train, separated by commas, or `all`: {', '.join(GROUPS)}; "
+        f"{LAST_ATTENTION} is the attention of the last layer alone",
+    )
+    learning_rate: float = Field(1e-3, gt=0, lt=10, allow_inf_nan=False, description="Adam's learning rate, constant")
+    batch_size: int = Field(16, ge=1, description="training examples a step")
+    eval_batch_size: int = Field(64, ge=1, description="examples a batch in validation and test")
+    max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
+    eval_every: int = Field(50, ge=1, description="steps from one validation to the next")
+    patience: int | None = Field(
+        None, ge=1, description="stop after this many validations without a new best; none: never"
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability inside the body")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all trained parameters")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of the body's matrix products; auto: bfloat16 where the hardware multiplies it, else float32",
+    )
+    body_execution: Literal["auto", "native", "reference"] = Field(
+        "auto",
+        description="whose forward pass: native (ours, packed), reference (Hugging Face's); auto: ours where it can",
+    )
+    seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _split_groups(cls, value: object) -> object:
+        """Accept `all`, a comma-separated string or a list; order and repetition do not matter."""
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return value
+        if tuple(names) == ("all",):
+            return GROUPS
+        for name in names:
+            require_known("parameter group", str(name), (*GROUPS, LAST_ATTENTION, "all"))
+        if "attention" in names and LAST_ATTENTION in names:
+            raise ValueError(f"expected `attention` or `{LAST_ATTENTION}`, which is a part of it, got both")
+        chosen = tuple(group for group in (*GROUPS, LAST_ATTENTION) if group in names)
+        if len(chosen) < len(set(names)):
+            raise ValueError("expected `all` to stand alone")
+        if not chosen:
+            raise ValueError("expected at least one parameter group to train")
+        return chosen
+
+    @model_validator(mode="after")
+    def _last_step_is_validated(self) -> Self:
+        if self.eval_every < self.max_steps and self.max_steps % self.eval_every:
+            raise ValueError(
+                f"expected max_steps to be a multiple of eval_every, got {self.max_steps} and {self.eval_every}: "
+                "what is learned after the last validation would be lost"
+            )
+        return self
+
+    def canonical(self, without: Collection[str] = ()) -> str:
+        """Return the spec as one text that is equal for equal specs, whatever the order of their data arguments.
+
+        Args:
+            without: fields to leave out.
+        """
+        return json.dumps(self.model_dump(mode="json", exclude=set(without)), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def run_id(self) -> str:
+        """Name of the run's folder: readable words and a hash of everything in the spec."""
+        digest = hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+        words = "_".join(folder_name(word) for word in (self.task, self.body, self.init))
+        return f"{words}_seed{self.seed}_{digest}"
+
+
+def explain(error: ValidationError, known: tuple[str, ...]) -> str:
+    """Turn pydantic's findings into sentences, with the nearest known name for an unknown one."""
+    sentences = []
+    for finding in error.errors():
+        field_path = ".".join(str(part) for part in finding["loc"])
+        if finding["type"] == "extra_forbidden":
+            try:
+                require_known("key", str(finding["loc"][-1]), known)
+            except ValueError as unknown:
+                sentences.append(str(unknown))
+        else:
+            message = finding["msg"].removeprefix("Value error, ")
+            sentences.append(f"{field_path}: {message}, got {finding['input']!r}" if field_path else message)
+    return "; ".join(sentences)
+
+
+def make_spec(fields: dict[str, Any]) -> RunSpec:
+    """Return the checked RunSpec of these fields; a ValueError in plain sentences where they are wrong."""
+    try:
+        return RunSpec(**fields)
+    except ValidationError as error:
+        raise ValueError(explain(error, tuple(RunSpec.model_fields))) from error

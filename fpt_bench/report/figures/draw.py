@@ -1,0 +1,123 @@
+"""All figures of a bench: which there are, and how they become files and SVG."""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.report.figures.panels import draw_curves, draw_rates
+from fpt_bench.report.figures.rows import draw_accuracy, draw_gap, draw_speed_up
+from fpt_bench.report.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    PAPER,
+    RULE,
+    SETTINGS,
+    Drawing,
+    Look,
+    drawn_as,
+    make_svg,
+    save_files,
+    slug,
+)
+from fpt_bench.report.words import DAGGER, cell_label, points, task_label
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page shows it."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    files: tuple[Path, ...]
+
+
+def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw test accuracy against the number of trained parameters, a marker for each task."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    cells = [cell for cell in bench.cells if cell.runs and cell.first.trained_parameters()]
+    if len({cell.first.trained_parameters() for cell in cells}) < 2:
+        return None
+    markers = dict(zip(bench.tasks, "os^Dv*PX<>" * (1 + len(bench.tasks) // 10), strict=False))
+    figure = Figure(figsize=(COLUMN_INCHES, 2.5), layout="constrained")
+    axes = figure.subplots()
+    for cell in cells:
+        with drawn_as(looks[cell.arm], axes):
+            _draw_parameters_of(axes, cell, looks[cell.arm], markers[cell.task])
+    axes.set(xscale="log", ylim=(-2, 103), xlabel="trained parameters", ylabel="test accuracy (%)")
+    axes.grid(color=RULE, lw=0.5)
+    axes.set_axisbelow(True)
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    keys = [Line2D([], [], color=INK, lw=0, marker=markers[t], ms=4.5, label=task_label(bench, t)) for t in tasks]
+    arms = [looks[arm] for arm in dict.fromkeys(cell.arm for cell in cells)]
+    keys += [Line2D([], [], color=look.colour, lw=4, label=look.name, solid_capstyle="butt") for look in arms]
+    figure.legend(handles=keys, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.4)
+    words = "; ".join(
+        f"{cell_label(c)} {c.arm} {c.first.trained_parameters():,} parameters, {points(c.accuracy.mean)}"
+        for c in cells
+        if c.accuracy
+    )
+    return Drawing(
+        "parameters",
+        figure,
+        "Trained parameters and accuracy",
+        "Test accuracy against the number of parameters that are trained, on a logarithmic axis: mean over seeds, 95 % "
+        "t-interval (cut at 0 and 100 %).",
+        f"Mean test accuracy in percent by trained parameters. {words}.",
+        cells,
+    )
+
+
+def _draw_parameters_of(axes: Any, cell: Cell, look: Look, marker: str) -> None:
+    assert cell.accuracy is not None
+    x, y, low, high = cell.first.trained_parameters(), cell.accuracy.mean, cell.accuracy.low, cell.accuracy.high
+    if math.isfinite(low):
+        axes.plot([x, x], [max(0, 100 * low), min(100, 100 * high)], color=look.colour, lw=0.9, alpha=0.7, zorder=2)
+    axes.plot(x, 100 * y, marker, color=look.colour, ms=5.5, mec=PAPER, mew=0.6, zorder=3)
+
+
+DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
+    draw_accuracy,
+    draw_curves,
+    draw_speed_up,
+    draw_rates,
+    draw_parameters,
+    draw_gap,
+)
+"""In the order of the page. Each gives None where it has nothing to show."""
+
+
+@contextmanager
+def house_style() -> Any:
+    """Draw in the report's style for a while."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+def draw_bench(bench: Bench, looks: Mapping[str, Look], folder: Path) -> list[Picture]:
+    """Draw every figure that has something to show, write its files, and return what the page needs."""
+    with house_style():
+        drawings = [drawing for draw in DRAWERS if (drawing := draw(bench, looks)) is not None]
+        return [finish(drawing, slug(bench.grid.name), folder) for drawing in drawings]
+
+
+def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
+    """Write a drawing's files and give it as the page shows it, the footnote of embedded data with it."""
+    name = f"{prefix}-{drawing.name}"
+    files = tuple(save_files(drawing, folder / name))
+    return Picture(name, drawing.title, f"{drawing.caption}{_footnote(drawing)}", make_svg(drawing, name), files)
+
+
+def _footnote(drawing: Drawing) -> str:
+    """Say what the embedded data are that a dagger in the figure marks."""
+    sources = {cell.task: cell.data_source for cell in drawing.cells if cell.is_embedded}
+    return "".join(f" {DAGGER} {task}: {source}." for task, source in sources.items())

@@ -1,0 +1,197 @@
+"""Figures with a panel for each task: validation curves, learning rates."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fpt_bench.analysis.cells import Bench, Cell, Convergence
+from fpt_bench.analysis.sweep import validation_score
+from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
+from fpt_bench.report.words import cell_label, task_label
+from fpt_bench.results.result import RunResult
+
+PUBLISHED_RATE = 1e-3
+"""The one learning rate of Lu et al. 2021, section 2 (homology excepted)."""
+_PANEL_INCHES = 1.45
+
+
+def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw validation accuracy against steps, all arms of a task in one panel."""
+    drawn = {task: [c for c in bench.of_task(task) if any(r.curve for r in c.runs)] for task in bench.tasks}
+    tasks = [task for task, cells in drawn.items() if any(_has_a_line(cell) for cell in cells)]
+    if not tasks:
+        return None
+    figure, panels = _make_panels(bench, tasks)
+    for task, axes in panels.items():
+        for cell in drawn[task]:
+            with drawn_as(looks[cell.arm], axes):
+                _draw_curve(axes, cell, looks[cell.arm])
+        _mark_target(axes, drawn[task], looks)
+        axes.set_xlim(left=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+    _label(figure, "optimizer steps", "validation accuracy (%)")
+    shown = [cell for task in tasks for cell in drawn[task]]
+    _add_key(figure, looks, [cell.arm for cell in shown])
+    words = "; ".join(_crossing_in_words(cell, cell.convergence) for cell in shown if cell.convergence)
+    return Drawing(
+        "curves",
+        figure,
+        "Validation curves",
+        "Validation accuracy by optimizer step: mean over seeds, band from the lowest to the highest seed; after an "
+        "early stop the last value carries on. Dashed: what counts as converged, nine tenths of the way from floor to "
+        "target; open marks: the median step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
+        f"Validation accuracy against optimizer steps. Target reached: {words or 'no target is set'}.",
+        shown,
+    )
+
+
+def _has_a_line(cell: Cell) -> bool:
+    return any(len(r.curve) > 1 for r in cell.runs)
+
+
+def _draw_curve(axes: Any, cell: Cell, look: Look) -> None:
+    curves = [_carried_on(r) for r in cell.runs if r.curve]
+    start = max(curve[0][0] for curve in curves)
+    steps = sorted({step for curve in curves for step, _ in curve if step >= start})
+    values = 100 * np.array([np.interp(steps, *np.array(curve).T) for curve in curves])
+    axes.plot(steps, values.mean(axis=0), color=look.colour, ls=look.line, zorder=3)
+    if len(curves) > 1:
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look.colour, alpha=0.18, lw=0)
+    for run, curve in ((r, c) for r, c in zip((r for r in cell.runs if r.curve), curves, strict=True)):
+        if run.status == "diverged":
+            axes.plot(curve[-1][0], 100 * curve[-1][1], "x", color=look.colour, ms=5, zorder=4)
+
+
+def _carried_on(run: RunResult) -> list[tuple[int, float]]:
+    """Return a run's curve; one that diverged falls to its floor at the validation that did not come."""
+    curve = list(run.curve)
+    if run.status == "diverged":
+        curve.append((min(run.spec.max_steps, curve[-1][0] + run.spec.eval_every), run.floor or 0.0))
+    return curve
+
+
+def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look]) -> None:
+    floor, found = 100 * cells[0].data.floor, cells[0].convergence
+    axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
+    if found is None:
+        return
+    height = 100 * found.converged
+    axes.axhline(height, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
+    axes.text(1.01, height, "target", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=6)
+    bottom, top = axes.get_ylim()
+    bottom, top = min(bottom, floor), max(top, height)
+    axes.set_ylim(bottom, top)
+    for cell in cells:
+        steps, look = cell.convergence.steps if cell.convergence else math.inf, looks[cell.arm]
+        if math.isfinite(steps):
+            mark = {"marker": look.marker, "mfc": PAPER, "mec": look.colour, "mew": 1.1, "ms": 4.5, "zorder": 5}
+            with drawn_as(look, axes):
+                axes.plot(steps, height, **mark)
+                axes.vlines(steps, bottom, height, color=look.colour, lw=0.7, ls=":")
+
+
+def _crossing_in_words(cell: Cell, found: Convergence) -> str:
+    steps, max_steps = found.steps, cell.first.spec.max_steps
+    when = f"at step {steps:.0f}" if math.isfinite(steps) else f"not in {max_steps} steps"
+    return f"{cell_label(cell)} {cell.arm} {when}"
+
+
+def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw validation accuracy against learning rate, in the manner of Rothermel et al. 2021, figure 1."""
+    tasks = [t for t in bench.tasks if any(len(_by_rate(cell)) > 1 for cell in bench.of_task(t))]
+    if not tasks:
+        return None
+    figure, panels = _make_panels(bench, tasks)
+    for task, axes in panels.items():
+        for cell in bench.of_task(task):
+            with drawn_as(looks[cell.arm], axes):
+                _draw_rates_of(axes, cell, looks[cell.arm])
+        floor = 100 * next((c.floor for c in bench.of_task(task) if c.floor is not None), math.nan)
+        axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
+        axes.axvline(PUBLISHED_RATE, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            "published", (PUBLISHED_RATE, 1), (0, 1), xycoords=("data", "axes fraction"),
+            textcoords="offset points", va="bottom", ha="center", color=MUTED, fontsize=6,
+        )  # fmt: skip
+        axes.set_xscale("log")
+    _label(figure, "learning rate of Adam", "validation accuracy (%)")
+    shown = [cell for task in tasks for cell in bench.of_task(task) if _by_rate(cell)]
+    _add_key(figure, looks, [cell.arm for cell in shown])
+    words = "; ".join(f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}" for cell in shown)
+    return Drawing(
+        "rates",
+        figure,
+        "Accuracy against learning rate",
+        "Best validation accuracy by learning rate: mean over seeds, bar from the lowest to the highest seed. Ring: "
+        "the rate that the table reports. Cross: at least one seed diverged, and counts as the floor (dotted). Dashed: "
+        "the one rate of Lu et al. 2021, 1e-3.",
+        f"Mean best validation accuracy in percent by learning rate. {words}.",
+        shown,
+    )
+
+
+def _rates_in_words(cell: Cell) -> str:
+    return ", ".join(f"{rate:g} gives {np.mean(_scores(runs)):.1f}" for rate, runs in _by_rate(cell).items())
+
+
+def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
+    by_rate = _by_rate(cell)
+    if not by_rate:
+        return
+    means = [float(np.mean(_scores(runs))) for runs in by_rate.values()]
+    axes.plot(list(by_rate), means, color=look.colour, ls=look.line, marker=look.marker, mec=PAPER, mew=0.5, zorder=3)
+    for (rate, runs), mean in zip(by_rate.items(), means, strict=True):
+        values = _scores(runs)
+        axes.plot([rate, rate], [min(values), max(values)], color=look.colour, lw=0.9, zorder=2)
+        if any(r.status == "diverged" for r in runs):
+            axes.plot(rate, mean, "x", color=look.colour, ms=8, mew=1.2, zorder=4)
+        if rate == cell.choice.rate:
+            axes.plot(rate, mean, "o", ms=9, mfc="none", mec=look.colour, mew=1.0, zorder=4, clip_on=False)
+
+
+def _by_rate(cell: Cell) -> dict[float, list[RunResult]]:
+    """Return a cell's runs that can be scored on validation, by learning rate, smallest first."""
+    groups: dict[float, list[RunResult]] = {}
+    for run in sorted(cell.tried, key=lambda r: r.spec.learning_rate):
+        if run.status == "diverged" or run.validation_accuracy is not None:
+            groups.setdefault(run.spec.learning_rate, []).append(run)
+    return groups
+
+
+def _scores(runs: Sequence[RunResult]) -> list[float]:
+    """Return what runs are judged by on validation, in percent."""
+    return [100 * (validation_score(run) or 0.0) for run in runs]
+
+
+def _make_panels(bench: Bench, tasks: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Return a figure with a titled panel for each task: one column, or two where there are many."""
+    from matplotlib.figure import Figure
+
+    columns = 1 if len(tasks) < 4 else 2
+    lines = math.ceil(len(tasks) / columns)
+    figure = Figure(figsize=(COLUMN_INCHES * columns, _PANEL_INCHES * lines + 0.4), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).flatten()
+    for unused in grid[len(tasks) :]:
+        unused.remove()
+    panels = dict(zip(tasks, grid, strict=False))
+    for task, axes in panels.items():
+        axes.set_title(task_label(bench, task))
+        axes.grid(axis="y", color=RULE, lw=0.5)
+        axes.set_axisbelow(True)
+    return figure, panels
+
+
+def _label(figure: Any, x: str, y: str) -> None:
+    figure.supxlabel(x, fontsize=7, color=INK)
+    figure.supylabel(y, fontsize=7, color=INK)
+
+
+def _add_key(figure: Any, looks: Mapping[str, Look], arms: Sequence[str]) -> None:
+    """Put the arms' names above the panels, each in its colour and line."""
+    from matplotlib.lines import Line2D
+
+    shown = [looks[arm] for arm in dict.fromkeys(arms)]
+    keys = [Line2D([], [], color=k.colour, ls=k.line, marker=k.marker, mec=PAPER, mew=0.5, label=k.name) for k in shown]
+    figure.legend(handles=keys, loc="outside upper center", ncols=min(4, len(keys)), columnspacing=1.2)

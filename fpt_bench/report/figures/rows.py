@@ -1,0 +1,205 @@
+"""Figures with a row for each cell: accuracy, train-test gap, speed-up."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.statistics import estimate_mean
+from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
+from fpt_bench.report.words import cell_label, points, task_label
+
+_ROW_INCHES = 0.17
+_MARGIN_INCHES = 0.58
+
+
+def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw test accuracy by task and arm, with intervals, seeds, floors and published figures."""
+    cells = [cell for cell in bench.cells if cell.runs]
+    if not cells:
+        return None
+
+    def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
+        _draw_estimate(axes, y, look, [100 * r.score for r in cell.runs if r.score is not None], (0, 100))
+        if cell.published is not None:
+            axes.plot(100 * cell.published, y, "d", ms=4.5, mfc=PAPER, mec=INK, mew=0.8, zorder=5)
+
+    figure, axes, spans = _draw_rows(bench, cells, looks, draw)
+    for task, (top, bottom) in spans.items():
+        floor = bench.of_task(task)[0].floor
+        if floor is None:
+            continue
+        axes.plot([100 * floor] * 2, [top, bottom], color=MUTED, lw=1.1, ls=(0, (1.5, 1.5)), zorder=1)
+    axes.set_xlim(-2, 103)
+    axes.set_xlabel("test accuracy (%)")
+    has_published = any(cell.published is not None for cell in cells)
+    _add_key(figure, floors=True, published=has_published)
+    words = "; ".join(f"{cell_label(c)} {c.arm} {points(c.accuracy.mean)}" for c in cells if c.accuracy)
+    beside = " Open diamonds: published accuracies, beside real data of published size only." if has_published else ""
+    return Drawing(
+        "accuracy",
+        figure,
+        "Accuracy by task and arm",
+        "Test accuracy at the best validation step: mean over seeds, 95 % t-interval (cut at 0 and 100 %), each seed "
+        f"as a small dot. Dotted: the floor, what needs no learning.{beside}",
+        f"Mean test accuracy in percent. {words}.",
+        cells,
+    )
+
+
+def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw how much better each cell does on training examples than on the test set."""
+    gaps = {(cell.task, cell.arm): [100 * gap for gap in cell.gaps] for cell in bench.cells}
+    cells = [cell for cell in bench.cells if cell.gaps]
+    if not cells:
+        return None
+    figure, axes, _ = _draw_rows(
+        bench, cells, looks, lambda axes, cell, y, look: _draw_estimate(axes, y, look, gaps[cell.task, cell.arm])
+    )
+    axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
+    axes.set_xlabel("training minus test accuracy (pp)")
+    widest = max(abs(gap) for of_cell in gaps.values() for gap in of_cell)
+    axes.set_xlim(-1.6 * max(widest, 1), 1.6 * max(widest, 1))
+    _add_key(figure)
+    words = "; ".join(f"{cell_label(c)} {c.arm} {points(c.train_test_gap, '+')}" for c in cells)
+    return Drawing(
+        "gap",
+        figure,
+        "Train-test gap",
+        "Accuracy on training examples, without dropout, minus test accuracy, both at the best validation step: mean "
+        "over seeds, 95 % t-interval (cut at the edge), seeds as small dots. Right of zero: overfitting.",
+        f"Training minus test accuracy in percentage points. {words}.",
+        cells,
+    )
+
+
+def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
+    """Draw how many times fewer steps than the baseline arm each arm needs to the target."""
+    baseline = bench.baseline
+    tasks = [task for task in bench.tasks if any(_speed_up(cell) for cell in bench.of_task(task))]
+    cells = [c for c in bench.cells if c.task in tasks and c.arm != baseline and c.convergence is not None]
+    if not cells:
+        return None
+
+    def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
+        ratio = _speed_up(cell)
+        if ratio is None:
+            axes.annotate("target not reached", (1, y), (4, 0), textcoords="offset points", va="center", color=MUTED)
+            return
+        axes.barh(y, ratio - 1, left=1, height=0.62, color=look.colour, zorder=2)
+        shift, side = (3, "left") if ratio >= 1 else (-3, "right")
+        beside = {"textcoords": "offset points", "va": "center", "ha": side}
+        axes.annotate(f"{ratio:.1f}x", (ratio, y), (shift, 0), **beside)
+
+    figure, axes, spans = _draw_rows(bench, cells, looks, draw)
+    ratios = [ratio for cell in cells if (ratio := _speed_up(cell)) is not None]
+    axes.set_xscale("log")
+    axes.set_xlim(min(0.9, *(r / 1.7 for r in ratios), 10), max(2.2, *(r * 1.6 for r in ratios), 0))
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200) if axes.get_xlim()[0] <= t <= axes.get_xlim()[1]]
+    axes.set_xticks(ticks, [f"{t:g}x" for t in ticks])
+    axes.minorticks_off()
+    for span in spans.values():
+        axes.plot([1, 1], span, color=MUTED, lw=0.8, zorder=3)
+    axes.set_xlabel(f"speed-up over {baseline} (ratio of steps)")
+    figure.subplots_adjust(bottom=0.42 / figure.get_figheight())
+    known = [(cell, ratio) for cell in cells if (ratio := _speed_up(cell)) is not None]
+    words = "; ".join(f"{cell_label(cell)} {cell.arm} {ratio:.1f} times" for cell, ratio in known)
+    return Drawing(
+        "speed-up",
+        figure,
+        f"Speed-up over {baseline}",
+        f"Median steps of {baseline} to the target over those of the arm, on a logarithmic axis; tasks on which "
+        f"{baseline} does not reach the target have no speed-up and are left out.",
+        f"Speed-up in steps to target. {words}.",
+        cells,
+    )
+
+
+def _speed_up(cell: Cell) -> float | None:
+    return cell.convergence.speed_up if cell.convergence else None
+
+
+def draw_rows_of(
+    bench: Bench,
+    cells: Sequence[Cell],
+    values: Mapping[tuple[str, str], tuple[float, float, float]],
+    looks: Mapping[str, Look],
+    axis_label: str,
+) -> Any:
+    """Draw a mean with its interval for each cell, around zero, and return the figure."""
+
+    def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
+        mean, low, high = values[cell.task, cell.arm]
+        if math.isfinite(low):
+            axes.plot([low, high], [y, y], color=look.colour, lw=1.3, solid_capstyle="butt")
+        axes.plot(mean, y, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5)
+
+    figure, axes, _ = _draw_rows(bench, cells, looks, draw)
+    axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
+    widest = 1.6 * max(1, *(abs(mean) for mean, _, _ in values.values()))
+    axes.set_xlim(-widest, widest)
+    axes.set_xlabel(axis_label)
+    figure.subplots_adjust(bottom=0.42 / figure.get_figheight())
+    return figure
+
+
+def _draw_rows(
+    bench: Bench, cells: Sequence[Cell], looks: Mapping[str, Look], draw: Callable[[Any, Cell, float, Look], None]
+) -> tuple[Any, Any, dict[str, tuple[float, float]]]:
+    """Draw each cell at its own height, under its task's name; return figure, axes and the height of each task."""
+    from matplotlib.figure import Figure
+
+    tasks = [task for task in bench.tasks if any(cell.task == task for cell in cells)]
+    height = _MARGIN_INCHES + _ROW_INCHES * (len(cells) + 1.4 * len(tasks))
+    figure = Figure(figsize=(COLUMN_INCHES, height))
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.19, right=0.98, top=1 - 0.04 / height, bottom=_MARGIN_INCHES / height)
+    ticks, spans, y = [], {}, 0.0
+    for task in tasks:
+        name = task_label(bench, task)
+        axes.text(0.012, y, name, transform=axes.get_yaxis_transform(), va="center", weight="bold", fontsize=7.5)
+        top = y + 0.5
+        for cell in (cell for cell in cells if cell.task == task):
+            y += 1
+            with drawn_as(looks[cell.arm], axes):
+                draw(axes, cell, y, looks[cell.arm])
+            ticks.append((y, cell.arm, looks[cell.arm]))
+        spans[task] = (top, y + 0.5)
+        y += 1.4
+    axes.set_yticks([t[0] for t in ticks], [t[1] for t in ticks])
+    for text, (_, _, look) in zip(axes.get_yticklabels(), ticks, strict=True):
+        text.set(color=look.colour, weight="bold")
+    axes.set_ylim(y - 0.7, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=RULE, lw=0.5)
+    axes.set_axisbelow(True)
+    return figure, axes, spans
+
+
+def _draw_estimate(
+    axes: Any, y: float, look: Look, values: Sequence[float], limits: tuple[float, float] = (-math.inf, math.inf)
+) -> None:
+    """Draw a mean, its interval and, a little lower, the values that it is made of."""
+    estimate = estimate_mean(values)
+    if math.isfinite(estimate.low):
+        ends = [max(estimate.low, limits[0]), min(estimate.high, limits[1])]
+        axes.plot(ends, [y, y], color=look.colour, lw=1.3, solid_capstyle="butt", zorder=3)
+    axes.plot(values, [y + 0.3] * len(values), ".", color=look.colour, ms=2.6, alpha=0.75, mew=0, zorder=3)
+    axes.plot(estimate.mean, y, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5, zorder=4)
+
+
+def _add_key(figure: Any, floors: bool = False, published: bool = False) -> None:
+    from matplotlib.lines import Line2D
+
+    keys = [
+        Line2D([], [], color=INK, marker="o", ms=4, lw=1.2, label="mean, 95 % interval"),
+        Line2D([], [], color=INK, marker=".", ms=3, lw=0, label="one seed"),
+    ]
+    keys += [Line2D([], [], color=MUTED, ls=(0, (1.5, 1.5)), lw=1.1, label="floor")] if floors else []
+    diamond: Any = {"marker": "d", "ms": 4.5, "mfc": PAPER, "mec": INK, "mew": 0.8, "lw": 0}
+    keys += [Line2D([], [], label="published", **diamond)] if published else []
+    figure.legend(
+        handles=keys, loc="lower center", ncols=4, columnspacing=1.0, handletextpad=0.4, handlelength=1.6,
+        bbox_to_anchor=(0.5, 0), borderaxespad=0.2,
+    )  # fmt: skip

@@ -1,0 +1,182 @@
+"""What the page says, as plain values: its templates only place them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.config.command_line import make_command
+from fpt_bench.report.figures.draw import Picture, draw_bench
+from fpt_bench.report.figures.style import Look, slug
+from fpt_bench.report.notes import bench_notes
+from fpt_bench.report.page.exhibits import EmbeddedPicture, embedded_attention, example_tables
+from fpt_bench.report.page.parts import Row, Table
+from fpt_bench.report.summary import Paragraph, summarize
+from fpt_bench.report.tables import Entry, TextTable, text_tables
+from fpt_bench.report.words import DAGGER, cell_label, percent, points, task_label
+from fpt_bench.results.result import RunResult
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that is known of one run."""
+
+    anchor: str
+    title: str
+    css_class: str
+    command: str | None
+    facts: tuple[tuple[str, str], ...]
+    spec: tuple[tuple[str, str], ...]
+    maps: tuple[EmbeddedPicture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One bench on the page."""
+
+    anchor: str
+    title: str
+    claim: str
+    summary: Sequence[Paragraph]
+    tables: Sequence[Table]
+    notes: Sequence[str]
+    pictures: Sequence[Picture]
+    run_table: Table
+    runs: Sequence[Run]
+    environments: Sequence[tuple[str, int]]
+    examples: Sequence[Table]
+
+
+def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Section:
+    """Return what the page says about one bench, and write its figures."""
+    anchor = slug(bench.grid.name)
+    runs = [(cell, result) for cell in bench.cells for result in cell.tried]
+    once = {result.spec.run_id: (cell.arm, result) for cell, result in runs}
+    return Section(
+        anchor=anchor,
+        title=bench.grid.name,
+        claim=bench.grid.experiment.claim.strip(),
+        summary=summarize(bench),
+        tables=[_cell_table(table, bench, looks, anchor) for table in text_tables(bench)],
+        notes=bench_notes(bench),
+        pictures=draw_bench(bench, looks, figures),
+        run_table=_run_table(runs, looks, anchor),
+        runs=[_run(arm, result, looks[arm], bench, anchor) for arm, result in once.values()],
+        environments=_environments(bench.results),
+        examples=example_tables(bench, looks),
+    )
+
+
+def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
+    """Return a table as `table` prints it; a cell's n leads to the first of its runs."""
+    first = {(cell_label(cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
+    rows = []
+    for line in table.lines:
+        found = dict(zip(table.header, line, strict=True))
+        arm, task = found["arm"].text, found["task"].text if "task" in found else ""
+        if task in bench.tasks:  # a table that names its tasks without their daggers
+            task = task_label(bench, task)
+            found["task"] = Entry(task)
+        run_id = first.get((task, arm))
+        if run_id and "n" in found:
+            found["n"] = replace(found["n"], link=f"#{anchor}-{slug(run_id)}")
+        rows.append(Row(looks[arm].css_class, tuple(found.values())))
+    return Table(table.title, tuple(table.header), tuple(rows))
+
+
+def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:
+    columns = ("run", "task", "arm", "seed", "rate", "status", "test %", "validation %", "best step", "seconds")
+    rows = []
+    for cell, r in runs:
+        link = Entry(r.spec.run_id.rpartition("_")[2], link=f"#{anchor}-{slug(r.spec.run_id)}")
+        entries = (
+            link,
+            Entry(cell_label(cell)),
+            Entry(cell.arm),
+            Entry(str(r.spec.seed), r.spec.seed),
+            Entry(f"{r.spec.learning_rate:g}", r.spec.learning_rate),
+            Entry(r.status),
+            Entry(points(r.test_accuracy), r.test_accuracy),
+            Entry(points(r.validation_accuracy), r.validation_accuracy),
+            Entry("" if r.best_step is None else str(r.best_step), r.best_step),
+            Entry(f"{r.seconds:.0f}", r.seconds),
+        )
+        rows.append(Row(looks[cell.arm].css_class, entries))
+    return Table("Every run that is over", columns, tuple(rows))
+
+
+def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str) -> Run:
+    facts = {
+        "arm": arm,
+        "status": result.status,
+        "error": result.error,
+        "test accuracy": _by_split(result),
+        "best validation accuracy": f"{points(result.validation_accuracy)} % at step {result.best_step}"
+        if result.best_step is not None
+        else None,
+        "training accuracy": None if result.train_accuracy is None else percent(result.train_accuracy),
+        "trained parameters": ", ".join(f"{g} {c.trained:,}" for g, c in result.parameters.items() if c.trained),
+        "training time": f"{result.seconds:.1f} s",
+        "throughput": f"{result.tokens_per_second:,.0f} tokens a second" if result.tokens_per_second else None,
+        "peak memory": f"{result.peak_memory_mb:,.0f} MiB" if result.peak_memory_mb else None,
+        **_sources(result),
+        "environment": _environment(result),
+    }
+    return Run(
+        anchor=f"{anchor}-{slug(result.spec.run_id)}",
+        title=result.spec.run_id,
+        css_class=look.css_class,
+        command=make_command(result.spec, bench.grid.profile),
+        facts=tuple((name, value) for name, value in facts.items() if value),
+        spec=tuple((name, _spec_text(value)) for name, value in result.spec.model_dump(mode="json").items()),
+        maps=embedded_attention(bench, result),
+    )
+
+
+def _by_split(result: RunResult) -> str:
+    if result.test_accuracy is None:
+        return ""
+    rest = {split: value for split, value in result.test_accuracies.items() if value != result.test_accuracy}
+    others = "".join(f"; {split} {percent(value)}" for split, value in rest.items())
+    return f"{percent(result.test_accuracy)} on {result.test_examples} examples{others}"
+
+
+def _sources(result: RunResult) -> dict[str, str]:
+    """Return where data and weights came from, embedded data under their dagger."""
+    facts = {}
+    if result.data:
+        dagger = f"{DAGGER} " if result.data.kind == "embedded" else ""
+        facts["data"] = f"{dagger}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
+        facts["floor"] = "; ".join(f"{name} {percent(value)}" for name, value in result.data.trivial.items())
+    if result.body:
+        words = "; ".join([result.body.source, *result.body.notes, f"executed by {result.body.execution}"])
+        facts["body"] = f"{words} (SHA-256 {result.body.fingerprint[:16]}…)"
+    return facts
+
+
+def _environment(result: RunResult) -> str:
+    made = result.provenance
+    if made is None:
+        return "unknown"
+    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
+    return (
+        f"fpt_bench {made.version}, commit {made.commit or 'unknown'}; {versions}; {made.device}, "
+        f"threads: {made.threads}; {made.platform}"
+    )
+
+
+def _environments(results: Sequence[RunResult]) -> list[tuple[str, int]]:
+    """Return each environment with the number of runs made in it."""
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[_environment(result)] = counts.get(_environment(result), 0) + 1
+    return sorted(counts.items(), key=lambda pair: -pair[1])
+
+
+def _spec_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
+    return "none" if value is None else str(value)

@@ -1,0 +1,101 @@
+"""From a folder of results to the page and its figures."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fpt_bench import __version__
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
+from fpt_bench.report.page.contents import make_section
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import find_grids, has_bench, read_grid, read_results, runs_of, state_of_results
+
+FIGURES = "figures"
+"""Folder beside the page that holds its figures as PDF and PNG."""
+POLL_SECONDS = 2.0
+REFRESH_SECONDS = 15
+
+
+def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int | None = None) -> list[Bench]:
+    """Write the page of all benches under a folder of runs, its figures beside it, and return the benches.
+
+    Args:
+        runs: folder of results, or the tables' folder of one bench.
+        page: the HTML file to write.
+        console: told of results that cannot be read.
+        refresh_seconds: let the open page read itself again that often while runs are missing.
+
+    Raises:
+        FileNotFoundError: no bench is there.
+        ValueError: a grid file that is none.
+    """
+    benches = benches_in(runs, console)
+    looks = make_looks([arm for bench in benches for arm in bench.arms])
+    sections = [make_section(bench, looks, page.parent / FIGURES) for bench in benches]
+    values = {
+        "title": "Report on " + ", ".join(bench.grid.name for bench in benches),
+        "made_of": _made_of(benches),
+        "sections": sections,
+        "refresh_seconds": refresh_seconds if any(bench.scored < bench.expected for bench in benches) else None,
+    }
+    write_page("report.html.jinja", values, looks, page)
+    return benches
+
+
+def benches_in(runs: Path, console: Console) -> list[Bench]:
+    """Return the benches under a folder of runs, and print a sentence for each result that cannot be read."""
+    grids = {path: runs_of(path) for path in find_grids(runs)}
+    results = {folder: read_results(folder, console) for folder in set(grids.values())}
+    return [Bench.of(read_grid(path), results[folder], folder=folder) for path, folder in grids.items()]
+
+
+def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:
+    """Fill a template of this folder and write the file atomically. Every value is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["code"] = _mark_code
+    style = {"looks": list(looks.values()), "light": LIGHT, "dark": DARK, "colours": len(LIGHT)}
+    write_atomically(page, environment.get_template(template).render(version=__version__, **style, **values))
+
+
+def _mark_code(text: str) -> Any:
+    """Return text as HTML: escaped, and what stands in backticks as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def watch_report(runs: Path, page: Path, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Write the page again whenever results change, until Ctrl-C, which leaves a last one that stands still."""
+    seen: object = None
+    try:
+        while True:
+            now = state_of_results(runs)
+            if now != seen and has_bench(runs):
+                benches = build_report(runs, page, console, REFRESH_SECONDS)
+                console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
+                seen = now
+            elif seen is None:
+                console.print(f"{runs}: no bench yet; waiting", markup=False, soft_wrap=True)
+                seen = now
+            sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        if has_bench(runs):
+            build_report(runs, page, console)
+        console.print("stopped watching", soft_wrap=True)
+
+
+def _made_of(benches: Sequence[Bench]) -> str:
+    scored, expected = (sum(getattr(bench, name) for bench in benches) for name in ("scored", "expected"))
+    return f"{scored} of {expected} runs have a score."

@@ -1,0 +1,189 @@
+"""A bench as tables of texts, and as files. Only in this room fractions become percent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpt_bench.analysis.cells import Bench, Cell, Overall
+from fpt_bench.analysis.export import cells_frame, overall_frame, rates_frame
+from fpt_bench.analysis.sweep import RateScore
+from fpt_bench.report.latex import latex_page
+from fpt_bench.report.notes import bench_notes
+from fpt_bench.report.words import cell_label, plus_minus, points, steps
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import GRID_FILE, table_file
+
+NOT_REACHED = 1e15
+"""Added, in sorting, to what a text is only a lower bound of."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a table."""
+
+    text: str
+    order: float | None = None
+    """What the column is sorted by, where it is a number."""
+    link: str | None = None
+    """On the page."""
+    is_long: bool = False
+    """Whether the text may run over several lines, on the page."""
+    picture: str | None = None
+    """A PNG in base64 that the page shows instead of the text."""
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as people read it: empty columns are left out."""
+
+    title: str
+    header: list[str]
+    lines: list[list[Entry]]
+
+    @property
+    def texts(self) -> list[list[str]]:
+        return [[entry.text for entry in line] for line in self.lines]
+
+
+def markdown(bench: Bench) -> str:
+    """Render a bench as a Markdown page: its claim, tables, notes."""
+    lines = [f"# {bench.grid.name}", "", bench.grid.experiment.claim.strip(), ""]
+    for table in text_tables(bench):
+        lines += [f"## {table.title}", "", *_markdown_table(table), ""]
+    lines += [f"- {note}" for note in bench_notes(bench)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def latex(bench: Bench) -> str:
+    """Render a bench for LaTeX with the package booktabs, to be read in by a paper."""
+    tables = [(table.title, table.header, table.texts) for table in text_tables(bench)]
+    return latex_page(bench.grid.name, tables, bench_notes(bench))
+
+
+def text_tables(bench: Bench) -> list[TextTable]:
+    """Return the tables of a page: accuracy, convergence and cost, learning rates, over tasks."""
+    tables = [
+        _text_table("Accuracy", [_names(c) | _accuracy_entries(c, bench.baseline) for c in bench.cells]),
+        _text_table("Convergence and cost", [_names(c) | _cost_entries(c) for c in bench.cells if c.runs]),
+        _text_table("Validation accuracy by learning rate, %", _rate_lines(bench)),
+        _text_table("Over tasks", [_overall_entries(overall) for overall in bench.overall]),
+    ]
+    return [table for table in tables if table.lines]
+
+
+def _text_table(title: str, lines: Sequence[Mapping[str, Entry]]) -> TextTable:
+    names = max(lines, key=len, default={})  # a cell without a score has fewer
+    empty = Entry("")
+    header = [name for name in names if any(line.get(name, empty).text for line in lines)]
+    return TextTable(title, header, [[line.get(name, empty) for name in header] for line in lines])
+
+
+def _names(cell: Cell) -> dict[str, Entry]:
+    return {"task": Entry(cell_label(cell)), "arm": Entry(cell.arm)}
+
+
+def _number(value: float | None, text: str) -> Entry:
+    """Return an entry that is sorted by a number, or an empty one where there is none."""
+    return Entry("") if value is None else Entry(text, value)
+
+
+def _accuracy_entries(cell: Cell, baseline: str) -> dict[str, Entry]:
+    if cell.accuracy is None:
+        return {"accuracy %": Entry("FAIL" if cell.count("failed") else "…")}
+    delta, diverged = cell.delta, cell.count("diverged")
+    return {
+        "accuracy %": Entry(plus_minus(cell.accuracy), cell.accuracy.mean),
+        "n": Entry(str(cell.n) + (f" ({diverged} diverged)" if diverged else ""), cell.n),
+        "floor %": _number(cell.floor, points(cell.floor)),
+        f"Δ to {baseline}, pp": Entry(plus_minus(delta.estimate, "+"), delta.estimate.mean) if delta else Entry(""),
+        "train - test, pp": _number(cell.train_test_gap, points(cell.train_test_gap, "+")),
+        "published %": _number(cell.published, points(cell.published)),
+    }
+
+
+def _cost_entries(cell: Cell) -> dict[str, Entry]:
+    trained, faster = cell.first.trained_parameters(), cell.convergence.speed_up if cell.convergence else None
+    return {
+        "steps to target": steps_entry(cell),
+        "speed-up": Entry("") if faster is None else Entry(f"{faster:.1f}x", faster),
+        "area": Entry(f"{cell.area:.2f}", cell.area),
+        "rate": Entry(_rate(cell), cell.choice.rate),
+        "trained": Entry(f"{trained:,}", trained),
+        "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
+    }
+
+
+def _rate(cell: Cell) -> str:
+    edge, provisional = ("edge" if cell.choice.edge else ""), ("provisional" if cell.choice.provisional else "")
+    return " ".join(word for word in (f"{cell.choice.rate:g}", edge, provisional) if word)
+
+
+def steps_entry(cell: Cell) -> Entry:
+    """Return the steps to target of a cell, with the seeds that got there where not all or none did."""
+    found = cell.convergence
+    if found is None:
+        return Entry("")
+    max_steps = cell.first.spec.max_steps
+    text = steps(found.steps, max_steps)
+    some = "" if found.reached in (0, cell.n) else f" ({found.reached} of {cell.n})"
+    return Entry(text + some, found.steps if math.isfinite(found.steps) else NOT_REACHED + max_steps)
+
+
+def _rate_lines(bench: Bench) -> list[dict[str, Entry]]:
+    """Return a line for each cell and an entry for each learning rate of the grid; the chosen one is starred."""
+    swept = [cell for cell in bench.cells if len(cell.choice.scores) > 1]
+    columns = {
+        f"{rate:g}": Entry("") for rate in sorted({score.rate for cell in swept for score in cell.choice.scores})
+    }
+    return [
+        {"task": Entry(cell.task), "arm": Entry(cell.arm), **columns}
+        | {f"{score.rate:g}": _rate_entry(score, score.rate == cell.choice.rate) for score in cell.choice.scores}
+        for cell in swept
+    ]
+
+
+def _rate_entry(score: RateScore, is_chosen: bool) -> Entry:
+    remarks = [] if score.complete else [f"{score.n} of {score.expected}"]
+    remarks += [f"{score.diverged} diverged"] if score.diverged else []
+    remarks += ["given up"] if score.given_up else []
+    known = score.n > 0
+    text = points(score.mean) + ("*" if is_chosen else "") if known else "…"
+    return Entry(f"{text} ({', '.join(remarks)})" if remarks else text, score.mean if known else None)
+
+
+def _overall_entries(overall: Overall) -> dict[str, Entry]:
+    found = overall.estimate
+    interval = f"{found.low:.3f} to {found.high:.3f}" if math.isfinite(found.low) else ""
+    return {
+        "arm": Entry(overall.arm),
+        "interquartile mean": Entry(f"{found.mean:.3f}", found.mean),
+        "95 % interval": Entry(interval, found.low if interval else None),
+        "tasks": Entry(str(len(overall.tasks)), len(overall.tasks)),
+        "n at least": Entry(str(found.n), found.n),
+    }
+
+
+def _markdown_table(table: TextTable) -> list[str]:
+    texts = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, *table.texts)]
+    widths = [max(len(line[i]) for line in texts) for i in range(len(table.header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in texts
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return [lines[0], rule, *lines[1:]]
+
+
+def write_tables(bench: Bench, folder: Path) -> None:
+    """Write all tables of a bench and its grid into a folder.
+
+    Files: table.md, table.tex, table.csv and table.json; rates.csv where rates were swept; overall.csv over tasks.
+    """
+    frame = cells_frame(bench)
+    write_atomically(folder / GRID_FILE, bench.grid.model_dump_json(indent=1) + "\n")
+    write_atomically(table_file(folder, "md"), markdown(bench))
+    write_atomically(table_file(folder, "tex"), latex(bench))
+    write_atomically(table_file(folder, "json"), frame.to_json(orient="records", indent=1) + "\n")
+    for name, table in (("table", frame), ("rates", rates_frame(bench)), ("overall", overall_frame(bench))):
+        if len(table):
+            write_atomically(table_file(folder, "csv", name), table.to_csv(index=False, float_format="%.6g"))

@@ -1,0 +1,30 @@
+"""The regression gate's verdict, written for people (Markdown) and for test reports (JUnit XML)."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from fpt_bench.analysis.gate import Verdict
+
+
+def render_summary(verdict: Verdict, tables: Path, baseline: Path) -> str:
+    """Write the verdict as Markdown: the one line, and a table of what failed."""
+    lines = [f"**{verdict.line}**", "", f"`{tables}` against `{baseline}`"]
+    failed = [finding for finding in verdict.findings if finding.problem]
+    if failed:
+        lines += ["", "| where | check | problem |", "|---|---|---|"]
+        cells = ((finding.subject, finding.check, finding.problem or "") for finding in failed)
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]
+    return "\n".join(lines) + "\n"
+
+
+def render_junit(verdict: Verdict) -> str:
+    """Write the verdict as JUnit XML: a test case for each cell and check, a failure for each problem."""
+    suite = ElementTree.Element(
+        "testsuite", name="fpt_bench check", tests=str(len(verdict.findings)), failures=str(len(verdict.problems))
+    )
+    for finding in verdict.findings:
+        case = ElementTree.SubElement(suite, "testcase", classname=finding.subject, name=finding.check)
+        if finding.problem:
+            ElementTree.SubElement(case, "failure", message=finding.problem)
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

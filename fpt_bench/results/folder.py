@@ -1,0 +1,214 @@
+"""The layout of a folder of runs: the only file that knows what lies where, under which name.
+
+RUNS/
+  RUN_ID/                      a run
+    result.json                appears when the run is over, and is the one truth about what is done
+    run.claim                  while a process works on it
+    checkpoints/{best,last}.ckpt
+    logs/
+    predictions.json           what the model says to a few test examples
+    attention-0.png            drawn by `attention`
+  tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
+  bodies/                      a folder of runs that trained bodies for others
+  features/                    features of frozen bodies, computed once
+  slurm/                       which job does which run, and the jobs' logs
+"""
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from fpt_bench.config.grid import Grid
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.result import RunResult
+
+# In the folder of a run, which its spec names: `runs / spec.run_id`.
+RESULT_FILE, LEASE_FILE, PREDICTIONS_FILE, WEIGHTS_FILE = (
+    "result.json",
+    "run.claim",
+    "predictions.json",
+    "body.safetensors",
+)
+CHECKPOINTS, LOGS = "checkpoints", "logs"
+BEST, LAST = "best", "last"
+# Beside runs.
+TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
+GRID_FILE = "grid.json"
+
+
+def runs_with(run: Path) -> Path:
+    """Return the folder of runs that a run's folder is in."""
+    return run.resolve().parent
+
+
+def checkpoint_file(run: Path, name: str) -> Path:
+    """Return a run's checkpoint called BEST or LAST."""
+    return run / CHECKPOINTS / f"{name}.ckpt"
+
+
+def attention_picture(run: Path, example: int) -> Path:
+    """Return where the attention of a run's model on one test example is drawn, unless another file is named."""
+    return run / f"attention-{example}.png"
+
+
+def attention_pictures(run: Path) -> dict[str, Path]:
+    """Return the pictures of attention in a run's folder, by the test example that they show."""
+    return {path.stem.partition("-")[2]: path for path in sorted(run.glob("attention-*.png"))}
+
+
+def tables_folder(runs: Path, grid: Grid) -> Path:
+    """Return the folder of a bench's tables."""
+    return runs / TABLES / grid.name
+
+
+def table_file(tables: Path, ending: str, name: str = "table") -> Path:
+    """Return a file in a bench's folder of tables, such as `table.md` or `rates.csv`."""
+    return tables / f"{name}.{ending}"
+
+
+def runs_of(grid_path: Path) -> Path:
+    """Return the folder of runs that a grid's file is in."""
+    return grid_path.parent.parent.parent
+
+
+def write_result(result: RunResult, run: Path) -> None:
+    """Put a finished run's result into its folder, atomically."""
+    write_atomically(run / RESULT_FILE, result.model_dump_json(indent=1) + "\n")
+
+
+def read_result(run: Path) -> RunResult | None:
+    """Return the result in a run's folder, or None where the run is not over.
+
+    Raises:
+        ValueError: the file is there but is no result; the message names it.
+    """
+    path = run / RESULT_FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return _parse_result(content, path)
+
+
+def read_run(run: Path) -> RunResult:
+    """Return the result in a run's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is no result.
+    """
+    result = read_result(run)
+    if result is None:
+        raise FileNotFoundError(f"{run}: expected the folder of a run that is over, found no {RESULT_FILE} there")
+    return result
+
+
+def _parse_result(content: bytes, path: Path) -> RunResult:
+    try:
+        return RunResult.model_validate_json(content.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a result in JSON, got bytes that are not text") from error
+    except ValidationError as error:
+        finding = error.errors()[0]
+        raise ValueError(
+            f"{path}: expected a result in JSON, got a file that is truncated or garbled ({finding['msg']}). "
+            "Ask for the run again to make it anew."
+        ) from error
+
+
+def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
+    """Return all results under a folder of runs, by run id, and a sentence for each file that is none."""
+    results, problems = [], []
+    with _without_collector():
+        for path in sorted(runs.glob(f"*/{RESULT_FILE}")):
+            try:
+                result = read_result(path.parent)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            # None: gone between listing and reading, somebody removes runs.
+            results += [] if result is None else [result]
+    return results, problems
+
+
+def read_results(runs: Path, console: Console) -> list[RunResult]:
+    """Return all results in a folder of runs, and print a sentence for each file that is none."""
+    results, problems = collect_results(runs)
+    for problem in problems:
+        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+    return results
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep the garbage collector from going over 100,000 new values again and again: a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def has_bench(runs: Path) -> bool:
+    """Return whether a bench was begun in a folder of runs, or has this folder of tables."""
+    return bool(_grid_files(runs))
+
+
+def find_grids(runs: Path) -> list[Path]:
+    """Return the grid files under a folder of runs, or the one of the bench whose folder of tables it is.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    grids = _grid_files(runs)
+    if not grids:
+        raise FileNotFoundError(
+            f"{runs.resolve()}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none. Run `bench` first."
+        )
+    return grids
+
+
+def _grid_files(runs: Path) -> list[Path]:
+    runs = runs.resolve()
+    return [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the grid that a bench wrote.
+
+    Raises:
+        ValueError: the file is no grid.
+    """
+    try:
+        return Grid.model_validate_json(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again."
+        ) from error
+
+
+def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a run is over or a bench begins: file, time of change, size."""
+    grids = _grid_files(runs)
+    roots = {runs_of(path) for path in grids} or {runs.resolve()}
+    marks = []
+    for path in sorted([*grids, *(found for root in roots for found in root.glob(f"*/{RESULT_FILE}"))]):
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # removed since it was listed
+            continue
+        # A bench writes its grid again after each run, always the same: its time says nothing.
+        marks.append((str(path), found.st_mtime_ns if path.name == RESULT_FILE else 0, found.st_size))
+    return tuple(marks)
+
+
+def sizes_of_runs(runs: Path, results: Iterable[RunResult]) -> list[int]:
+    """Return the bytes on disk of each result's run folder."""
+    folders = (runs / result.spec.run_id for result in results)
+    return [sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file()) for folder in folders]

@@ -1,0 +1,152 @@
+"""One process at a time does a thing, also between machines, by exclusive create and atomic rename alone.
+
+A lease is a small file that names its owner. Whoever creates it owns the thing; others wait. An owner that was killed
+is recognized at once on its own machine, by its process id; on another machine by a lease that is not renewed. Time
+is measured by the waiting process alone: clocks of two machines are never compared, so one may be wrong or set back.
+
+What is assumed of a shared file system: that of two exclusive creates one fails, that a rename replaces a file whole,
+and that an opened file shows its last change within LEASE_SECONDS. Locks are not used: many clusters have none.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+
+LEASE_SECONDS = 120.0
+"""A lease of another machine that was not renewed for so long is taken over."""
+BEAT_SECONDS = 10.0
+"""A lease is renewed so often."""
+_POLL_SECONDS = 0.2
+
+
+class Lease:
+    """Hold `path` while the block runs; wait for it where another process has it.
+
+    Two owners at once are possible where one was stopped for longer than the lease and then goes on. What is done
+    under a lease must bear that: write under a name of your own, then rename.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._text = json.dumps({**_this_process(), "token": uuid.uuid4().hex})
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Lease":
+        seen, since = None, time.monotonic()
+        while not self._create():
+            found = _read(self.path)
+            if found is not None and found != seen:
+                seen, since = found, time.monotonic()
+            if found is not None and (_has_died(found[0]) or time.monotonic() - since > LEASE_SECONDS):
+                self._evict(found[0])
+            else:
+                time.sleep(_POLL_SECONDS)
+        self._beat = threading.Thread(target=self._renew, daemon=True)
+        self._beat.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._beat.join()
+        if self._is_ours():
+            self.path.unlink(missing_ok=True)
+
+    def _create(self) -> bool:
+        try:
+            stream = self.path.open("x")
+        except FileExistsError:
+            return False
+        try:
+            with stream:
+                stream.write(self._text)
+        except OSError:
+            # A full disk: an empty lease would make others wait for nobody.
+            self.path.unlink(missing_ok=True)
+            raise
+        return True
+
+    def _is_ours(self) -> bool:
+        found = _read(self.path)
+        return found is not None and found[0] == self._text
+
+    def _renew(self) -> None:
+        while not self._over.wait(BEAT_SECONDS) and self._is_ours():
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
+
+    def _evict(self, text: str) -> None:
+        """Remove a dead owner's lease; one that somebody else made in between is put back."""
+        aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
+            if aside.read_text() != text:
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, self.path)
+            aside.unlink()
+
+
+def is_leased(path: Path) -> bool:
+    """Return whether a process has leased `path` and is not known to be dead."""
+    found = _read(path)
+    return found is not None and not _has_died(found[0])
+
+
+def _read(path: Path) -> tuple[str, int] | None:
+    """Return a lease's text and time of change; None where there is none."""
+    try:
+        # Opening makes a network file system ask its server; a plain stat may be answered from a cache.
+        with path.open() as stream:
+            return stream.read(), os.fstat(stream.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _has_died(text: str) -> bool:
+    """Return whether a lease's owner lived where this process lives, and does so no more."""
+    try:
+        owner = json.loads(text)
+        return bool(owner["space"] == _space() and owner["started"] != _started(int(owner["pid"])))
+    except (ValueError, KeyError, TypeError):
+        return False  # being written, or garbled: its lease decides
+
+
+def _this_process() -> dict[str, str | int | None]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "space": _space(), "pid": pid, "started": _started(pid)}
+
+
+@functools.cache
+def _space() -> str:
+    """Name the set of processes that a process id of ours means something in: one boot of one machine or container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _started(pid: int) -> str | None:
+    """Return what tells a process from a later one with its id; None if there is no such process, or only a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except OSError:
+        pass
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"

@@ -1,0 +1,95 @@
+"""What is kept beside a result to be looked at: what a model says to a few test examples, and who attends to whom."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import PREDICTIONS_FILE
+
+MAX_LETTERS = 240
+"""Letters of an input that are kept, half of them from its end."""
+
+
+class Prediction(BaseModel):
+    """One test example and what a model says to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    example: int
+    """Index in the headline test set, from 0."""
+    input: str
+    """What goes in, position by position, for people; long ones without their middle."""
+    picture: str | None = None
+    """The input as a PNG in base64, where it is a picture."""
+    labels: tuple[int, ...]
+    """L classes."""
+    predicted: tuple[int, ...]
+    """As many."""
+
+    @property
+    def right(self) -> int:
+        """How many of the labels are said."""
+        return sum(label == said for label, said in zip(self.labels, self.predicted, strict=True))
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """The attention of one model on one example of t positions."""
+
+    title: str
+    """Whose body, and where its weights come from."""
+    words: tuple[str, ...]
+    """What stands at each position, t texts."""
+    weights: NDArray[np.float32]
+    """(layers, heads, t, t), from position to position; rows sum to 1."""
+
+
+_Predictions = TypeAdapter(tuple[Prediction, ...])
+
+
+def shorten(text: str, letters: int = MAX_LETTERS) -> str:
+    """Return a text of at most about `letters` letters: a longer one loses its middle, as its end is what is read out.
+
+    Example:
+        >>> shorten("0123456789", 4)
+        '01 … 89'
+    """
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
+
+
+def spell(classes: tuple[int, ...]) -> str:
+    """Write classes in a row, without spaces where each is one digit.
+
+    Example:
+        >>> spell((1, 0, 1)), spell((17,)), spell((3, 12))
+        ('101', '17', '3 12')
+    """
+    return ("" if max(classes) < 10 else " ").join(map(str, classes))
+
+
+def write_predictions(predictions: tuple[Prediction, ...], folder: Path) -> None:
+    """Put predictions into a run's folder, atomically."""
+    write_atomically(folder / PREDICTIONS_FILE, _Predictions.dump_json(predictions).decode() + "\n")
+
+
+def read_predictions(folder: Path) -> tuple[Prediction, ...]:
+    """Return the predictions in a run's folder; none where there is no file, as with runs of earlier versions.
+
+    Raises:
+        ValueError: the file is there but holds no predictions; the message names it.
+    """
+    path = folder / PREDICTIONS_FILE
+    try:
+        return _Predictions.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except ValidationError as error:
+        raise ValueError(
+            f"{path}: expected predictions in JSON, got {error.errors()[0]['msg']}. "
+            f"`python -m fpt_bench examples {folder}` writes it anew."
+        ) from error

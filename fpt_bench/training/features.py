@@ -1,0 +1,83 @@
+"""Features of a body that does not learn, computed once, for a readout to train on (Lu et al. 2021, Table 10)."""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from datamodules.contract import DerivedDataModule, Examples, TaskDataModule
+from datamodules.examples import ArrayExamples
+from datamodules.sources.downloads import made_once
+from fpt_bench.config.spec import RunSpec, folder_name
+from fpt_bench.results.folder import FEATURES
+from fpt_bench.results.result import BodyRecord
+from fpt_bench.training.module import FPTModule
+
+_WITHOUT_EFFECT = {
+    "train", "learning_rate", "batch_size", "eval_batch_size", "max_steps", "eval_every", "patience", "gradient_clip",
+}  # fmt: skip
+"""Fields of a spec that features do not depend on."""
+
+
+class FeatureDataModule(DerivedDataModule):
+    """A task's examples as a frozen body sees them, in its order: by split, (N, R, H) float32 and the (N, L) labels."""
+
+    def __init__(self, inner: TaskDataModule, features: dict[str, ArrayExamples]) -> None:
+        super().__init__(inner)
+        self.features = features
+
+    def examples(self, split: str) -> Examples:
+        return self.features[split]
+
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint()
+
+
+def can_be_cached(spec: RunSpec, datamodule: TaskDataModule) -> bool:
+    """Return whether what the body gives for an example is the same at every step."""
+    return spec.train == ("readout",) and spec.dropout == 0 and datamodule.trains_on_fixed_examples
+
+
+def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRecord, runs: Path) -> FeatureDataModule:
+    """Return the features of all splits, kept under the folder of runs; computed where they are not there yet.
+
+    Runs that differ in nothing but how the readout is trained share them; two processes compute them once.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    folder = runs / FEATURES / _name(module.spec, datamodule, record)
+    kept = {}
+    for split in datamodule.splits:
+        made = made_once(folder / split, partial(_compute, module, datamodule, split))
+        kept[split] = ArrayExamples(np.load(made / "features.npy", mmap_mode="r"), np.load(made / "labels.npy"))
+    return FeatureDataModule(datamodule, kept)
+
+
+def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
+    fields = spec.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    content = json.dumps([fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
+    return f"{folder_name(spec.task)}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+@torch.no_grad()
+def _compute(module: FPTModule, datamodule: TaskDataModule, split: str, folder: Path) -> None:
+    """Write the features and labels of one split, batch by batch, so that no split need fit into memory."""
+    folder.mkdir()
+    examples, size = datamodule.examples(split), datamodule.eval_batch_size
+    shape = (len(examples), module.task.read_positions, module.body.width)
+    features = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
+    labels: list[NDArray[np.int64]] = []
+    was_training = module.training
+    module.eval()
+    for start in range(0, len(examples), size):
+        batch = examples.batch(np.arange(start, min(start + size, len(examples))))
+        features[start : start + size] = module.features(batch).float().cpu().numpy()
+        labels.append(batch.labels.numpy())
+    module.train(was_training)
+    features.flush()
+    np.save(folder / "labels.npy", np.concatenate(labels))

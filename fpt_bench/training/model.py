@@ -1,0 +1,50 @@
+"""The model of a run: as it is before its first step, or with the weights of its best validation."""
+
+from pathlib import Path
+
+import torch
+
+from datamodules.contract import TaskSpec
+from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.inits.blueprint import TrainedBody
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import BEST, checkpoint_file
+from fpt_bench.results.result import BodyRecord
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.callbacks import AtomicCheckpoints
+from fpt_bench.training.module import FPTModule, derive_seed
+
+
+def make_model(
+    spec: RunSpec, task: TaskSpec, workspace: Workspace, trained: TrainedBody | None
+) -> tuple[FPTModule, BodyRecord]:
+    """Build the model of a resolved run as it is before its first step.
+
+    `trained` is the body that the init names, where it names a task.
+
+    Raises:
+        ValueError: the spec asks for something that does not exist, such as more layers than the body has.
+        FileNotFoundError: weights that are not available.
+    """
+    torch.manual_seed(derive_seed(spec.seed, "body"))
+    body, record = build_body(spec, task.max_length, workspace.offline, trained)
+    return FPTModule(task, body, spec), record
+
+
+def load_best(module: FPTModule, folder: Path, best_step: int) -> None:
+    """Put the trained weights of a run's best validation, which was at `best_step`, into what `make_model` returned.
+
+    Raises:
+        FileNotFoundError: the checkpoint is not there.
+        ValueError: it is of another step or model.
+    """
+    path = checkpoint_file(folder, BEST)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist. Remove {folder} and ask for the run again.")
+    best = AtomicCheckpoints().load_checkpoint(path)
+    if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
+        raise ValueError(
+            f"{path}: expected the trained weights of step {best_step}, got those of step {best['global_step']}. "
+            f"Remove {folder} and ask for the run again."
+        )
+    module.load_state_dict(best["state_dict"], strict=False)

@@ -1,0 +1,143 @@
+"""FPTModule: input layer, partially frozen transformer, readout. The one LightningModule."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.classification import MulticlassAccuracy
+
+from datamodules.contract import Batch, TaskSpec
+from fpt_bench.bodies.execution import Body
+from fpt_bench.bodies.groups import count_groups
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.result import GroupCount
+
+INPUT_GAIN = 1.41
+"""Gain of the orthogonal input layer (published code, experiment.py)."""
+
+
+def derive_seed(seed: int, *purpose: int | str) -> int:
+    """Return a seed for one purpose that shares nothing with the seeds for others.
+
+    Example:
+        >>> derive_seed(0, "dropout", 1) == derive_seed(0, "dropout", 2)
+        False
+    """
+    return int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:8], "little")
+
+
+def make_input_layer(task: TaskSpec, width: int) -> nn.Module:
+    """Build the layer in front of the body: (B, T, D) float or (B, T) int64 -> (B, T, H) float.
+
+    Vectors: linear, orthogonal with gain 1.41, zero bias. Tokens: an embedding drawn from a unit normal.
+    """
+    if task.input_kind == "tokens":
+        return nn.Embedding(task.input_size, width)
+    layer = nn.Linear(task.input_size, width)
+    nn.init.orthogonal_(layer.weight, gain=INPUT_GAIN)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class FPTModule(pl.LightningModule):
+    """A transformer of which only some parameter groups learn. It knows no task, only a TaskSpec.
+
+    Logits are always (B, L, C), so one loss and one accuracy serve every task. The body is already frozen as
+    `spec.train` says; the spec's seed decides the input layer, the readout and the dropout of every step.
+    """
+
+    def __init__(self, task: TaskSpec, body: Body, spec: RunSpec) -> None:
+        super().__init__()
+        # A checkpoint holds what is trained; the frozen rest is rebuilt from the spec.
+        self.strict_loading = False
+        self.task = task
+        self.spec = spec
+        self.body = body
+        # Seeded apart from the body, so that all arms of one seed start from the same input layer.
+        torch.manual_seed(derive_seed(spec.seed, "input and readout", body.width))
+        self.input = make_input_layer(task, body.width)
+        self.readout = nn.Linear(body.width, task.num_labels // task.read_positions * task.num_classes)
+        self.given_features = False
+        """Whether batches hold what `features` would give, because the body does not learn."""
+        self.groups = self._group_all()
+        for group, layer in (("input", self.input), ("readout", self.readout)):
+            layer.requires_grad_(group in spec.train)
+        self.validation_accuracy = MulticlassAccuracy(task.num_classes, average="micro")
+        self.test_accuracy = MulticlassAccuracy(task.num_classes, average="micro")
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of a batch, (B, L, C) float32."""
+        logits: Tensor = self.readout(self.features(batch)).float()
+        return logits.reshape(len(logits), self.task.num_labels, self.task.num_classes)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Return what the body leaves at the positions that are read out, (B, R, H) float32."""
+        if self.given_features:
+            return batch.inputs
+        hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions)
+        return hidden
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy over all labels of a batch, in nats."""
+        return functional.cross_entropy(self(batch).flatten(0, 1), batch.labels.flatten())
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        # Dropout depends on seed and step alone: a resumed run draws what an uninterrupted one draws.
+        # Of several processes, each draws masks of its own.
+        rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
+        torch.manual_seed(derive_seed(self.spec.seed, "dropout", self.global_step, *rank))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        loss = self.loss(batch)
+        if not self._everywhere(bool(torch.isfinite(loss))):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}")
+        self.log("train/loss", loss, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        logits = self._finite(self(batch))
+        self.validation_accuracy(logits.argmax(-1).flatten(), batch.labels.flatten())
+        self.log("val/accuracy", self.validation_accuracy, batch_size=len(batch.labels))
+        loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten())
+        self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        self.test_accuracy(self._finite(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
+        self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+
+    def _everywhere(self, holds: bool) -> bool:
+        """Return whether something holds in all processes of the run, so that they diverge together or not at all."""
+        if self._trainer is None or self._trainer.world_size == 1:
+            return holds
+        return bool(self._trainer.strategy.reduce_boolean_decision(holds))
+
+    def _finite(self, logits: Tensor) -> Tensor:
+        # The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
+        if not torch.isfinite(logits).all():
+            raise FloatingPointError(f"logits that are not finite at step {self.global_step}: look for NaN in the data")
+        return logits
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.trained_parameters().values(), lr=self.spec.learning_rate)
+
+    def trained_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters that learn, by name."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def count_parameters(self) -> dict[str, GroupCount]:
+        """Count trained and all numbers of each group, input and readout included."""
+        return count_groups(dict(self.named_parameters()), self.groups)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trained = self.trained_parameters()
+        checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name in trained}
+
+    def _group_all(self) -> Mapping[str, str]:
+        groups = {f"body.{name}": group for name, group in self.body.groups.items()}
+        for prefix in ("input", "readout"):
+            groups |= {f"{prefix}.{name}": prefix for name, _ in getattr(self, prefix).named_parameters()}
+        return groups

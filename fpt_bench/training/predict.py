@@ -1,0 +1,51 @@
+"""Ask a model a few test examples."""
+
+import base64
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.io import encode_png
+
+from datamodules.contract import TaskDataModule
+from fpt_bench.results.predictions import Prediction, shorten
+from fpt_bench.training.module import FPTModule
+
+COUNT = 6
+"""Test examples whose predictions are kept with each run."""
+
+
+@torch.no_grad()
+def predict(
+    module: FPTModule, datamodule: TaskDataModule, shown: TaskDataModule, count: int = COUNT
+) -> tuple[Prediction, ...]:
+    """Return at most `count` first examples of the headline test set with what a model says to them.
+
+    `datamodule` has the examples as the model takes them, `shown` as the task gives them: another one where features
+    were computed before.
+    """
+    split = shown.test_splits[0]
+    indices = np.arange(min(count, len(shown.examples(split))))
+    batch, given = datamodule.examples(split).batch(indices), shown.examples(split).batch(indices)
+    was_training, device = module.training, next(module.parameters()).device
+    said = module.eval()(type(batch)(*(tensor.to(device) for tensor in batch))).argmax(-1).cpu()
+    module.train(was_training)
+    predictions = []
+    for index in indices.tolist():
+        real = given.inputs[index, given.mask[index]]
+        picture = shown.picture(real)
+        predictions.append(
+            Prediction(
+                example=index,
+                input=shorten(" ".join(shown.words(real))),
+                picture=None if picture is None else _as_png(picture),
+                labels=tuple(given.labels[index].tolist()),
+                predicted=tuple(said[index].tolist()),
+            )
+        )
+    return tuple(predictions)
+
+
+def _as_png(picture: NDArray[np.uint8]) -> str:
+    png = encode_png(torch.tensor(picture.transpose(2, 0, 1)))
+    return base64.b64encode(png.numpy().tobytes()).decode()

@@ -1,0 +1,52 @@
+"""On what, and by which code, a run is made."""
+
+import platform
+import resource
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from fpt_bench import __version__
+from fpt_bench.results.result import Provenance
+
+_LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "numpy")
+
+
+def provenance(processes: int = 1) -> Provenance:
+    """Describe this process, and how many trained with it: code version, library versions and device."""
+    return Provenance(
+        version=__version__,
+        commit=_commit(),
+        versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        threads=torch.get_num_threads(),
+        platform=platform.platform(),
+        processes=processes,
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the GPU's largest allocation since the last reset, or this process's largest resident memory, in MiB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _commit() -> str | None:
+    """Return the git commit of the code, marked where files differ from it; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,97 @@
+"""Lightning's Trainers as runs need them, and Lightning kept quiet. The only file that builds one."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+from transformers.utils.logging import disable_progress_bar
+
+from fpt_bench.bodies.execution import trainer_precision
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import LAST, checkpoint_file
+from fpt_bench.training.callbacks import AtomicCheckpoints, LeaveWhenAsked, checkpoint_callbacks, early_stopping
+from fpt_bench.training.devices import Devices
+from fpt_bench.training.preemption import Notice
+
+LOG_EVERY_STEPS = 10
+_LIGHTNING_TALK = ("pytorch_lightning", "lightning.fabric", "lightning_fabric", "transformers")
+
+
+_QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False}
+
+
+def make_trainer(
+    spec: RunSpec, folder: Path, recorder: Callback, notice: Notice | None, loggers: list[Logger], devices: Devices
+) -> pl.Trainer:
+    """Return the Trainer of a run, which keeps checkpoints and ends the run in time, or at one when the notice comes.
+
+    Either srun starts the processes or Lightning does, whose own requeue is off: it knows no step.
+    """
+    eval_every = min(spec.eval_every, spec.max_steps)
+    leave = [] if notice is None else [LeaveWhenAsked(notice, checkpoint_file(folder, LAST), eval_every)]
+    environment = SLURMEnvironment(auto_requeue=False) if devices.under_slurm else LightningEnvironment()
+    return pl.Trainer(
+        max_steps=spec.max_steps,
+        max_epochs=-1,
+        val_check_interval=eval_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=spec.gradient_clip,
+        precision=trainer_precision(spec),
+        accelerator="auto",
+        devices=devices.devices,
+        num_nodes=devices.num_nodes,
+        strategy=devices.strategy,
+        # Each process takes its slice of a batch that all of them know: `TaskDataModule.rank`.
+        use_distributed_sampler=False,
+        callbacks=[recorder, *leave, early_stopping(spec.patience), *checkpoint_callbacks(folder)],
+        plugins=[AtomicCheckpoints(), environment],
+        logger=loggers,
+        log_every_n_steps=LOG_EVERY_STEPS,
+        default_root_dir=folder,
+        **_QUIET,
+    )
+
+
+def make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
+    """Return a Trainer that logs nothing: what it finds goes into the result, under the split's own name."""
+    return pl.Trainer(
+        precision=trainer_precision(spec),
+        accelerator="auto",
+        devices=1,
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=folder,
+        **_QUIET,
+    )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Return Ctrl-C back as what it was: Lightning turns it into an exit."""
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def quiet_libraries() -> None:
+    """Let libraries speak only of errors: what they say of hardware and loading is in the result."""
+    for name in _LIGHTNING_TALK:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="torch.utils.data")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    disable_progress_bar()  # type: ignore[no-untyped-call]

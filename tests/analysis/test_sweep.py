@@ -1,0 +1,164 @@
+"""Sweeps: the rate is chosen on validation alone, hopeless rates are given up, and never the best one."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from fpt_bench.analysis.sweep import Choice, choose_rate, given_up_runs, next_runs
+from fpt_bench.config.grid import Grid
+from fpt_bench.results.result import RunResult
+from tests.made_up import made_up_grid, made_up_result
+
+RATES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+ARM = ("bit-xor", "random")
+Curve = tuple[float, ...]
+"""Validation accuracies at steps 10, 20, ..."""
+
+
+def grid_of(rates: tuple[float, ...] = RATES, seeds: int = 3) -> Grid:
+    grid = made_up_grid(("bit-xor",), tuple(range(seeds)), rates)
+    return grid.model_copy(update={"runs": tuple(run for run in grid.runs if run.arm == "random")})
+
+
+def outcome(rate: float, seed: int, curve: Curve, test: float | None = 0.5, diverged: bool = False) -> RunResult:
+    points = tuple((10 * (place + 1), accuracy) for place, accuracy in enumerate(curve))
+    status = "diverged" if diverged else "ok"
+    return made_up_result("bit-xor", seed, None if diverged else test, "random", status, points, rate)
+
+
+def by_id(results: list[RunResult]) -> dict[str, RunResult]:
+    return {result.spec.run_id: result for result in results}
+
+
+def choice_of(grid: Grid, results: list[RunResult]) -> Choice:
+    return choose_rate(grid.cells()[ARM], by_id(results))
+
+
+def firsts(scores: Mapping[float, float]) -> list[RunResult]:
+    """First seeds that reached their accuracy early and stayed there."""
+    return [outcome(rate, 0, (score,) * 8) for rate, score in scores.items()]
+
+
+def planned(grid: Grid, results: list[RunResult]) -> set[tuple[float, int]]:
+    return {(spec.learning_rate, spec.seed) for spec in next_runs(grid, by_id(results))}
+
+
+def play(grid: Grid, world: Mapping[tuple[float, int], Curve]) -> list[RunResult]:
+    """Do what is planned until nothing is, with the outcomes of a world in which every run has one."""
+    results: list[RunResult] = []
+    while specs := next_runs(grid, by_id(results)):
+        results += [
+            outcome(spec.learning_rate, spec.seed, world[spec.learning_rate, spec.seed], test=spec.learning_rate)
+            for spec in specs
+        ]
+    return results
+
+
+def test_every_rate_gets_its_first_seed_before_any_gets_a_second() -> None:
+    grid = grid_of()
+    assert planned(grid, []) == {(rate, 0) for rate in RATES}
+    part = firsts({1e-5: 0.5, 1e-3: 0.9})
+    assert planned(grid, part) == {(1e-4, 0), (1e-2, 0), (1e-1, 0)}
+
+
+def test_hopeless_rates_are_given_up_and_their_runs_are_waited_for_by_nobody() -> None:
+    grid = grid_of()
+    results = firsts({1e-5: 0.5, 1e-4: 0.52, 1e-3: 0.9, 1e-2: 0.51, 1e-1: 0.5})
+    assert {rate for rate, _ in planned(grid, results)} == {1e-4, 1e-3, 1e-2}, "the neighbours of the best are kept"
+    assert [score.given_up for score in choice_of(grid, results).scores] == [True, False, False, False, True]
+    assert len(given_up_runs(grid, by_id(results))) == 4
+
+
+@pytest.mark.parametrize(
+    ("score", "kept"),
+    [(0.81, True), (0.79, True), (0.71, True), (0.69, False)],
+)
+def test_a_rate_is_kept_from_half_of_the_best_rates_rise_on(score: float, kept: bool) -> None:
+    # Floor 0.5, best 0.9: half of the rise is 0.2, so rates below 0.7 are hopeless.
+    results = firsts({1e-5: 0.5, 1e-4: 0.5, 1e-3: 0.5, 1e-2: 0.9, 1e-1: 0.9})
+    grid = grid_of()
+    results[0] = outcome(1e-5, 0, (score,) * 8)
+    assert ((1e-5, 1) in planned(grid, results)) is kept
+
+
+def test_where_nothing_was_learned_nothing_is_given_up() -> None:
+    results = firsts({1e-5: 0.5, 1e-4: 0.5, 1e-3: 0.58, 1e-2: 0.5, 1e-1: 0.5})
+    assert planned(grid_of(), results) == {(rate, seed) for rate in RATES for seed in (1, 2)}
+
+
+def test_a_slow_starter_is_kept_while_its_accuracy_rises() -> None:
+    results = firsts({1e-4: 0.5, 1e-3: 0.95, 1e-2: 0.95, 1e-1: 0.5})
+    slow = outcome(1e-5, 0, (0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.51, 0.54))
+    flat = outcome(1e-5, 0, (0.5, 0.54, 0.5, 0.5, 0.5, 0.5, 0.53, 0.54))
+    assert (1e-5, 1) in planned(grid_of(), [slow, *results])
+    assert (1e-5, 1) not in planned(grid_of(), [flat, *results])
+
+
+def test_a_rate_is_taken_up_again_when_the_best_ones_first_seed_was_luck() -> None:
+    grid = grid_of(seeds=2)
+    results = firsts({1e-5: 0.65, 1e-4: 0.55, 1e-3: 0.55, 1e-2: 0.95, 1e-1: 0.55})
+    assert (1e-5, 1) not in planned(grid, results)
+    results += [outcome(rate, 1, (0.5,) * 8) for rate in (1e-3, 1e-2, 1e-1)]
+    # 1e-2 now stands at 0.725, of which 0.65 is no longer hopelessly short; 0.55 still is.
+    assert planned(grid, results) == {(1e-5, 1)}
+    results.append(outcome(1e-5, 1, (0.9,) * 8))
+    assert planned(grid, results) == set()
+    assert choice_of(grid, results).rate == 1e-5
+
+
+def test_no_rate_that_would_have_won_with_its_one_score_is_left_out_in_200_random_worlds() -> None:
+    generator = np.random.default_rng(0)
+    given_up = 0
+    for _ in range(200):
+        grid = grid_of()
+        world = {}
+        for rate in RATES:
+            level, spread = generator.uniform(0.4, 1.0), generator.uniform(0, 0.3)
+            for seed in range(3):
+                world[rate, seed] = tuple(np.clip(generator.normal(level, spread, 8), 0, 1).tolist())
+        choice = choice_of(grid, play(grid, world))
+        scores = {score.rate: score for score in choice.scores}
+        for score in choice.scores:
+            given_up += score.given_up
+            assert score.complete or score.given_up
+            assert not score.given_up or score.mean < scores[choice.rate].mean - 0.1
+        assert scores[choice.rate].complete
+        assert scores[choice.rate].mean == max(score.mean for score in choice.scores if score.complete)
+    assert given_up > 50, "the rule must have had something to do"
+
+
+def test_ties_go_to_the_smaller_rate_and_test_accuracy_plays_no_part() -> None:
+    grid = grid_of((1e-4, 1e-3, 1e-2), seeds=1)
+    results = [outcome(1e-4, 0, (0.6,), 0.99), outcome(1e-3, 0, (0.8,), 0.5), outcome(1e-2, 0, (0.8,), 0.9)]
+    choice = choice_of(grid, results)
+    assert (choice.rate, choice.edge, choice.provisional) == (1e-3, False, False)
+
+
+def test_a_diverged_run_scores_its_floor() -> None:
+    grid = grid_of((1e-3, 1e-2, 1e-1), seeds=2)
+    results = [outcome(1e-3, seed, (0.75,)) for seed in (0, 1)] + [outcome(1e-1, seed, (0.6,)) for seed in (0, 1)]
+    results += [outcome(1e-2, 0, (0.95,)), outcome(1e-2, 1, (0.95,), diverged=True)]
+    choice = choice_of(grid, results)
+    assert choice.scores[1].mean == pytest.approx((0.95 + 0.5) / 2)
+    assert choice.scores[1].diverged == 1
+    assert choice.rate == 1e-3
+    assert choice.edge, "the smallest rate is the best"
+
+
+def test_a_rate_that_lacks_a_seed_is_not_chosen_and_makes_the_choice_provisional() -> None:
+    grid = grid_of((1e-4, 1e-3, 1e-2), seeds=2)
+    results = [outcome(rate, seed, (0.7,)) for rate in (1e-4, 1e-3) for seed in (0, 1)]
+    lost = outcome(1e-2, 1, (0.9,)).model_copy(update={"status": "failed", "validation_accuracy": None})
+    choice = choice_of(grid, [*results, outcome(1e-2, 0, (0.9,)), lost])
+    assert choice.rate == 1e-4
+    assert choice.provisional
+
+
+def test_one_rate_is_no_sweep() -> None:
+    grid = grid_of((1e-3,))
+    assert len(planned(grid, [])) == 3
+    choice = choice_of(grid, [])
+    assert (choice.rate, choice.edge, choice.provisional) == (1e-3, False, False)
+    assert math.isnan(choice.scores[0].mean)

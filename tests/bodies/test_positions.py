@@ -1,0 +1,45 @@
+"""Position tables, cut or stretched to what a task can reach."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import RobertaConfig
+
+from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.positions import fit_positions
+from fpt_bench.config.spec import RunSpec
+
+
+def test_positions_are_cut_or_stretched_to_the_task_and_a_stretch_is_noted() -> None:
+    short, short_record = build_body(RunSpec(task="bit-xor", layers=1), 10)
+    long, long_record = build_body(RunSpec(task="bit-xor", layers=1), 600)
+    table = "position"
+    assert short.state_dict()[table].shape == (10, 384)
+    assert long.state_dict()[table].shape == (600, 384)
+    assert not any("position" in note for note in short_record.notes)
+    assert "from 512 to 600" in long_record.notes[-1]
+    with torch.no_grad():
+        hidden = long(torch.randn(1, 600, 384), torch.ones(1, 600, dtype=torch.bool), 600)
+    assert hidden.shape == (1, 600, 384)
+
+
+def test_a_random_body_draws_its_positions_at_the_length_it_needs() -> None:
+    body, record = build_body(RunSpec(task="bit-xor", body="gpt2", layers=1, init="random"), 1100)
+    table = body.state_dict()["position"]
+    assert table.shape == (1100, 768)
+    assert table.std().item() == pytest.approx(0.02, rel=0.02), "a stretched table would vary less"
+    assert all("position" not in note for note in record.notes)
+
+
+def test_a_position_table_with_rows_for_something_else_is_refused(tmp_path: Path) -> None:
+    RobertaConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, vocab_size=3).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="expected one whose row 0 is position 0"):
+        build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random"), 12)
+
+
+def test_stretched_positions_keep_their_ends() -> None:
+    table = torch.randn(5, 3)
+    stretched = fit_positions(table, 9)
+    torch.testing.assert_close(stretched[[0, 8]], table[[0, 4]])
+    torch.testing.assert_close(stretched[1], (table[0] + table[1]) / 2)

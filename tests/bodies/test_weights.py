@@ -1,0 +1,59 @@
+"""Files of weights: whole, with the right checksum, never a pickle; and what an architecture is known by."""
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import GPT2Config, GPT2Model
+
+from datamodules.sources.packages import packaged_file
+from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.catalog import MINILM
+from fpt_bench.config.spec import RunSpec
+
+
+def test_the_fingerprint_of_an_architecture_does_not_depend_on_where_it_lies(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1)
+    prints = []
+    for name, dropout, width in (("a", 0.1, 8), ("b", 0.3, 8), ("c", 0.1, 16)):
+        folder = tmp_path / name
+        config.n_embd = width
+        config.save_pretrained(folder)
+        spec = RunSpec(task="bit-xor", body=str(folder), init="random", dropout=dropout)
+        prints.append(build_body(spec, 10)[1].fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=2, n_embd=8, n_head=2, vocab_size=3, bos_token_id=0, eos_token_id=0)
+    GPT2Model(config).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    save_file({k: v for k, v in weights.items() if "h.1.attn.c_attn.weight" not in k}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"got none that fits for 1, such as h\.1\.attn\.c_attn\.weight"):
+        build_body(RunSpec(task="bit-xor", body=str(tmp_path)), 10)
+
+
+def test_a_weights_file_with_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = MINILM.packaged
+    assert entry is not None
+    fake = tmp_path / "weights.safetensors"
+    pinned = (entry.distribution, entry.path, f"sha256:{entry.sha256}")
+    shutil.copy(packaged_file(*pinned), fake)
+    with fake.open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\x00")
+    monkeypatch.setattr(metadata.Distribution, "locate_file", lambda *_: fake)
+    monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: fake)
+    with pytest.raises(ValueError, match="expected sha256:53aa5117"):
+        packaged_file(*pinned)
+
+
+def test_weights_without_safetensors_are_refused(tmp_path: Path) -> None:
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=1)
+    config.save_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle would be here")
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        build_body(RunSpec(task="bit-xor", body="gpt2", body_path=str(tmp_path)), 10)

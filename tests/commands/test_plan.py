@@ -1,0 +1,166 @@
+"""What an experiment will cost: counted from the files alone, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fpt_bench.cli import app
+from fpt_bench.commands.plan import known_specs, plan_costs
+from fpt_bench.config.grid import named_grid
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder, write_result
+from fpt_bench.results.result import RunResult
+from tests.made_up import made_up_grid, made_up_result
+
+EXPERIMENT = """
+claim: A test.
+tasks: [bit-xor, mnist, listops]
+baseline: random
+arms:
+  language: {role: language, run: {init: pretrained}}
+  random: {role: language, run: {init: random}}
+"""
+PROFILE = """
+summary: A test.
+bodies: {language: minilm}
+seeds: [0, 1, 2]
+tasks: {bit-xor: {max_steps: 100, eval_every: 50, data: auto}, mnist: {max_steps: 7200, eval_every: 50}}
+"""
+
+
+STATED = ("--steps-per-second", "2")
+
+
+def plan(folder: Path, *options: str) -> list[list[str]]:
+    (folder / "mine.yaml").write_text(EXPERIMENT)
+    (folder / "tiny.yaml").write_text(PROFILE)
+    files = [str(folder / "mine.yaml"), "--profile", str(folder / "tiny.yaml"), "--runs", str(folder / "runs")]
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", *files, *options])
+    assert done.exit_code == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None:
+    lines = plan(tmp_path, *STATED, "--workers", "3")
+    assert lines[1] == ["bit-xor", "6", "0", "600", "2.0", "0.1", "0.0", "?"]
+    assert lines[2] == ["mnist", "6", "0", "43,200", "2.0", "6.0", "2.0", "?"]
+    assert lines[3] == ["all", "12", "0", "43,800", "2.0", "6.1", "2.0", "?"]
+    assert lines[-1][:3] == ["Left", "out,", "since"]
+    assert lines[-1][-1] == "listops"
+
+
+def test_without_a_speed_and_without_runs_it_says_that_it_does_not_know(tmp_path: Path) -> None:
+    lines = plan(tmp_path)
+    assert lines[2][4:6] == ["?", "?"]
+    assert "No finished run shows the speed of bit-xor, mnist" in " ".join(" ".join(line) for line in lines)
+
+
+def test_several_experiments_have_a_row_each_and_a_run_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "same.yaml").write_text(EXPERIMENT)
+    (tmp_path / "more.yaml").write_text(EXPERIMENT + "  frozen: {role: language, run: {train: readout}}\n")
+    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    named = ",".join(str(tmp_path / name) for name in ("same.yaml", "more.yaml"))
+    command = ["plan", named, "--profile", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path), *STATED]
+    lines = [line.split() for line in CliRunner(env={"COLUMNS": "120"}).invoke(app, command).stdout.splitlines()]
+    assert lines[1] == ["same", "12", "0", "43,800", "2.0", "6.1", "6.1", "?"]
+    assert lines[2] == ["more", "6", "0", "21,900", "2.0", "3.0", "3.0", "?"]
+    assert lines[3] == ["all", "18", "0", "65,700", "2.0", "9.1", "9.1", "?"]
+
+
+def test_shared_runs_count_once_also_where_a_bench_settled_one_of_the_grids(tmp_path: Path) -> None:
+    (tmp_path / "same.yaml").write_text(EXPERIMENT)
+    (tmp_path / "again.yaml").write_text(EXPERIMENT)
+    (tmp_path / "tiny.yaml").write_text(PROFILE)
+    grid = named_grid(str(tmp_path / "same.yaml"), str(tmp_path / "tiny.yaml"))
+    settled = {"data": "real", "precision": "float32", "body_execution": "native"}
+    kept = [run.model_copy(update={"spec": run.spec.model_copy(update=settled)}) for run in grid.runs]
+    folder = tables_folder(tmp_path / "runs", grid)
+    folder.mkdir(parents=True)
+    (tables_folder(tmp_path / "runs", grid) / GRID_FILE).write_text(
+        grid.model_copy(update={"runs": tuple(kept)}).model_dump_json()
+    )
+    twice = ",".join(str(tmp_path / name) for name in ("same.yaml", "again.yaml", "same.yaml"))
+    command = ["plan", twice, "--profile", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs")]
+    lines = [line.split() for line in CliRunner(env={"COLUMNS": "120"}).invoke(app, command).stdout.splitlines()]
+    assert [line[:2] for line in lines[1:4]] == [["same", "12"], ["again", "0"], ["all", "12"]]
+    assert "No finished run shows the speed of bit-xor, mnist:" in " ".join(" ".join(line) for line in lines)
+
+
+def test_finished_runs_count_and_show_speed_and_disk(tmp_path: Path) -> None:
+    grid = made_up_grid()
+    results = [made_up_result("bit-xor", seed=0, accuracy=0.9), made_up_result("mnist", seed=1, accuracy=0.5)]
+    failed = made_up_result("bit-xor", seed=2, accuracy=0.9).model_copy(update={"status": "failed", "curve": ()})
+    for result in [*results, failed]:
+        write_result(result, tmp_path / result.spec.run_id)
+    xor, mnist = plan_costs(known_specs(grid, None), [*results, failed], tmp_path)
+    assert (xor.runs, xor.done, xor.steps_left) == (6, 1, 500)
+    assert xor.steps_per_second == 100 / 10.0
+    assert xor.hours_left == 50 / 3600
+    size = (tmp_path / results[0].spec.run_id / RESULT_FILE).stat().st_blocks * 512
+    assert xor.bytes_left == 5 * size
+    assert mnist.done == 1
+
+
+def test_what_a_bench_settled_on_counts_as_done(tmp_path: Path) -> None:
+    kept = made_up_grid()
+    open_runs = [
+        run.model_copy(update={"spec": run.spec.model_copy(update={"data": "auto", "precision": "auto"})})
+        for run in kept.runs
+    ]
+    planned = kept.model_copy(update={"runs": tuple(open_runs)})
+    results = [made_up_result("bit-xor", seed=0, accuracy=0.9)]
+    for known in (None, kept):
+        assert plan_costs(known_specs(planned, known), results, tmp_path)[0].done == 1
+
+
+def with_spec(result: RunResult, **fields: object) -> RunResult:
+    return result.model_copy(update={"spec": result.spec.model_copy(update=fields)})
+
+
+def test_equal_data_arguments_in_another_order_are_the_same_run(tmp_path: Path) -> None:
+    grid = made_up_grid(tasks=("mnist",), seeds=(0,))
+    written = [
+        run.model_copy(update={"spec": run.spec.model_copy(update={"data_arguments": {"a": 1, "b": 2}})})
+        for run in grid.runs
+    ]
+    result = with_spec(made_up_result("mnist", seed=0, accuracy=0.9), data_arguments={"b": 2, "a": 1})
+    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(written)}), None), [result], tmp_path)
+    assert (cost.runs, cost.done) == (2, 1)
+
+
+@pytest.mark.parametrize(("task", "done"), [("bit-xor", 1), ("mnist", 0)])
+def test_a_run_on_real_data_is_the_planned_one_only_where_the_task_has_no_stand_in(
+    tmp_path: Path, task: str, done: int
+) -> None:
+    grid = made_up_grid(tasks=(task,), seeds=(0,))
+    embedded = [run.model_copy(update={"spec": run.spec.model_copy(update={"data": "embedded"})}) for run in grid.runs]
+    result = with_spec(made_up_result(task, seed=0, accuracy=0.9), data="real")
+    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(embedded)}), None), [result], tmp_path)
+    assert cost.done == done
+
+
+def test_runs_are_as_fast_as_finished_ones_that_train_the_same(tmp_path: Path) -> None:
+    grid = made_up_grid(tasks=("mnist",), seeds=(0, 1))
+    whole = made_up_result("mnist", seed=0, accuracy=0.9)
+    readout = with_spec(whole.model_copy(update={"seconds": 0.1}), train=("readout",))
+    (cost,) = plan_costs(known_specs(grid, None), [whole, readout], tmp_path)
+    assert whole.curve[-1][0] == 100
+    assert cost.steps_per_second == pytest.approx(100 / 10.0)
+
+
+def test_the_plan_of_the_paper_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from fpt_bench.cli import app\n"
+        "done = CliRunner().invoke(app, ['plan', 'headline', '--profile', 'paper', '--runs', sys.argv[1]])\n"
+        "print(done.stdout); sys.exit(done.exit_code or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("speed", ["0", "-1"])
+def test_a_speed_of_nothing_is_refused(speed: str) -> None:
+    done = CliRunner().invoke(app, ["plan", "headline", "--steps-per-second", speed])
+    assert done.exit_code == 2

@@ -1,0 +1,100 @@
+"""What `status` says of runs, and what the Slurm launcher says where there is no Slurm."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from fpt_bench.cli import app
+from fpt_bench.commands.status import folder_status, last_lines
+from fpt_bench.config.launcher import Launcher
+from fpt_bench.launching.slurm import log_of, send, sent_jobs
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, SLURM, tables_folder, write_result
+from fpt_bench.results.lease import Lease
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.workspace import Workspace
+from tests.made_up import made_up_grid, made_up_result
+
+GRID = made_up_grid(tasks=("bit-xor",))
+IDS = [run.spec.run_id for run in GRID.runs]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six runs: done, failed, queued, running, lost, open."""
+    write_atomically(tables_folder(tmp_path, GRID) / GRID_FILE, GRID.model_dump_json())
+    done = made_up_result("bit-xor", seed=0, accuracy=0.9).model_copy(update={"spec": GRID.runs[0].spec})
+    write_result(done, tmp_path / IDS[0])
+    write_result(RunResult(spec=GRID.runs[1].spec, status="failed", error="no weights"), tmp_path / IDS[1])
+    jobs = {f"7_{place}": run_id for place, run_id in enumerate(IDS[:5])}
+    write_atomically(tmp_path / SLURM / "sent-7.json", json.dumps(jobs))
+    write_atomically(tmp_path / SLURM / "sent-8.json", "{torn")
+    write_atomically(log_of(tmp_path, "7_1"), "first\n" * 5000 + "\nValueError: no weights\n")
+    queue = {"7_2": "queued", "7_3": "running", "9_0": "running"}
+    monkeypatch.setattr("fpt_bench.launching.slurm._queue", lambda: queue)
+    return tmp_path
+
+
+def test_each_state_is_told_from_the_others(runs: Path) -> None:
+    states = {state.run_id: state for state in folder_status(runs, Console(stderr=True))[GRID.name]}
+    assert [states[run_id].state for run_id in IDS] == ["done", "failed", "queued", "running", "lost", "open"]
+    (runs / IDS[5]).mkdir()
+    with Lease(runs / IDS[5] / LEASE_FILE):
+        states = {state.run_id: state for state in folder_status(runs, Console(stderr=True))[GRID.name]}
+    assert states[IDS[5]].state == "running", "a local worker has it"
+
+
+def test_a_failed_run_shows_its_error_and_the_end_of_its_log(runs: Path) -> None:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs)])
+    assert done.exit_code == 0, done.stderr
+    assert f"{IDS[1]} failed: no weights" in done.stdout
+    assert "| ValueError: no weights" in done.stdout
+    assert f"{IDS[4]} lost" in done.stdout
+    assert len(last_lines(log_of(runs, "7_1"))) == 5
+
+
+def test_records_may_be_deleted(runs: Path) -> None:
+    (runs / SLURM / "sent-7.json").unlink()
+    assert sent_jobs(runs) == {}
+    states = [state.state for state in folder_status(runs, Console(stderr=True))[GRID.name]]
+    assert states == ["done", "failed", "open", "open", "open", "open"]
+
+
+def test_without_a_queue_what_is_not_done_is_called_lost_and_the_reason_is_said(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> dict[str, str]:
+        raise OSError("expected an answer of Slurm's squeue, got: none")
+
+    monkeypatch.setattr("fpt_bench.launching.slurm._queue", refuse)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs)])
+    assert "squeue, got: none; what was sent and is not done is called lost" in done.stderr
+    assert done.stdout.split()[6:13] == [GRID.name, "1", "0", "0", "1", "1", "3"]
+
+
+def test_a_folder_without_a_grid_is_wrong_input(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["status", str(tmp_path)])
+    assert done.exit_code == 2
+
+
+def test_without_submitit_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ValueError, match=r"pip install 'fpt_bench\[slurm\]'"):
+        send([GRID.runs[0].spec], Workspace(tmp_path), Launcher(kind="slurm"))
+
+
+def test_without_slurm_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="sbatch, srun and squeue"):
+        send([GRID.runs[0].spec], Workspace(tmp_path), Launcher(kind="slurm"))
+
+
+def test_a_wrong_launcher_is_wrong_input() -> None:
+    done = CliRunner().invoke(app, ["bench", "--launcher", "slrum"])
+    assert done.exit_code == 2
+    assert "launcher" in done.stderr

@@ -1,0 +1,302 @@
+"""ListOps: trees by hand and by the thousand, floors, the published files, and files that are broken."""
+
+import errno
+import hashlib
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.examples import SequenceExamples
+from datamodules.listops.listops import (
+    PUBLISHED_FILES,
+    ListOpsAsPublishedDataModule,
+    ListOpsDataModule,
+    trivial_accuracies,
+)
+from datamodules.listops.trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
+
+SHORT = {"min_length": 20, "max_length": 100, "train_examples": 1500, "validation_examples": 200, "test_examples": 300}
+FEW = {"train_examples": 40, "validation_examples": 6, "test_examples": 8}
+
+
+PINNED = [
+    "[SM 6 6 4 2 0 7 0 3 ] = 8",
+    "[SM [MAX 9 9 7 ] 7 5 ] = 1",
+    "[MAX 4 [SM 7 7 5 8 3 2 4 3 ] 9 8 1 3 7 1 ] = 9",
+]
+PINNED_BYTES = "6a82a558d0fa2b96cbfb519c4171eb72a4ca6f215e5b1c5b54252d0ab9882700"
+
+
+def text_of(tree: list[int]) -> str:
+    return " ".join(SYMBOLS[token] for token in tree)
+
+
+def nested(tree: list[int]) -> str:
+    """Write a tree as the published files do: `( ( ( [MAX 4 ) 3 ) ] )`."""
+    done: list[list[str]] = [[]]
+    for token in tree:
+        if token in OPERATORS.values():
+            done.append([SYMBOLS[token]])
+            continue
+        if token == END:
+            operator, *arguments = done.pop()
+            text = operator
+            for part in [*arguments, SYMBOLS[END]]:
+                text = f"( {text} {part} )"
+        else:
+            text = SYMBOLS[token]
+        done[-1].append(text)
+    return done[0][0]
+
+
+def write_published(folder: Path, module: ListOpsDataModule) -> None:
+    folder.mkdir(parents=True)
+    for split, name in PUBLISHED_FILES.items():
+        examples = module.examples(split)
+        rows = zip(examples.sequences, examples.labels[:, 0], strict=True)
+        lines = ["Source\tTarget", *(f"{nested(tree.tolist())}\t{label}" for tree, label in rows)]
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A data root with small files in the published form."""
+    write_published(tmp_path / "root" / "listops-1000", ListOpsDataModule(root=tmp_path / "made", **FEW))
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("[MAX 4 3 ]", 4),
+        ("[MIN 4 3 9 ]", 3),
+        ("[SM 9 9 9 ]", 7),
+        ("[MED 1 4 ]", 2),  # the mean of the two, 2.5, is cut
+        ("[MED 9 0 5 ]", 5),
+        ("[MED 1 2 8 9 ]", 5),
+        ("[MAX 2 9 [MIN 4 7 ] 0 ]", 9),
+        ("[MAX 2 9 [MIN 4 7 ] 0 [MED 1 5 8 9 2 ] ]", 9),
+        ("[SM [MIN 5 6 ] [MAX 5 6 ] [MED 5 6 [SM 1 1 ] ] ]", 6),
+        ("( ( ( [MAX 4 ) ( ( ( [MIN 3 ) 2 ) ] ) ) ] )", 4),
+        ("7", 7),
+    ],
+)
+def test_values_by_hand(expression: str, value: int) -> None:
+    assert evaluate(encode(expression).tolist()) == value
+
+
+@pytest.mark.parametrize("broken", ["", "1 2", "[MAX 1 2", "[MAX 1 2 ] ]", "[MAX ]", "]", "[MIN 1 [MAX 2 3 ]"])
+def test_what_is_no_expression_is_refused(broken: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        evaluate(encode(broken).tolist())
+    with pytest.raises(ValueError, match=r"got 'MAX'"):
+        encode("MAX 1 2 ]")
+
+
+@pytest.mark.parametrize("rules", [TreeRules(), TreeRules(20, 100), TreeRules(3, 40, max_depth=3, max_arguments=4)])
+def test_generated_trees_follow_the_rules(rules: TreeRules) -> None:
+    trees, labels = generate(rules, 1200, seed=3)
+    assert [evaluate(tree.tolist()) for tree in trees] == labels.tolist()
+    assert len({tree.tobytes() for tree in trees}) == len(trees)
+    lengths = np.array([len(tree) for tree in trees])
+    assert rules.min_length < lengths.min() < lengths.max() < rules.max_length
+    depths, arguments = zip(*(shape_of(tree.tolist()) for tree in trees), strict=True)
+    assert max(depths) == rules.max_depth
+    assert (min(map(min, arguments)), max(map(max, arguments))) == (2, rules.max_arguments)
+
+
+def shape_of(tree: list[int]) -> tuple[int, list[int]]:
+    """Return the nodes on the longest way down, and the number of arguments of every operator."""
+    open_counts: list[int] = [0]
+    deepest, counts = 0, []
+    for token in tree:
+        if token == END:
+            counts.append(open_counts.pop())
+            continue
+        open_counts[-1] += 1
+        deepest = max(deepest, len(open_counts))
+        if token in OPERATORS.values():
+            open_counts.append(0)
+    return deepest, counts
+
+
+def test_nodes_are_as_likely_as_in_the_published_generator() -> None:
+    """Its rule, written again node by node with another generator of random numbers, gives the same distribution."""
+    generator = random.Random(0)
+
+    def draw(depth: int) -> list[int]:
+        if depth == 10 or generator.random() > 0.25:
+            return [1 + generator.randrange(10)]
+        arguments = [draw(depth + 1) for _ in range(generator.randint(2, 10))]
+        operator = generator.choice(list(OPERATORS.values()))
+        return [operator, *(token for argument in arguments for token in argument), END]
+
+    wanted = [tree for tree in (draw(1) for _ in range(6000)) if 5 < len(tree) < 60]
+    trees, labels = generate(TreeRules(5, 60), 8000, seed=1, distinct=False)
+    values = [evaluate(tree) for tree in wanted]
+    spread = len(wanted) ** -0.5
+    assert np.mean([len(tree) for tree in trees]) == pytest.approx(np.mean([len(tree) for tree in wanted]), rel=0.1)
+    shares, wanted_shares = (np.bincount(found, minlength=10) / len(found) for found in (labels, values))
+    assert np.abs(shares - wanted_shares).max() < 3 * 0.4 * spread
+    tokens, wanted_tokens = (np.bincount(np.concatenate(found), minlength=16) for found in (trees, wanted))
+    assert np.abs(tokens / tokens.sum() - wanted_tokens / wanted_tokens.sum()).max() < 0.015
+
+
+def test_same_bytes_on_every_machine() -> None:
+    """The trees are pinned: a change of them changes every score."""
+    trees, labels = generate(TreeRules(8, 20), 3, seed=0)
+    assert [f"{text_of(tree.tolist())} = {label}" for tree, label in zip(trees, labels, strict=True)] == PINNED
+    longer, _ = generate(TreeRules(8, 20), 2000, seed=0)
+    assert [tree.tolist() for tree in longer[:3]] == [tree.tolist() for tree in trees]
+    assert hashlib.sha256(np.concatenate(longer).tobytes()).hexdigest() == PINNED_BYTES
+
+
+def test_splits_have_their_sizes_and_share_nothing(shared: Path) -> None:
+    module = ListOpsDataModule(root=shared, **SHORT)
+    splits = {split: module.examples(split) for split in module.splits}
+    assert {split: len(examples) for split, examples in splits.items()} == {TRAIN: 1500, VALIDATION: 200, TEST: 300}
+    everything = [tree.tobytes() for examples in splits.values() for tree in examples.sequences]
+    assert len(set(everything)) == len(everything)
+    more = ListOpsDataModule(root=shared, **{**SHORT, "train_examples": 1600})
+    assert more.examples(TEST).fingerprint() == splits[TEST].fingerprint()
+    with pytest.raises(ValueError, match="expected one of the splits"):
+        module.examples("train2")
+
+
+def test_batches(shared: Path) -> None:
+    module = ListOpsDataModule(root=shared, batch_size=4, **SHORT)
+    task = module.task
+    assert (task.input_kind, task.input_size, task.max_length, task.num_classes) == ("tokens", 16, 99, 10)
+    batch = module.training_batch(3)
+    assert batch.inputs.shape == batch.mask.shape
+    assert batch.labels.shape == (4, 1)
+    assert (batch.inputs > 0).equal(batch.mask)
+    for row, real, label in zip(batch.inputs, batch.mask, batch.labels, strict=True):
+        assert evaluate(row[real].tolist()) == label.item()
+
+
+def test_floors_are_what_a_recount_gives(tmp_path: Path) -> None:
+    """Within three standard errors of a fresh sample."""
+    for rules, module in (
+        (TreeRules(), ListOpsDataModule(root=tmp_path)),
+        (TreeRules(20, 100), ListOpsDataModule(root=tmp_path, **SHORT)),
+    ):
+        trees, labels = generate(rules, 3000, seed=77)
+        for name, accuracy in trivial_accuracies(trees, labels).items():
+            assert module.task.trivial[name] == pytest.approx(accuracy, abs=3 * (0.24 / 3000 + 0.24 / 4000) ** 0.5)
+    assert not any(tmp_path.iterdir()), "a task is known before any file is touched"
+
+
+def test_published_files_are_read_as_they_are(published: Path, tmp_path: Path) -> None:
+    read = ListOpsDataModule(root=published, **FEW)
+    made = ListOpsDataModule(root=tmp_path / "made", **FEW)
+    assert ListOpsDataModule.real_data_at(published) == published / "listops-1000"
+    assert "published" in read.source
+    assert made.source == "generated by Long Range Arena's rules, seed 0"
+    assert read.fingerprint() == made.fingerprint()
+    fewer = ListOpsDataModule(root=published, **{**FEW, "train_examples": 7})
+    assert len(fewer.examples(TRAIN)) == 7
+
+
+def test_other_lengths_are_generated_beside_published_files(published: Path) -> None:
+    module = ListOpsDataModule(root=published, **SHORT)
+    assert module.source == "generated by Long Range Arena's rules, seed 0, min_length=20, max_length=100"
+    assert max(len(tree) for tree in module.examples(TEST).sequences) < 100
+
+
+def edit_row(path: Path, row: int, old: str, new: str) -> None:
+    lines = path.read_text().split("\n")
+    assert old in lines[row]
+    lines[row] = lines[row].replace(old, new)
+    path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text(""), "expected a first line 'Source Target', got ''"),
+        (lambda path: path.write_text("Source\tTarget\n"), "expected 6 expressions, got 0"),
+        (lambda path: path.write_text("".join(path.read_text().splitlines(True)[:4])), "expected 6 expressions, got 3"),
+        (lambda path: path.write_text(path.read_text()[:-500]), "line 7: expected one whole expression"),
+        (lambda path: path.write_bytes(b"\x80" + path.read_bytes()), "expected text of expressions"),
+        (lambda path: edit_row(path, 2, "\t", " "), "line 3: expected one whole expression"),
+        (lambda path: edit_row(path, 2, "\t", "\t1"), "line 3: expected the label"),
+        (lambda path: edit_row(path, 2, "[M", "[FIRST"), "line 3: expected symbols of"),
+        (lambda path: path.write_text("Source\tTarget\n[MAX 1 2 ]\t2\n"), "line 2: expected a tree of over 500"),
+    ],
+)
+def test_broken_published_files_are_named(published: Path, damage: object, message: str) -> None:
+    path = published / "listops-1000" / PUBLISHED_FILES[VALIDATION]
+    damage(path)  # type: ignore[operator]
+    with pytest.raises(ValueError, match=message) as caught:
+        ListOpsDataModule(root=published, **FEW).examples(TRAIN)
+    assert str(path) in str(caught.value)
+    assert not list((published / "listops").glob("*.npz"))
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OSError, match="no space left") as caught:
+            ListOpsDataModule(root=tmp_path, **SHORT).examples(TRAIN)
+    assert str(tmp_path) in str(caught.value)
+    assert not [path for path in tmp_path.rglob("*.npz") if path.is_file()]
+    assert len(ListOpsDataModule(root=tmp_path, **SHORT).examples(TRAIN)) == 1500
+
+
+def test_damaged_cache_is_named(tmp_path: Path) -> None:
+    ListOpsDataModule(root=tmp_path, **SHORT).examples(TRAIN)
+    (cache,) = (tmp_path / "listops").glob("*.npz")
+    cache.write_bytes(cache.read_bytes()[:-2000])
+    with pytest.raises(ValueError, match="expected a cache") as caught:
+        ListOpsDataModule(root=tmp_path, **SHORT).examples(TRAIN)
+    assert str(cache) in str(caught.value)
+
+
+def test_as_published_drops_brackets_and_cuts(tmp_path: Path) -> None:
+    fixed, published = (cls(root=tmp_path, **FEW) for cls in (ListOpsDataModule, ListOpsAsPublishedDataModule))
+    assert (published.task.name, published.task.input_size, published.task.max_length) == (
+        "listops-as-published",
+        15,
+        512,
+    )
+    assert published.source.endswith("brackets dropped, cut to 512 tokens")
+    whole, cut = fixed.examples(TRAIN), published.examples(TRAIN)
+    assert isinstance(cut, SequenceExamples)
+    assert max(len(tree) for tree in cut.sequences) == 512
+    for before, after in zip(whole.sequences, cut.sequences, strict=True):
+        assert [token for token in before.tolist() if token != END][:512] == after.tolist()
+    assert whole.labels.tolist() == cut.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"min_length": 100, "max_length": 101}, "min_length=100 and max_length=101"),
+        ({"min_length": 0}, "min_length=0"),
+        ({"max_depth": 1}, "max_depth=1"),
+        ({"max_arguments": 1}, "max_arguments=1"),
+        ({"train_examples": 0}, "at least 1 example a split"),
+        ({"data": "embedded"}, "expected data to be one of real"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ListOpsDataModule(**arguments)  # type: ignore[arg-type]
+
+
+def test_too_few_different_trees_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"expected 5000 different trees .* found only"):
+        generate(TreeRules(3, 5, max_depth=2, max_arguments=2), 5000, seed=0)

@@ -1,0 +1,133 @@
+"""Runs in worker processes: done once, in one thread, and safe from a worker's death."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import run_all
+from fpt_bench.results.events import Event, Finished, Progress, Started
+from fpt_bench.results.folder import RESULT_FILE, collect_results
+from fpt_bench.results.workspace import Workspace
+from tests.paths import ROOT
+
+
+def specs(tiny_spec: RunSpec, count: int) -> list[RunSpec]:
+    return [tiny_spec.model_copy(update={"seed": seed}) for seed in range(count)]
+
+
+def finished(events: list[Event]) -> list[Finished]:
+    return [event for event in events if isinstance(event, Finished)]
+
+
+def children() -> list[int]:
+    """Process ids of this process's living children that run our code."""
+    found = []
+    for task in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((task / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (task / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == os.getpid() and b"spawn_main" in command:
+            found.append(int(task.name))
+    return found
+
+
+def test_every_run_is_done_once_whatever_fails(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    wanted = specs(tiny_spec, 2)
+    too_deep = tiny_spec.model_copy(update={"layers": 99})
+    results = finished(list(run_all([*wanted, wanted[0], too_deep], workspace, workers=2)))
+    assert sorted(event.result.spec.run_id for event in results) == sorted(s.run_id for s in [*wanted, too_deep])
+    by_id = {event.result.spec.run_id: event.result for event in results}
+    assert all(by_id[spec.run_id].status == "ok" for spec in wanted)
+    failed = by_id[too_deep.run_id]
+    assert failed.status == "failed"
+    assert "expected layers from 1 to 6, got 99" in (failed.error or "")
+    for spec in wanted:
+        provenance = by_id[spec.run_id].provenance
+        assert provenance is not None
+        assert provenance.threads == 1, "a worker has one thread: torch must not be imported before it is told so"
+    assert children() == []
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_run_one_more_attempt(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    events: list[Event] = []
+    for event in run_all([tiny_spec], workspace, workers=1):
+        events.append(event)
+        if isinstance(event, Progress) and event.step >= 10 and len(events) < 100:
+            killed = children()
+            for child in killed:
+                os.kill(child, signal.SIGKILL)
+            events += [event] * 100  # once
+    attempts = [event.attempt for event in events if isinstance(event, Started)]
+    assert attempts == [1, 2]
+    assert [event.result.status for event in finished(events)] == ["ok"]
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_every_worker_fails_with_the_signals_name(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    events: list[Event] = []
+    for event in run_all([tiny_spec], workspace, workers=1):
+        events.append(event)
+        if isinstance(event, Progress) and event.step < 10:
+            for child in children():
+                os.kill(child, signal.SIGKILL)
+    results = finished(events)
+    assert len(results) == 1
+    assert results[0].result.status == "failed"
+    assert "SIGKILL (out of memory?), 2 times" in (results[0].result.error or "")
+
+
+@pytest.mark.slow
+def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
+    tiny_spec: RunSpec, workspace: Workspace
+) -> None:
+    runs = run_all(specs(tiny_spec, 3), workspace, workers=1)
+    first = next(event for event in runs if isinstance(event, Finished))
+    runs.close()
+    assert children() == []
+    kept = list(workspace.runs.glob(f"*/{RESULT_FILE}"))
+    assert [path.parent.name for path in kept] == [first.result.spec.run_id]
+    again = finished(list(run_all(specs(tiny_spec, 3), workspace, workers=1)))
+    assert len(again) == 3
+    assert first.result in [event.result for event in again], "the finished run was read, not repeated"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_nothing_to_do_starts_nobody(workspace: Workspace, workers: int) -> None:
+    assert list(run_all([], workspace, workers)) == []
+    assert children() == []
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import torch
+
+from fpt_bench.launching.workers import run_all
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=2, eval_every=2, precision="float32")
+    list(run_all([spec], Workspace(Path(sys.argv[1]), offline=True), workers=1))
+"""
+
+
+def test_a_script_that_imports_torch_first_has_workers_of_one_thread_all_the_same(tmp_path: Path) -> None:
+    """Two threads on the one core that a worker is pinned to took fifty times as long."""
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, env=here, timeout=300)
+    (result,) = collect_results(tmp_path)[0]
+    assert result.provenance is not None
+    assert (result.status, result.provenance.threads) == ("ok", 1)
