@@ -1,6 +1,7 @@
 """Splits held in memory: as arrays of one length, or as sequences of different lengths."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,25 @@ class SequenceExamples:
     def fingerprint(self) -> str:
         lengths = np.array([len(sequence) for sequence in self.sequences])
         return array_fingerprint(lengths, np.concatenate(self.sequences), self.labels)
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """Return batches as one, padded on the right to the longest.
+
+    Example:
+        >>> short, long = (Batch(torch.ones(1, n, 1), torch.ones(1, n, dtype=bool), torch.zeros(1, 1)) for n in (1, 2))
+        >>> join_batches([short, long]).mask.tolist()
+        [[True, False], [True, True]]
+    """
+    length = max(batch.mask.shape[1] for batch in batches)
+
+    def padded(tensor: torch.Tensor) -> torch.Tensor:
+        whole = tensor.new_zeros(len(tensor), length, *tensor.shape[2:])
+        whole[:, : tensor.shape[1]] = tensor
+        return whole
+
+    inputs, masks = (torch.cat([padded(part[field]) for part in batches]) for field in (0, 1))
+    return Batch(inputs, masks, torch.cat([batch.labels for batch in batches]))
 
 
 def array_fingerprint(*arrays: NDArray[np.generic]) -> str:

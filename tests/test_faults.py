@@ -28,7 +28,7 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from tests.made_up import made_up_result, made_up_spec
 
-TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb"}
 SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=10, eval_every=5, dropout=0.0, precision="float32")
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full, a disk that is always full")

@@ -19,7 +19,7 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 
 KILLS = 20
-TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb"}
 ENOUGH = "enough"
 
 

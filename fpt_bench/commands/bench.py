@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,7 +77,8 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
         FileNotFoundError: data or weights that are not available.
     """
     grid = named_grid(experiment, profile)
-    from fpt_bench.training.resolve import resolve
+    with notes.status("loading PyTorch"):
+        from fpt_bench.training.resolve import resolve
 
     runs, warnings = [], []
     for run in grid.runs:
@@ -121,7 +123,7 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     results = _over(grid, read_results(workspace.runs, console))
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
-    written = -math.inf
+    written, done = -math.inf, []
     try:
         with view.live():
             while planned := next_runs(grid, results):
@@ -131,13 +133,29 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
                         view.take(event)
                         if isinstance(event, Finished):
                             results[event.result.spec.run_id] = event.result
+                            done.append(event.result)
                             if time.monotonic() - written > TABLES_EVERY_SECONDS:
                                 _write_tables(grid, results, workspace.runs)
                                 written = time.monotonic()
             view.give_up(given_up_runs(grid, results))
     finally:
         _write_tables(grid, results, workspace.runs)
+        if done:
+            console.print(where_time_went(done), highlight=False, soft_wrap=True)
     return list(results.values())
+
+
+def where_time_went(results: list[RunResult]) -> str:
+    """Say how many seconds of workers each phase of these runs took.
+
+    Example:
+        >>> where_time_went([])
+        'seconds of workers by phase: none'
+    """
+    seconds: Counter[str] = Counter()
+    for result in results:
+        seconds.update(result.phases)
+    return "seconds of workers by phase: " + (", ".join(f"{k} {v:,.0f}" for k, v in seconds.items()) or "none")
 
 
 def _write_tables(grid: Grid, results: dict[str, RunResult], runs: Path) -> None:

@@ -1,5 +1,6 @@
 """`run`: train and test one model on one task."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,10 +34,13 @@ def run(
     """Train and test one model on one task. Options you leave out are taken from the profile and configs/tasks.yaml."""
     spec = spec_from_options(fields, profile)
     workspace = make_workspace(runs, data_root, offline, logger)
-    from fpt_bench.commands.grid_view import RunBar
-    from fpt_bench.training.one_run import follow, run_one
-    from fpt_bench.training.resolve import resolve
+    began = time.monotonic()
+    with notes.status("loading PyTorch"):
+        from fpt_bench.commands.grid_view import RunBar
+        from fpt_bench.training.one_run import follow, run_one
+        from fpt_bench.training.resolve import resolve
 
+    imports = time.monotonic() - began
     spec, warning = resolve(spec, workspace)
     used = Devices(devices, num_nodes, strategy)
     if used.rank > 0:
@@ -46,7 +50,7 @@ def run(
         notes.print(warning, style="yellow", markup=False)
     title = f"{spec.task} · {spec.init} · seed {spec.seed}"
     with RunBar(title, spec.max_steps, notes) as bar:
-        result = run_one(spec, workspace, bar.report, devices=used)
+        result = run_one(spec, workspace, bar.report, devices=used, imports=imports)
     if json:
         out.print_json(result.model_dump_json())
         return

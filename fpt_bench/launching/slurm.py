@@ -17,6 +17,7 @@ from typing import Any
 
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import ALLOCATOR, describe, keep_failure
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import SLURM
 from fpt_bench.results.lease import Lease
@@ -96,6 +97,7 @@ def _parameters(launcher: Launcher) -> dict[str, Any]:
         "array_parallelism": launcher.parallelism,
         "signal_delay_s": min(_SECONDS_TO_LEAVE, launcher.time * 30),
         "stderr_to_stdout": True,
+        "setup": [f"export {name}=${{{name}:-{value}}}" for name, value in ALLOCATOR.items()],
         "additional_parameters": {"requeue": True},
         **{name: value for name, value in asked.items() if value is not None},
     }
@@ -107,8 +109,6 @@ def work(spec_json: str, workspace: Workspace) -> None:
     Asked to leave, it saves a checkpoint and exits; before the end of its time, it puts itself back into the queue.
     """
     os.environ["OMP_NUM_THREADS"] = os.environ.get("SLURM_CPUS_PER_TASK", "1")
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    from fpt_bench.launching.workers import describe, keep_failure
     from fpt_bench.training.one_run import run_one
     from fpt_bench.training.preemption import Notice, PreemptedError
 

@@ -4,9 +4,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -95,7 +96,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.index, _gpus(), self.workspace), daemon=True)
-        self.process.start()
+        with allocator_settings():
+            self.process.start()
         theirs.close()
 
     def receive(self) -> tuple[Progress | Finished | None, tuple[RunSpec, int] | None]:
@@ -128,6 +130,31 @@ class _Worker:
         self.process = None
 
 
+ALLOCATOR = {
+    # Memory that was freed is kept, and large blocks come from it, too: a step takes the same blocks again and again.
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    "THP_MEM_ALLOC_ENABLE": "1",
+}
+"""Of glibc and torch, in a worker's environment: 500 page faults a tensor less, and huge pages for what is left."""
+
+
+@contextlib.contextmanager
+def allocator_settings() -> Iterator[None]:
+    """Put ALLOCATOR into this process's environment for a while, for the processes that it starts.
+
+    glibc reads it when a process begins, so that the process itself cannot set it. What users have set stays.
+    """
+    added = {name: value for name, value in ALLOCATOR.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
 def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -> None:
     """Do the runs that come through the pipe until it closes.
 
@@ -135,12 +162,14 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _pin(index, gpus)
+    began = time.monotonic()
     import torch
 
     from fpt_bench.training.one_run import run_one
 
     # The caller's own script, which this process imports again, may have brought torch before this process was pinned.
     torch.set_num_threads(1)
+    imports = time.monotonic() - began
 
     while True:
         try:
@@ -148,7 +177,8 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
         except (EOFError, ConnectionResetError):
             return
         try:
-            result = run_one(spec, workspace, pipe.send)
+            result = run_one(spec, workspace, pipe.send, imports=imports)
+            imports = 0.0
         except ConnectionError:
             return  # nobody is left to work for; the run goes on from its checkpoint another time
         except Exception as error:
@@ -160,8 +190,6 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
 def _pin(index: int, gpus: list[str]) -> None:
     """Pin this process to one core and one thread, and to one GPU where there are any, before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    # Huge pages spare the allocator page faults; read by torch when it is imported.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
     elif hasattr(os, "sched_setaffinity"):

@@ -80,6 +80,8 @@ class RunResult(_Frozen):
     parameters: dict[str, GroupCount] = Field(default_factory=dict)
     seconds: float = 0.0
     """Wall-clock time of training, validation included, over all attempts."""
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Wall-clock seconds by phase, over all attempts: imports, set-up, data, train, validation, test, writing."""
     tokens_per_second: float | None = None
     """Training positions a second, padding left out."""
     peak_memory_mb: float | None = None

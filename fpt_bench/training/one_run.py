@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from datamodules.contract import TaskDataModule
+from datamodules.examples import join_batches
 from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.config.inits import TASK_PREFIX, pretraining_spec
 from fpt_bench.config.spec import RunSpec
@@ -34,6 +35,7 @@ from fpt_bench.training.features import cache_features, can_be_cached
 from fpt_bench.training.loggers import make_loggers
 from fpt_bench.training.model import load_best, make_model
 from fpt_bench.training.module import FPTModule
+from fpt_bench.training.phases import PhaseClock
 from fpt_bench.training.predict import predict
 from fpt_bench.training.preemption import Notice
 from fpt_bench.training.pretraining import kept_body
@@ -53,6 +55,7 @@ def run_one(
     report: Callable[[Progress], None] = lambda _: None,
     notice: Notice | None = None,
     devices: Devices = ONE_DEVICE,
+    imports: float = 0.0,
 ) -> RunResult:
     """Return the result of a run: the one that is there, or a new one; an interrupted run resumes.
 
@@ -74,7 +77,7 @@ def run_one(
         if done is not None:
             return done
         quiet_libraries()
-        result = _train_and_test(spec, workspace, report, notice, devices)
+        result = _train_and_test(spec, workspace, report, notice, devices, imports)
         write_result(result, folder)
         return result
 
@@ -99,7 +102,7 @@ def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
     if _finished(workspace.runs / spec.run_id) is not None:
         return
     quiet_libraries()
-    _train(_set_up(spec, workspace, lambda _: None, None, devices))
+    _train(_set_up(spec, workspace, lambda _: None, None, devices, PhaseClock()))
 
 
 def trained_body(spec: RunSpec, workspace: Workspace) -> TrainedBody | None:
@@ -134,12 +137,18 @@ class _Run:
     module: FPTModule
     body: BodyRecord
     recorder: RunRecorder
+    clock: PhaseClock
     checkpoint: dict[str, Any] | None
     trainer: pl.Trainer
 
 
 def _set_up(
-    spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None], notice: Notice | None, devices: Devices
+    spec: RunSpec,
+    workspace: Workspace,
+    report: Callable[[Progress], None],
+    notice: Notice | None,
+    devices: Devices,
+    clock: PhaseClock,
 ) -> _Run:
     folder = workspace.runs / spec.run_id
     shown = datamodule = make_datamodule(spec, workspace)
@@ -153,15 +162,16 @@ def _set_up(
     first_step = checkpoint["global_step"] if checkpoint else 0
     # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
     loggers = make_loggers(workspace.loggers, folder / LOGS, spec.run_id, f"from-step-{first_step}")
-    trainer = make_trainer(spec, folder, recorder, notice, loggers, devices)
+    trainer = make_trainer(spec, folder, [recorder, clock], notice, loggers, devices)
     datamodule.first_step, datamodule.rank, datamodule.world_size = first_step, devices.rank, devices.processes
-    return _Run(spec, folder, datamodule, shown, module, body_record, recorder, checkpoint, trainer)
+    return _Run(spec, folder, datamodule, shown, module, body_record, recorder, clock, checkpoint, trainer)
 
 
 def _train(run: _Run) -> str | None:
     """Train what is left of a run; return a sentence if it diverged."""
     if run.checkpoint is not None and is_over(run.checkpoint, run.spec.max_steps, run.spec.patience):
-        run.recorder.load_state_dict(run.checkpoint["callbacks"][run.recorder.state_key])
+        for callback in (run.recorder, run.clock):
+            callback.load_state_dict(run.checkpoint["callbacks"].get(callback.state_key, {}))
         return None
     resume = str(checkpoint_file(run.folder, LAST)) if run.checkpoint else None
     try:
@@ -177,18 +187,31 @@ def _train(run: _Run) -> str | None:
 
 
 def _train_and_test(
-    spec: RunSpec, workspace: Workspace, report: Callable[[Progress], None], notice: Notice | None, devices: Devices
+    spec: RunSpec,
+    workspace: Workspace,
+    report: Callable[[Progress], None],
+    notice: Notice | None,
+    devices: Devices,
+    imports: float,
 ) -> RunResult:
-    run = _set_up(spec, workspace, report, notice, devices)
+    clock = PhaseClock(imports)
+    with clock.phase("set-up"):
+        run = _set_up(spec, workspace, report, notice, devices, clock)
+    with clock.phase("data"):
+        for split in run.datamodule.splits:
+            run.datamodule.examples(split)
     datamodule, recorder = run.datamodule, run.recorder
     task, headline = datamodule.task, datamodule.test_splits[0]
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     error = _train(run)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
-    scores = {} if error or best_step is None else _test(spec, run.module, datamodule, run.folder, best_step)
-    if scores:
-        write_predictions(predict(run.module, datamodule, run.shown), run.folder)
+    with clock.phase("test"):
+        scores = {} if error or best_step is None else _test(spec, run.module, datamodule, run.folder, best_step)
+    with clock.phase("writing"):
+        if scores:
+            write_predictions(predict(run.module, datamodule, run.shown), run.folder)
+        fingerprint, made = datamodule.fingerprint(), provenance(devices.processes)
     return RunResult(
         spec=spec,
         status="diverged" if error else "ok",
@@ -202,17 +225,18 @@ def _train_and_test(
         train_accuracy=scores.get("train"),
         parameters=run.module.count_parameters(),
         seconds=recorder.seconds,
+        phases=clock.total(),
         tokens_per_second=recorder.tokens_per_second,
         peak_memory_mb=peak_memory_mb(),
         data=DataRecord(
             kind=datamodule.data,
             source=datamodule.source,
-            fingerprint=datamodule.fingerprint(),
+            fingerprint=fingerprint,
             trivial=dict(task.trivial),
             floor=task.floor,
         ),
         body=run.body,
-        provenance=provenance(devices.processes),
+        provenance=made,
     )
 
 
@@ -237,7 +261,9 @@ def _test(
     load_best(module, folder, best_step)
     loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
     sample = [datamodule.training_batch(step) for step in range(max(1, TRAIN_SAMPLE // datamodule.batch_size))]
-    loaders["train"] = DataLoader(sample, batch_size=None)  # type: ignore[arg-type]
+    at_once = max(1, datamodule.eval_batch_size // datamodule.batch_size)
+    joined = [join_batches(sample[first : first + at_once]) for first in range(0, len(sample), at_once)]
+    loaders["train"] = DataLoader(joined, batch_size=None)  # type: ignore[arg-type]
     scores = {}
     for split, loader in loaders.items():
         with interruptible():

@@ -29,7 +29,12 @@ _QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": 
 
 
 def make_trainer(
-    spec: RunSpec, folder: Path, recorder: Callback, notice: Notice | None, loggers: list[Logger], devices: Devices
+    spec: RunSpec,
+    folder: Path,
+    callbacks: list[Callback],
+    notice: Notice | None,
+    loggers: list[Logger],
+    devices: Devices,
 ) -> pl.Trainer:
     """Return the Trainer of a run, which keeps checkpoints and ends the run in time, or at one when the notice comes.
 
@@ -52,7 +57,7 @@ def make_trainer(
         strategy=devices.strategy,
         # Each process takes its slice of a batch that all of them know: `TaskDataModule.rank`.
         use_distributed_sampler=False,
-        callbacks=[recorder, *leave, early_stopping(spec.patience), *checkpoint_callbacks(folder)],
+        callbacks=[*callbacks, *leave, early_stopping(spec.patience), *checkpoint_callbacks(folder)],
         plugins=[AtomicCheckpoints(), environment],
         logger=loggers,
         log_every_n_steps=LOG_EVERY_STEPS,

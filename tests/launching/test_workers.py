@@ -131,3 +131,19 @@ def test_a_script_that_imports_torch_first_has_workers_of_one_thread_all_the_sam
     (result,) = collect_results(tmp_path)[0]
     assert result.provenance is not None
     assert (result.status, result.provenance.threads) == ("ok", 1)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="the system does not show a process's environment")
+def test_a_worker_begins_with_the_allocator_settings_and_its_parent_keeps_its_own(
+    tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1234567")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    events = run_all([tiny_spec], workspace, workers=1)
+    next(events)
+    (pid,) = children()
+    seen = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert "MALLOC_MMAP_THRESHOLD_=1073741824" in seen, "glibc reads it when a process begins"
+    assert "MALLOC_TRIM_THRESHOLD_=1234567" in seen, "what users have set stays"
+    events.close()
+    assert "MALLOC_MMAP_THRESHOLD_" not in os.environ

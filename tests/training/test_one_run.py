@@ -22,7 +22,7 @@ from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.resolve import resolve
 
-TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb"}
 
 
 def numbers(result: RunResult) -> dict[str, object]:

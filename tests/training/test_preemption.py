@@ -15,7 +15,7 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.preemption import SIGNALS, Notice, PreemptedError
 
-TIMES = {"seconds", "tokens_per_second", "peak_memory_mb"}
+TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb"}
 SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=30, eval_every=10, dropout=0.1, precision="float32")
 
 

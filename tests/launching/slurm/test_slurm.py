@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("slurm"),
 ]
-TIMES = {"seconds", "tokens_per_second", "peak_memory_mb", "provenance"}
+TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb", "provenance"}
 TEN_MINUTES = Launcher(kind="slurm", time=10)
 PATIENCE_SECONDS = 150.0
 """That a test waits at most; on an idle machine it takes a fifth of it."""

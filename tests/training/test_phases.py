@@ -1,0 +1,34 @@
+"""Where the time of a run goes, and what a bench says of it."""
+
+import time
+
+import pytest
+
+from fpt_bench.commands.bench import where_time_went
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.one_run import run_one
+from fpt_bench.training.phases import PHASES, PhaseClock
+
+
+def test_a_run_says_where_its_time_went(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    began = time.monotonic()
+    result = run_one(tiny_spec, workspace, imports=2.5)
+    wall = time.monotonic() - began
+    assert list(result.phases) == [name for name in PHASES if name in result.phases]
+    assert result.phases["imports"] == 2.5
+    assert {"set-up", "train", "validation", "test", "writing"} <= result.phases.keys()
+    inside = sum(seconds for name, seconds in result.phases.items() if name != "imports")
+    assert 0.7 * wall < inside <= wall
+    assert result.phases["train"] + result.phases["validation"] == pytest.approx(result.seconds, rel=0.05, abs=0.05)
+    said = where_time_went([result, result])
+    assert f"imports {2 * 2.5:.0f}, set-up " in said
+
+
+def test_phases_of_earlier_attempts_are_added() -> None:
+    first = PhaseClock(imports=1.0)
+    first.seconds["train"] = 4.0
+    second = PhaseClock(imports=2.0)
+    second.load_state_dict(first.state_dict())
+    second.seconds["train"] = 3.0
+    assert second.total() == {"imports": 3.0, "train": 7.0}
