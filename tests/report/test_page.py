@@ -173,7 +173,8 @@ def parsed(command: str) -> RunSpec:
     """Return the spec that a command line asks for, read by the real parser."""
     words = shlex.split(command)
     assert words[:4] == ["python", "-m", "fpt_bench", "run"]
-    with get_command(app).commands["run"].make_context("run", words[4:]) as context:  # type: ignore[attr-defined]
+    run = get_command(app).get_command(None, "run")  # type: ignore[attr-defined]
+    with run.make_context("run", words[4:]) as context:
         given = {name: value for name, value in context.params.items() if value not in (None, [], ())}
     fields = {name: given[name] for name in RunSpec.model_fields if name in given}
     return spec_from_options(fields, given["profile"])
