@@ -38,7 +38,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
 from rich.progress import track
 from rich.table import Table
 
@@ -48,6 +49,8 @@ from benchmarks.training_steps import PUBLISHED_DROPOUT, SMOKE, WORKLOADS
 OUTPUT = Path(__file__).with_suffix(".csv")
 GRID = "minilm-32x64"
 """Workload of the grid's rows."""
+CROWDED = 0.2
+"""CPUs that may be wanted beyond those that there are before a row is called crowded."""
 COLUMNS = [
     "workload", "threads", "precision", "dropout",
     "share_of_products", "share_of_instructions",
@@ -63,14 +66,14 @@ PRINTED = {
     "precision": "precision",
     "dropout": "dropout",
     "share_of_products": "share of\nproducts",
-    "share_of_instructions": "share of\ninstructions",
-    "ratio_same_dropout": "plain/ours, same\ndropout",
+    "share_of_instructions": "share of\ninstruct.",
+    "ratio_same_dropout": "plain/ours,\nsame drop.",
     "ratio_to_published": "plain 0.1\n/ours",
     "ratio_to_other": "other\n/ours",
     "ours_ms": "ours\nms",
     "spread": "spread",
     "product_gflops": "products\nGFLOP/s",
-    "instruction_gflops": "instructions\nGFLOP/s",
+    "instruction_gflops": "instruct.\nGFLOP/s",
     "others_cpus": "others'\nCPUs",
     "peak_memory_mb": "peak\nMiB",
 }
@@ -129,9 +132,11 @@ def measure_grid() -> list[Row]:
 
 def _table(frame: pd.DataFrame) -> Table:
     shown = {column: title for column, title in PRINTED.items() if frame[column].notna().any()}
-    table = Table(header_style="bold")
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for column, title in shown.items():
-        table.add_column(title, justify="left" if column in {"workload", "precision"} else "right")
+        justify: JustifyMethod = "left" if column in {"workload", "precision"} else "right"
+        width = 0 if column == "workload" else max(map(len, title.split("\n")))
+        table.add_column(title, justify=justify, min_width=width)
     for _, row in frame.iterrows():
         table.add_row(*(_cell(column, row[column]) for column in shown))
     return table
@@ -158,17 +163,24 @@ def main() -> None:
     names = given.names or [*(name for name in WORKLOADS if name != SMOKE), "grid"]
     if unknown := set(names) - {*WORKLOADS, "grid"}:
         parser.error(f"expected {', '.join(WORKLOADS)} or grid, got {', '.join(unknown)}")
+    output = given.output or (None if given.names else OUTPUT)
+    machine = {**processor(), "torch": version("torch")}
+    frame = pd.DataFrame(columns=COLUMNS)
     rows: list[Row] = []
     for name in track(names, "measuring", console=Console(stderr=True)):
         rows += measure_grid() if name == "grid" else measure_workload(name, given.repeats, given.threads)
-    machine = {**processor(), "torch": version("torch")}
-    frame = pd.DataFrame([row | machine for row in rows], columns=COLUMNS)
-    frame["threads"] = frame["threads"].astype("Int64")
-    Console(width=160).print(_table(frame))
+        frame = pd.DataFrame([row | machine for row in rows], columns=COLUMNS)
+        frame["threads"] = frame["threads"].astype("Int64")
+        if output:  # after each: all of them take half an hour
+            frame.to_csv(output, index=False, float_format="%.6g")
+    Console(width=180).print(_table(frame))
+    crowded = frame[frame["others_cpus"].astype(float) + frame["threads"] > len(os.sched_getaffinity(0)) + CROWDED]
+    for _, row in crowded.iterrows():
+        step = f"{row['workload']}, {row['threads']} threads, dropout {row['dropout']}"
+        print(f"{step}: others had {row['others_cpus']:.1f} CPUs")
+    if len(crowded):
+        print("These rows waited for others: their times, ratios and shares are not the step's. Measure them again.")
     print("; ".join(f"{word} {value}" for word, value in machine.items()))
-    output = given.output or (None if given.names else OUTPUT)
-    if output:
-        frame.to_csv(output, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":
