@@ -45,6 +45,7 @@ from rich.table import Table
 
 from benchmarks.machine import precisions, processor
 from benchmarks.training_steps import PUBLISHED_DROPOUT, SMOKE, WORKLOADS
+from fpt_bench.launching.workers import ALLOCATOR
 
 OUTPUT = Path(__file__).with_suffix(".csv")
 GRID = "minilm-32x64"
@@ -83,7 +84,7 @@ Row = dict[str, object]
 
 def _child(*arguments: str, threads: int | None = None, core: int | None = None) -> "subprocess.Popen[str]":
     """Start a process set up as the launcher sets up workers. Torch reads the number of threads only once."""
-    environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "1"}
+    environment = {**ALLOCATOR, **os.environ}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
