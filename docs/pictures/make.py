@@ -27,12 +27,12 @@ MINUS, HIDDEN, PLUS, READ, INK = "#4477aa", "#e8e8e8", "#ee9944", "#228833", "#2
 
 
 def first_example(task: str, **arguments: int) -> Batch:
-    """Give the first test example of a task, as a batch of one."""
+    """Return the first test example of a task, as a batch of one."""
     return find_task(task)(**arguments).examples(TEST).batch(np.array([0]))
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """Give a white figure, inches, with one empty drawing area of the same units."""
+    """Return a white figure, inches, with one empty drawing area of the same units."""
     figure, axes = plt.subplots(figsize=(width, height))
     axes.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     axes.axis("off")
@@ -53,7 +53,7 @@ def note(axes: Axes, x: float, y: float, text: str, **style: object) -> None:
 
 
 def signs(value: float) -> tuple[str, str]:
-    """Give colour and text of a bit: -1, 0 for hidden, +1."""
+    """Return colour and text of a bit: -1, 0 for hidden, +1."""
     return {-1: (MINUS, "0"), 0: (HIDDEN, "?"), 1: (PLUS, "1")}[int(value)]
 
 
