@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypedDict, Unpack
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -70,7 +71,13 @@ class TaskSpec:
 
 
 class Batch(NamedTuple):
-    """Examples as every model takes them."""
+    """Examples as every model takes them. Made of three tensors; how long each example is, is counted from the mask.
+
+    Example:
+        >>> mask = torch.tensor([[True, True], [True, False]])
+        >>> Batch(torch.zeros(2, 2, 1), mask, torch.zeros(2, 1, dtype=torch.int64)).counted().lengths
+        (2, 1)
+    """
 
     inputs: Tensor
     """(B, T, D) float32, or (B, T) int64 in [0, V)."""
@@ -78,6 +85,22 @@ class Batch(NamedTuple):
     """(B, T) bool, True at real positions; padding on the right."""
     labels: Tensor
     """(B, L) int64 in [0, C)."""
+    lengths: tuple[int, ...] | None = None
+    """Real positions of each example, known to the program; None: not counted yet."""
+
+    def counted(self) -> "Batch":
+        """Return the batch with its lengths; where the mask is on a GPU and they are not counted yet, it waits."""
+        return self if self.lengths is not None else self._replace(lengths=tuple(self.mask.sum(dim=1).tolist()))
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device, its lengths counted before it leaves; pinned memory is not waited for."""
+        inputs, mask, labels = (tensor.to(device, non_blocking=device.type == "cuda") for tensor in self[:3])
+        return Batch(inputs, mask, labels, self.counted().lengths)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Return the examples from `start` to before `stop`."""
+        lengths = None if self.lengths is None else self.lengths[start:stop]
+        return Batch(self.inputs[start:stop], self.mask[start:stop], self.labels[start:stop], lengths)
 
 
 class Examples(Protocol):
@@ -252,7 +275,8 @@ class TaskDataModule(pl.LightningDataModule):
         return hashlib.sha256(joined.encode()).hexdigest()
 
     def train_dataloader(self) -> "DataLoader[Batch]":
-        return DataLoader(_TrainingBatches(self), batch_size=None, sampler=_Steps(self.first_step))
+        batches, steps = _TrainingBatches(self), _Steps(self.first_step)
+        return DataLoader(batches, batch_size=None, sampler=steps, pin_memory=torch.cuda.is_available())
 
     def val_dataloader(self) -> "DataLoader[Batch]":
         return self._evaluation(VALIDATION, self.rank, self.world_size)
@@ -269,7 +293,8 @@ class TaskDataModule(pl.LightningDataModule):
         firsts = range(0, len(examples), size)
         firsts = firsts[rank::world_size] if len(firsts) >= world_size else firsts
         indices = [np.arange(first, min(first + size, len(examples))) for first in firsts]
-        return DataLoader(indices, batch_size=None, collate_fn=examples.batch)  # type: ignore[arg-type]
+        pin = torch.cuda.is_available()
+        return DataLoader(indices, batch_size=None, collate_fn=examples.batch, pin_memory=pin)  # type: ignore[arg-type]
 
     def _order(self, visit: int) -> NDArray[np.int64]:
         if self._last_order[0] != visit:
@@ -304,7 +329,7 @@ class _TrainingBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rank, batch = self.module.rank, self.module.training_batch(step)
         share = len(batch.labels) // self.module.world_size
-        return Batch(*(part[rank * share : (rank + 1) * share] for part in batch))
+        return batch.part(rank * share, (rank + 1) * share)
 
 
 class _Steps(Sampler[int]):

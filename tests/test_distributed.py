@@ -59,7 +59,7 @@ def test_the_slices_of_all_processes_are_the_batch_of_one(task: str) -> None:
         module.rank = rank
         parts.append(next(iter(module.train_dataloader())))
         validated += sum(len(batch.labels) for batch in module.val_dataloader())
-    for together, separate in zip(whole[0], zip(*parts, strict=True), strict=True):
+    for together, separate in zip(whole[0][:3], zip(*(part[:3] for part in parts), strict=True), strict=True):
         assert torch.equal(together, torch.cat(separate))
     assert validated == sum(len(batch.labels) for batch in whole[1:]), "each example is validated once"
 

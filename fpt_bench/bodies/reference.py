@@ -1,10 +1,12 @@
 """Bodies that run through Hugging Face's own forward: the oracle of ours, and the way for every other architecture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from fpt_bench.bodies.native.packing import host_lengths
 
 
 class HuggingFaceBody(nn.Module):
@@ -19,11 +21,15 @@ class HuggingFaceBody(nn.Module):
         self.groups = {f"model.{name}": group for name, group in groups.items()}
         self.width: int = model.config.hidden_size  # type: ignore[union-attr, assignment]
 
-    def forward(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
-        """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H)."""
-        attention_mask = None if bool(mask.all()) else mask.long()
+    def forward(self, embeddings: Tensor, mask: Tensor, read: int, lengths: Sequence[int] | None = None) -> Tensor:
+        """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H).
+
+        `lengths`, the real positions of each example, spare waiting for a GPU to say them.
+        """
+        known = host_lengths(mask, lengths)
+        attention_mask = None if min(known) == mask.shape[1] else mask.long()
         hidden = self.model(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
-        return read_out(hidden, mask, read)
+        return read_out(hidden, mask, read, known)
 
     @torch.no_grad()
     def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
@@ -36,10 +42,11 @@ class HuggingFaceBody(nn.Module):
         return torch.cat(given).float()
 
 
-def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
+def read_out(hidden: Tensor, mask: Tensor, count: int, lengths: Sequence[int] | None = None) -> Tensor:
     """Select the last `count` real positions of each sequence.
 
     From (B, T, H) float and a (B, T) bool mask, padding on the right, to (B, R, H) float, in input order; R = `count`.
+    `lengths` are the mask's, where they are known.
 
     Raises:
         ValueError: a sequence has fewer than `count` real positions.
@@ -49,8 +56,8 @@ def read_out(hidden: Tensor, mask: Tensor, count: int) -> Tensor:
         >>> read_out(hidden, torch.tensor([[True, True, True, False]]), 2).flatten().tolist()
         [1.0, 2.0]
     """
-    lengths = mask.sum(dim=1)
-    if int(lengths.min()) < count:
-        raise ValueError(f"expected at least {count} real positions in every sequence, got {int(lengths.min())}")
-    indices = lengths[:, None] - count + torch.arange(count, device=hidden.device)
+    shortest = min(host_lengths(mask, lengths))
+    if shortest < count:
+        raise ValueError(f"expected at least {count} real positions in every sequence, got {shortest}")
+    indices = mask.sum(dim=1)[:, None] - count + torch.arange(count, device=hidden.device)
     return hidden.gather(1, indices[:, :, None].expand(-1, -1, hidden.shape[-1]))

@@ -19,14 +19,23 @@ from fpt_bench.results.workspace import Workspace
 
 ATTEMPTS = 2
 """Times a run is tried when the process that works on it dies."""
+WORKERS_A_GPU, MEMORY_A_WORKER = 4, 12 * 2**30
+"""Workers at most that share a GPU by default, and the bytes of its memory that each of them is given room for."""
 
 
 def default_workers() -> int:
     """Return one worker for each core that this process may use: one thread a run wastes least.
 
-    Where there are GPUs, one worker for each of them.
+    Where there are GPUs, up to four for each of them, which a small run leaves idle while it launches operators: as
+    many as the smallest one's memory has room for, and cores to drive them. They take a GPU each in turn.
     """
-    return len(_gpus()) or len(_cores())
+    gpus, cores = len(_gpus()), len(_cores())
+    if not gpus:
+        return cores
+    import torch
+
+    memory = min(torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count()))
+    return gpus * max(1, min(WORKERS_A_GPU, memory // MEMORY_A_WORKER, cores // gpus))
 
 
 def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:

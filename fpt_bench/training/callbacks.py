@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,7 @@ from datamodules.contract import Batch
 from fpt_bench.results.atomic import replaced_when_whole
 from fpt_bench.results.events import Progress
 from fpt_bench.results.folder import BEST, CHECKPOINTS, LAST
+from fpt_bench.training.module import FPTModule
 from fpt_bench.training.preemption import Notice, PreemptedError
 
 REPORT_SECONDS = 0.5
@@ -61,10 +62,11 @@ class RunRecorder(Callback):
         now = time.monotonic()
         self.training_seconds += now - self._batch_started
         # Of several processes, all have slices of one size; where sequences differ in length, this is an estimate.
-        self.positions += int(batch.mask.sum()) * trainer.world_size
+        self.positions += sum(batch.counted().lengths or ()) * trainer.world_size
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
-            self._send(trainer, float(outputs["loss"]))
+            # Of the last step that was logged: reading this one's would make the program wait for a GPU.
+            self._send(trainer, cast(FPTModule, pl_module).last_loss)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.curve[trainer.global_step] = float(trainer.callback_metrics["val/accuracy"])

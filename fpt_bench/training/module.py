@@ -1,6 +1,7 @@
 """FPTModule: input layer, partially frozen transformer, readout. The one LightningModule."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,16 +9,20 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.contract import Batch, TaskSpec
 from fpt_bench.bodies.execution import Body
 from fpt_bench.bodies.groups import count_groups
+from fpt_bench.bodies.native import device as devices
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import GroupCount
 
 INPUT_GAIN = 1.41
 """Gain of the orthogonal input layer (published code, experiment.py)."""
+FEW = 2**20
+"""Trained numbers up to which Adam on a CPU takes all tensors at once: with more, its temporary copies cost more."""
 
 
 def derive_seed(seed: int, *purpose: int | str) -> int:
@@ -43,11 +48,24 @@ def make_input_layer(task: TaskSpec, width: int) -> nn.Module:
     return layer
 
 
+def reseed(seed: int, device: torch.device) -> None:
+    """Seed what draws on a device."""
+    if device.type == "cpu":
+        # `torch.manual_seed` would write down a stack trace for a GPU that is not there, at the cost of an optimizer.
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 class FPTModule(pl.LightningModule):
     """A transformer of which only some parameter groups learn. It knows no task, only a TaskSpec.
 
     Logits are always (B, L, C), so one loss and one accuracy serve every task. The body is already frozen as
     `spec.train` says; the spec's seed decides the input layer, the readout and the dropout of every step.
+
+    Nothing is read from the device in a training step, since the program would wait for a GPU. Losses stay where they
+    are until the Trainer logs, a validation starts, a checkpoint is written or training ends; then all of them are
+    looked at, and a run of which one is not finite has diverged at that step.
     """
 
     def __init__(self, task: TaskSpec, body: Body, spec: RunSpec) -> None:
@@ -63,10 +81,17 @@ class FPTModule(pl.LightningModule):
         self.readout = nn.Linear(body.width, task.num_labels // task.read_positions * task.num_classes)
         self.given_features = False
         """Whether batches hold what `features` would give, because the body does not learn."""
+        self.last_loss: float | None = None
+        """Training loss of the last step that was looked at."""
+        self._unread: list[tuple[int, Tensor]] = []
+        """Steps since then, with their losses."""
+        self._finite_logits: Tensor | None = None
+        """Whether all logits of the evaluation that goes on were finite, a bool on the device."""
         self.groups = self._group_all()
         for group, layer in (("input", self.input), ("readout", self.readout)):
             layer.requires_grad_(group in spec.train)
-        self.validation_accuracy = MulticlassAccuracy(task.num_classes, average="micro")
+        # That labels are classes, cross-entropy checks as well, and without waiting for a GPU.
+        self.validation_accuracy = MulticlassAccuracy(task.num_classes, average="micro", validate_args=False)
         self.test_accuracy = MulticlassAccuracy(task.num_classes, average="micro")
 
     def forward(self, batch: Batch) -> Tensor:
@@ -78,7 +103,7 @@ class FPTModule(pl.LightningModule):
         """Return what the body leaves at the positions that are read out, (B, R, H) float32."""
         if self.given_features:
             return batch.inputs
-        hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions)
+        hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions, batch.lengths)
         return hidden
 
     def loss(self, batch: Batch) -> Tensor:
@@ -89,25 +114,62 @@ class FPTModule(pl.LightningModule):
         # Dropout depends on seed and step alone: a resumed run draws what an uninterrupted one draws.
         # Of several processes, each draws masks of its own.
         rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
-        torch.manual_seed(derive_seed(self.spec.seed, "dropout", self.global_step, *rank))
+        reseed(derive_seed(self.spec.seed, "dropout", self.global_step, *rank), self.device)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         loss = self.loss(batch)
-        if not self._everywhere(bool(torch.isfinite(loss))):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}")
-        self.log("train/loss", loss, sync_dist=True)
+        self._unread.append((self.global_step, loss.detach()))
+        if self._is_logged():
+            self._look_at_losses()
+            self.log("train/loss", loss, sync_dist=True)
         return loss
 
+    def on_validation_start(self) -> None:
+        self._look_at_losses()
+
+    def on_train_end(self) -> None:
+        self._look_at_losses()
+
+    def _is_logged(self) -> bool:
+        """Return whether the Trainer logs the step that goes on."""
+        if self._trainer is None:
+            return True
+        every: int = self._trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
+
+    def _look_at_losses(self) -> None:
+        """Read all losses since the last look, at once.
+
+        Raises:
+            FloatingPointError: one of them, or of another process's, is not finite; the message names the first.
+        """
+        if not self._unread:
+            return
+        steps, losses = zip(*self._unread, strict=True)
+        self._unread.clear()
+        found = list(zip(torch.stack(losses).tolist(), steps, strict=True))
+        self.last_loss, _ = found[-1]
+        first = next((pair for pair in found if not math.isfinite(pair[0])), None)
+        if not self._everywhere(first is None):
+            loss, step = first or found[-1]
+            raise FloatingPointError(f"the loss is {loss} at step {step}")
+
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        logits = self._finite(self(batch))
-        self.validation_accuracy(logits.argmax(-1).flatten(), batch.labels.flatten())
+        logits = self._watched(self(batch))
+        self.validation_accuracy.update(logits.argmax(-1).flatten(), batch.labels.flatten())
         self.log("val/accuracy", self.validation_accuracy, batch_size=len(batch.labels))
         loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten())
         self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
 
+    def on_validation_epoch_end(self) -> None:
+        self._require_finite_logits()
+
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.test_accuracy(self._finite(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
+        self.test_accuracy.update(self._watched(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
         self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+
+    def on_test_epoch_end(self) -> None:
+        self._require_finite_logits()
 
     def _everywhere(self, holds: bool) -> bool:
         """Return whether something holds in all processes of the run, so that they diverge together or not at all."""
@@ -115,14 +177,35 @@ class FPTModule(pl.LightningModule):
             return holds
         return bool(self._trainer.strategy.reduce_boolean_decision(holds))
 
-    def _finite(self, logits: Tensor) -> Tensor:
-        # The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
-        if not torch.isfinite(logits).all():
-            raise FloatingPointError(f"logits that are not finite at step {self.global_step}: look for NaN in the data")
+    def _watched(self, logits: Tensor) -> Tensor:
+        finite = torch.isfinite(logits).all()
+        self._finite_logits = finite if self._finite_logits is None else self._finite_logits & finite
         return logits
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.trained_parameters().values(), lr=self.spec.learning_rate)
+    def _require_finite_logits(self) -> None:
+        """Refuse an evaluation with logits that are not finite, before anything of it is recorded.
+
+        The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
+        """
+        finite, self._finite_logits = self._finite_logits, None
+        if not self._everywhere(finite is None or bool(finite)):
+            raise FloatingPointError(f"logits that are not finite at step {self.global_step}: look for NaN in the data")
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        # By Lightning's own call, a CPU would take an operator a tensor, and autocast would refuse fused Adam for the
+        # sake of scaled gradients, which bfloat16 has not.
+        if gradient_clip_val is not None:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val, foreach=True)
+
+    def configure_optimizers(self) -> Optimizer:
+        parameters = list(self.trained_parameters().values())
+        fused = devices.on_gpu(parameters[0].device)
+        # On a CPU the numbers are the same either way; fused, they would not be.
+        at_once = not fused and sum(parameter.numel() for parameter in parameters) <= FEW
+        return torch.optim.Adam(parameters, lr=self.spec.learning_rate, fused=fused, foreach=at_once)
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters that learn, by name."""
@@ -133,6 +216,7 @@ class FPTModule(pl.LightningModule):
         return count_groups(dict(self.named_parameters()), self.groups)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._look_at_losses()  # what is unread would be lost to whoever goes on from here
         trained = self.trained_parameters()
         checkpoint["state_dict"] = {name: value for name, value in checkpoint["state_dict"].items() if name in trained}
 

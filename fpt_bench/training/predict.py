@@ -28,7 +28,7 @@ def predict(
     indices = np.arange(min(count, len(shown.examples(split))))
     batch, given = datamodule.examples(split).batch(indices), shown.examples(split).batch(indices)
     was_training, device = module.training, next(module.parameters()).device
-    said = module.eval()(type(batch)(*(tensor.to(device) for tensor in batch))).argmax(-1).cpu()
+    said = module.eval()(batch.to(device)).argmax(-1).cpu()
     module.train(was_training)
     predictions = []
     for index in indices.tolist():

@@ -37,6 +37,11 @@ class Architecture:
     residual_dropout: float = 0.0
     feedforward_dropout: float = 0.0
 
+    @property
+    def drops(self) -> bool:
+        """Whether there is any dropout."""
+        return any((self.embedding_dropout, self.attention_dropout, self.residual_dropout, self.feedforward_dropout))
+
     @classmethod
     def read(cls, config: PretrainedConfig, **own: Any) -> "Architecture":
         """Return the architecture of a model: the sizes that every family calls alike, and what is its `own`."""

@@ -1,12 +1,14 @@
 """Softmax attention over examples of one length: exact in every path, and each path used where it is the fast one."""
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from fpt_bench.bodies.native import device as devices
 from fpt_bench.bodies.native.noise import Noise, draw_seed
 
 LONG = 512
@@ -20,8 +22,8 @@ def attend(
 ) -> Tensor:
     """Attend from the last M of T positions to all T, or to those not after them.
 
-    PyTorch's fused attention where it is fast: on a GPU, and on a CPU in float32 without dropout. Its backward pass
-    in bfloat16 on a CPU is ten times slower than written-out products, and with dropout it keeps all scores.
+    PyTorch's fused attention where it is fast: on a GPU, and on a CPU without dropout, with which it keeps all scores,
+    unless short sequences in bfloat16 ask for a gradient: its backward pass is then ten times slower than products.
 
     Args:
         query: (n, M, heads, head width) float.
@@ -34,11 +36,12 @@ def attend(
     Returns:
         (n, M, heads * head width), finite also at positions that are not real, in the dtype of `query`.
     """
-    if query.device.type != "cpu" or (query.dtype != torch.bfloat16 and dropout == 0.0):
-        return _fused(query, key, value, causal, dropout, real)
     asked, reached = query.shape[1], key.shape[1]
+    by_products = query.dtype == torch.bfloat16 and reached <= LONG and _ask_gradient(query, key, value)
+    if devices.on_gpu(query.device) or (dropout == 0.0 and not by_products):
+        return _fused(query, key, value, causal, dropout, real)
     if reached <= LONG:
-        return _written_out(query, key, value, causal, dropout, draw_seed(), real)
+        return _written_out(query, key, value, causal, dropout, _draw_seed(dropout), real)
     parts = []
     for start in range(0, asked, CHUNK):
         stop = min(start + CHUNK, asked)
@@ -46,8 +49,17 @@ def attend(
         part = (query[:, start:stop], key[:, :seen], value[:, :seen])
         # The seed goes in by value, so that the second pass draws the masks of the first.
         known = None if real is None else real[:, :seen]
-        parts.append(checkpoint(_written_out, *part, causal, dropout, draw_seed(), known, use_reentrant=False))
+        parts.append(checkpoint(_written_out, *part, causal, dropout, _draw_seed(dropout), known, use_reentrant=False))
     return torch.cat(parts, dim=1)
+
+
+def _ask_gradient(*inputs: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+
+
+def _draw_seed(dropout: float) -> int:
+    """Return the seed of the masks; drawn only where there are any, since drawing one takes as long as a product."""
+    return draw_seed() if dropout else 0
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, causal: bool, dropout: float, real: Tensor | None) -> Tensor:
@@ -100,10 +112,17 @@ def _written_out(
 
 def _visible(asked: int, reached: int, causal: bool, real: Tensor | None, device: torch.device) -> Tensor | None:
     """Return which of T positions each of the last M may see, (n or 1, M, T) bool; None: all."""
-    if not causal:
+    if not causal or asked == 1:  # the last position sees all
         return None if real is None else real[:, None]
-    before = torch.ones(1, asked, reached, dtype=torch.bool, device=device).tril(reached - asked)
+    before = _before(asked, reached, device)
     if real is None:
         return before
     # Padding sees all: a row without anything to see would be NaN, and nobody looks at what padding sees.
     return (before & real[:, None]) | ~real[:, reached - asked :, None]
+
+
+@lru_cache(maxsize=8)
+def _before(asked: int, reached: int, device: torch.device) -> Tensor:
+    """Return which positions are not after each of the last M, (1, M, T) bool; made once for all layers and steps."""
+    with torch.inference_mode(False):  # a mask made in a validation serves training, too
+        return torch.ones(1, asked, reached, dtype=torch.bool, device=device).tril(reached - asked)

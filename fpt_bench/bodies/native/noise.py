@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fpt_bench.bodies.native import device as devices
+
 _STEPS = 2**16
 
 
@@ -22,7 +24,7 @@ class Noise:
     """
 
     def __init__(self, device: torch.device, seed: int | None = None) -> None:
-        self._bits = np.random.SFC64(draw_seed() if seed is None else seed) if device.type == "cpu" else None
+        self._bits = None if devices.on_gpu(device) else np.random.SFC64(draw_seed() if seed is None else seed)
 
     def drop(self, values: Tensor, probability: float) -> Tensor:
         """Zero each number with `probability` and scale the others up, so that the mean stays."""

@@ -1,6 +1,6 @@
 """One transformer for all families: packed tokens in, hidden states at the positions that are read out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,10 +79,9 @@ class Block(nn.Module):
     def forward(self, hidden: Tensor, shared: _Pass, read: int | None) -> Tensor:
         """Map (N, H) float to (N, H), or to (B * read, H) where only each example's last `read` are wanted."""
         a = self.architecture
-        rows = None if read is None else shared.packing.last(read)
-        kept = hidden if rows is None else hidden[rows]
+        kept = hidden if read is None else shared.packing.take_last(hidden, read)
         normed = self.attention_norm(hidden) if a.norm_first else hidden
-        added = self._attention(normed, shared, read, rows)
+        added = self._attention(normed, shared, read)
         kept = self._add(kept, added, self.attention_scale, a.residual_dropout, shared)
         kept = kept if a.norm_first else self.attention_norm(kept)
         normed = self.feedforward_norm(kept) if a.norm_first else kept
@@ -96,14 +95,14 @@ class Block(nn.Module):
         """Add to the residual stream, which stays in float32."""
         return kept + shared.drop(added if scale is None else added * scale, dropout)
 
-    def _attention(self, hidden: Tensor, shared: _Pass, read: int | None, rows: Tensor | None) -> Tensor:
-        query, key, value = self._query_key_value(hidden, rows, shared)
-        if shared.rotation is not None:
-            cosine, sine = shared.rotation
-            key = _rotate(key, cosine, sine)
-            query = _rotate(query, *((cosine, sine) if rows is None else (cosine[rows], sine[rows])))
-        dropout = 0.0 if shared.noise is None else self.architecture.attention_dropout
+    def _attention(self, hidden: Tensor, shared: _Pass, read: int | None) -> Tensor:
         packing = shared.packing
+        query, key, value = self._query_key_value(hidden, read, shared)
+        if shared.rotation is not None:
+            there = [part if read is None else packing.take_last(part, read) for part in shared.rotation]
+            key = _rotate(key, *shared.rotation)
+            query = _rotate(query, *there)
+        dropout = 0.0 if shared.noise is None else self.architecture.attention_dropout
         queries = packing.split(query) if read is None else packing.split_last(query, read)
         keys, values = packing.split(key), packing.split(value)
         if shared.weights is not None:
@@ -112,19 +111,19 @@ class Block(nn.Module):
             attend(q, k, v, self.architecture.causal, dropout, group.real)
             for group, q, k, v in zip(packing.groups, queries, keys, values, strict=True)
         ]
-        mixed = packing.join(parts) if read is None else torch.cat([part.flatten(0, 1) for part in parts])
+        mixed = packing.join(parts) if read is None else packing.join_last(parts)
         return _product(mixed, self.attention_output.weight, self.attention_output.bias, shared.dtype)
 
-    def _query_key_value(self, hidden: Tensor, rows: Tensor | None, shared: _Pass) -> list[Tensor]:
-        """Return query, key and value of packed tokens, (N, heads, head width) each; queries only at `rows`."""
+    def _query_key_value(self, hidden: Tensor, read: int | None, shared: _Pass) -> list[Tensor]:
+        """Return query, key and value of packed tokens, (N, heads, head width) each; queries of the last `read`."""
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        if rows is None:
+        if read is None:
             joined = _product(hidden, weight, bias, shared.dtype)
             parts = joined.split([self.query_width, self.key_width, self.key_width], dim=-1)
         else:
             ours, theirs = weight.split([self.query_width, 2 * self.key_width])
             b, c = (None, None) if bias is None else bias.split([self.query_width, 2 * self.key_width])
-            query = _product(hidden[rows], ours, b, shared.dtype)
+            query = _product(shared.packing.take_last(hidden, read), ours, b, shared.dtype)
             parts = (query, *_product(hidden, theirs, c, shared.dtype).split(self.key_width, dim=-1))
         return [part.unflatten(-1, (-1, self.architecture.head_width)) for part in parts]
 
@@ -164,17 +163,18 @@ class Transformer(nn.Module):
                     if not parameter.requires_grad:
                         parameter.data = parameter.data.to(dtype)
 
-    def forward(self, embeddings: Tensor, mask: Tensor, read: int) -> Tensor:
+    def forward(self, embeddings: Tensor, mask: Tensor, read: int, lengths: Sequence[int] | None = None) -> Tensor:
         """Return the hidden states at the last R = `read` real positions of each example, (B, R, H) float.
 
-        Embeddings are (B, T, H) float, the mask (B, T) bool, True at real positions; padding on the right.
+        Embeddings are (B, T, H) float, the mask (B, T) bool, True at real positions; padding on the right. Where the
+        mask is on a GPU, pass the real positions of each example as `lengths`, or the program waits to read them.
 
         Raises:
             ValueError: an example has fewer than `read` real positions.
         """
-        packing = Packing(mask)
+        packing = Packing(mask, lengths)
         hidden = packing.pack(embeddings)
-        noise = Noise(hidden.device) if self.training else None
+        noise = Noise(hidden.device) if self.training and self.architecture.drops else None
         shared = _Pass(packing, noise, self._rotation(packing), self.product_dtype)
         hidden = shared.drop(self._embed(hidden, packing), self.architecture.embedding_dropout)
         for block in self.blocks[:-1]:
@@ -201,7 +201,7 @@ class Transformer(nn.Module):
 
     def _embed(self, hidden: Tensor, packing: Packing) -> Tensor:
         if self.position is not None:
-            hidden = hidden + self.position[packing.positions]
+            hidden = packing.add_positions(hidden, self.position)
         if self.segment is not None:
             hidden = hidden + self.segment
         return hidden if self.embedding_norm is None else self.embedding_norm(hidden)
