@@ -76,8 +76,8 @@ def join_batches(batches: Sequence[Batch]) -> Batch:
         whole[:, : tensor.shape[1]] = tensor
         return whole
 
-    inputs, masks = (torch.cat([padded(part[field]) for part in batches]) for field in (0, 1))
-    return Batch(inputs, masks, torch.cat([batch.labels for batch in batches]))
+    inputs, mask = (torch.cat([padded(getattr(part, field)) for part in batches]) for field in ("inputs", "mask"))
+    return Batch(inputs, mask, torch.cat([batch.labels for batch in batches]))
 
 
 def array_fingerprint(*arrays: NDArray[np.generic]) -> str:
