@@ -5,6 +5,7 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
+from tests.counting import forget_shapes
 
 torch.set_num_threads(1)
 
@@ -31,3 +33,12 @@ def workspace(tmp_path: Path) -> Workspace:
 def tiny_spec() -> RunSpec:
     """Two layers of real weights on Bit XOR: a run of a few seconds."""
     return RunSpec(task="bit-xor", data="real", layers=2, max_steps=30, eval_every=10, dropout=0.1)
+
+
+@pytest.fixture
+def gpu_branch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take on a CPU what our code does in another way on a GPU."""
+    monkeypatch.setattr("fpt_bench.bodies.native.device.on_gpu", lambda _: True)
+    forget_shapes()
+    yield
+    forget_shapes()

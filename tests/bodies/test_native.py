@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, GPT2Config, LlamaConfig, PretrainedConfig
 
+import fpt_bench.bodies.native.activation as activation
 import fpt_bench.bodies.native.attention as attention
 import fpt_bench.bodies.native.packing as packing
 from fpt_bench.bodies.build import build_body
@@ -186,6 +188,54 @@ def test_queries_of_the_last_positions_get_what_they_would_get_among_all(length:
         whole = attention.attend(query, key, value, causal=True, dropout=dropout)
         last = attention.attend(query[:, -3:], key, value, causal=True, dropout=dropout)
         torch.testing.assert_close(last, whole[:, -3:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "dropout", "asks", "fused"),
+    [
+        (torch.float32, 40, 0.0, True, True),
+        (torch.float32, 40, 0.1, True, False),
+        (torch.bfloat16, 40, 0.0, True, False),
+        (torch.bfloat16, 40, 0.0, False, True),
+        (torch.bfloat16, 40, 0.1, False, False),
+        (torch.bfloat16, 600, 0.0, True, True),
+        (torch.bfloat16, 600, 0.1, True, False),
+    ],
+)
+def test_attention_is_fused_where_that_is_the_fast_way_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, length: int, dropout: float, asks: bool, fused: bool
+) -> None:
+    query, key, value = (torch.randn(1, length, 2, 8).to(dtype).requires_grad_(asks) for _ in range(3))
+    expected = attention.attend(*(part.float() for part in (query, key, value)), causal=True, dropout=0.0)
+    taken: list[bool] = []
+    real = functional.scaled_dot_product_attention
+
+    def watched(*arguments: Any, **options: Any) -> Tensor:
+        taken.append(True)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(attention.functional, "scaled_dot_product_attention", watched)
+    found = attention.attend(query, key, value, causal=True, dropout=dropout)
+    assert bool(taken) is fused
+    if dropout == 0.0:
+        torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.03 if dtype == torch.bfloat16 else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("at_once", [2**17, 1000])
+def test_tanh_gelu_by_pieces_is_what_it_is_at_once(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(activation, "AT_ONCE", at_once)
+    values = (3 * torch.randn(37, 192)).to(dtype).requires_grad_()
+    weights = torch.randn(37, 192).to(dtype)
+    exact = values.detach().double().requires_grad_()
+    found, expected = activation.tanh_gelu(values), functional.gelu(exact, approximate="tanh")
+    (found * weights).sum().backward()
+    (expected * weights.double()).sum().backward()
+    near = {torch.float32: 1e-6, torch.bfloat16: 4e-3, torch.float64: 1e-12}[dtype]
+    torch.testing.assert_close(found.double(), expected, rtol=near, atol=near)
+    torch.testing.assert_close(values.grad.double(), exact.grad, rtol=near, atol=4 * near)
 
 
 def test_packing_leaves_padding_out_and_restores_the_order() -> None:

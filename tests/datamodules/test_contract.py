@@ -193,3 +193,11 @@ def test_a_spec_that_no_model_could_serve_is_refused() -> None:
 def test_training_set_is_a_fixed_split_only_where_it_is_fixed() -> None:
     assert TRAIN not in make("bit-memory", "real").splits
     assert TRAIN in make("bit-xor", "real").splits
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_batches_are_made_in_pinned_memory_where_a_gpu_takes_them(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    module = make("bit-xor", "real")
+    loaders = [module.train_dataloader(), module.val_dataloader(), *module.test_dataloader()]
+    assert [loader.pin_memory for loader in loaders] == [there] * 3

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.workers import run_all
+from fpt_bench.launching.workers import _pin, default_workers, run_all
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import RESULT_FILE, collect_results
 from fpt_bench.results.workspace import Workspace
@@ -97,6 +98,32 @@ def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
     again = finished(list(run_all(specs(tiny_spec, 3), workspace, workers=1)))
     assert len(again) == 3
     assert first.result in [event.result for event in again], "the finished run was read, not repeated"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "gigabytes", "cores", "workers"),
+    [(0, 0, 6, 6), (1, 80, 16, 4), (1, 24, 16, 2), (1, 8, 16, 1), (2, 80, 4, 4), (8, 80, 4, 8), (4, 40, 64, 12)],
+)
+def test_there_are_as_many_workers_as_gpus_have_room_and_cores_can_drive(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, gigabytes: int, cores: int, workers: int
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    memory = SimpleNamespace(total_memory=gigabytes * 2**30)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: memory)
+    monkeypatch.setattr("fpt_bench.launching.workers._cores", lambda: list(range(cores)))
+    assert default_workers() == workers
+
+
+def test_workers_take_a_gpu_each_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "THP_MEM_ALLOC_ENABLE", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "")
+    taken = []
+    for index in range(4):
+        _pin(index, ["3", "5"])
+        taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert taken == ["3", "5", "3", "5"]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -1,17 +1,29 @@
 """The one LightningModule: what is read out, what learns, and that it can learn."""
 
 import math
+import signal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric.utilities import move_data_to_device
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from datamodules.bits import BitXorDataModule
 from datamodules.contract import Batch, TaskSpec
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.reference import read_out
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.training.module import FPTModule, make_input_layer
+from fpt_bench.results.events import Progress
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.devices import Devices
+from fpt_bench.training.module import FPTModule, make_input_layer, reseed
+from fpt_bench.training.one_run import _set_up, run_one
+from fpt_bench.training.preemption import Notice
+from tests.counting import Counting
 
 TOKENS = TaskSpec("tokens", "tokens", input_size=7, max_length=9, num_classes=3)
 
@@ -130,3 +142,123 @@ def test_a_loss_that_is_no_number_is_a_divergence() -> None:
     broken = batch._replace(inputs=torch.full_like(batch.inputs, np.nan))
     with pytest.raises(FloatingPointError, match="the loss is nan"):
         module.training_step(broken, 0)
+
+
+def test_a_batch_moves_with_its_lengths_counted_before_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.tensor([[True, True], [True, False]])
+    batch = Batch(torch.zeros(2, 2, 1), mask, torch.zeros(2, 1).long())
+    moved = move_data_to_device(batch, torch.device("meta"))  # by this function Lightning moves batches
+    assert isinstance(moved, Batch)
+    assert [tensor.device.type for tensor in moved[:3]] == ["meta"] * 3
+    assert moved.lengths == (2, 1)
+    assert move_data_to_device(moved, torch.device("meta")).lengths == (2, 1), "nothing is counted there"
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    assert pin_memory(batch).lengths is None
+    assert moved.part(1, 2).lengths == (1,)
+
+
+class Reads(Callback):
+    """Counts what is read of tensors from the start of each training step to the start of the next one."""
+
+    def __init__(self, counting: Counting) -> None:
+        self.counting, self.by_step = counting, dict[int, int]()
+        self.step, self.before = -1, 0
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        self.by_step[self.step] = self.counting.waits.total() - self.before
+        self.step, self.before = trainer.global_step, self.counting.waits.total()
+
+
+@pytest.mark.usefixtures("gpu_branch")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("execution", ["native", "reference"])
+def test_a_run_reads_nothing_between_the_steps_that_are_logged(
+    workspace: Workspace, execution: str, precision: str
+) -> None:
+    fields = {"max_steps": 25, "eval_every": 25, "dropout": 0.1, "init": "random", "layers": 1}
+    spec = RunSpec(task="bit-xor", data="real", precision=precision, body_execution=execution, **fields)
+    run = _set_up(spec, workspace, lambda _: None, None, Devices())
+    counting = Counting()
+    reads = Reads(counting)
+    run.trainer.callbacks.insert(0, reads)
+    with counting:
+        run.trainer.fit(run.module, datamodule=run.datamodule)
+    (optimizer,) = run.trainer.optimizers
+    assert optimizer.defaults["fused"]
+    assert [step for step, count in reads.by_step.items() if count and step >= 0] == [9, 19]
+    assert max(reads.by_step) == 23, "the last step ends with a validation"
+    assert run.module.last_loss is not None
+
+
+def test_losses_are_looked_at_together_and_the_first_that_is_no_number_is_named(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where later losses are numbers again: nothing is learned here, so that no weight turns into NaN."""
+    real, seen = FPTModule.loss, []
+
+    def overflow_once(module: FPTModule, batch: Batch) -> torch.Tensor:
+        seen.append(module.global_step)
+        return real(module, batch) + (float("inf") if module.global_step == 13 else 0.0)
+
+    monkeypatch.setattr(FPTModule, "loss", overflow_once)
+    spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=30, eval_every=30, init="random")
+    result = run_one(spec, workspace)
+    assert (result.status, result.error) == ("diverged", "diverged: the loss is inf at step 13")
+    assert seen[-1] == 19, "it is looked at with the step that is logged"
+    assert result.test_accuracy is None
+
+
+@pytest.mark.parametrize(("max_steps", "eval_every"), [(6, 3), (5, 5)])
+def test_a_loss_after_the_last_look_is_looked_at_when_training_ends(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, max_steps: int, eval_every: int
+) -> None:
+    real, last = FPTModule.loss, max_steps - 1
+
+    def overflow_last(module: FPTModule, batch: Batch) -> torch.Tensor:
+        return real(module, batch) * (float("nan") if module.global_step == last else 1.0)
+
+    monkeypatch.setattr(FPTModule, "loss", overflow_last)
+    spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=max_steps, eval_every=eval_every, init="random")
+    result = run_one(spec, workspace)
+    assert (result.status, result.error) == ("diverged", f"diverged: the loss is nan at step {last}")
+    assert max_steps not in dict(result.curve)
+    assert result.test_accuracy is None
+
+
+def test_a_run_that_has_diverged_leaves_no_checkpoint_to_go_on_from(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FPTModule.loss
+    monkeypatch.setattr(
+        FPTModule, "loss", lambda module, batch: real(module, batch) * (math.nan if module.global_step == 3 else 1.0)
+    )
+    monkeypatch.setattr("fpt_bench.training.callbacks.REPORT_SECONDS", 0.0)
+    notice = Notice()
+
+    def ask(progress: Progress) -> None:
+        if progress.step == 5:
+            notice.signal = signal.SIGTERM
+
+    spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=20, eval_every=20, init="random")
+    result = run_one(spec, workspace, ask, notice)
+    assert (result.status, result.error) == ("diverged", "diverged: the loss is nan at step 3")
+
+
+def test_reseeding_draws_what_torch_does_and_writes_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(2**63 + 5)
+    expected = torch.rand(4)
+    monkeypatch.setattr("traceback.format_stack", lambda *_: pytest.fail("a stack trace was formatted"))
+    reseed(2**63 + 5, torch.device("cpu"))
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_adam_learns_the_same_bits_with_all_tensors_at_once() -> None:
+    batch, found = xor_batch(16), []
+    for few in (2**20, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("fpt_bench.training.module.FEW", few)
+            module = make_module(RunSpec(task="bit-xor", layers=1, dropout=0.0), BitXorDataModule().task)
+            found.append((train(module, batch, steps=5), module.state_dict()))
+    assert found[0][0] == found[1][0]
+    for ours, theirs in zip(found[0][1].values(), found[1][1].values(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -12,12 +12,13 @@ from fpt_bench.bodies.native import device
 from fpt_bench.bodies.native.architecture import Activation
 
 _SLOPE, _CUBE = 2 * math.sqrt(2 / math.pi), 0.044715
-AT_ONCE = 32 * 3072
-"""Numbers that are worked on at once: what all passes over them write stays in a core's cache."""
+AT_ONCE = 2**17
+"""Numbers that are worked on at once where there are more than four times as many: each pass then finds what the one
+before it wrote in a core's cache."""
 
 
 class _TanhGelu(torch.autograd.Function):
-    """The tanh form of GELU as x * sigmoid(2u): the same number, without the tanh that is slow on a CPU.
+    """The tanh form of GELU as x * sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3): a tanh is slow on a CPU.
 
     It goes through the numbers piece by piece: whole passes would spend their time on memory that is new or far.
     """
@@ -29,9 +30,10 @@ class _TanhGelu(torch.autograd.Function):
         result = torch.empty_like(values)
         spare = _spare(values, 2)
         for piece, to in zip(_pieces(values), _pieces(result), strict=True):
-            gate, wide = (scratch[: len(piece)] for scratch in spare)
-            wide.copy_(piece)
-            to.copy_(_gate(wide, gate).mul_(wide))
+            gate, cast = (scratch[: len(piece)] for scratch in spare)
+            wide = _wide(piece, cast)
+            torch.square(wide, out=gate).mul_(_SLOPE * _CUBE).add_(_SLOPE).mul_(wide).sigmoid_()
+            torch.mul(gate, wide, out=to)
         return result
 
     @staticmethod
@@ -40,28 +42,34 @@ class _TanhGelu(torch.autograd.Function):
         gradient, result = gradients[0].contiguous(), torch.empty_like(values)
         spare = _spare(values, 4)
         for piece, above, to in zip(_pieces(values), _pieces(gradient), _pieces(result), strict=True):
-            gate, wide, slope, rest = (scratch[: len(piece)] for scratch in spare)
-            wide.copy_(piece)
-            torch.neg(_gate(wide, gate), out=rest).add_(1)
-            torch.square(wide, out=slope).mul_(3 * _SLOPE * _CUBE).add_(_SLOPE).mul_(wide)
-            to.copy_(slope.mul_(rest).add_(1).mul_(gate).mul_(above))
+            gate, rest, slope, cast = (scratch[: len(piece)] for scratch in spare)
+            wide = _wide(piece, cast)
+            torch.square(wide, out=slope)
+            torch.mul(slope, _SLOPE * _CUBE, out=gate).add_(_SLOPE).mul_(wide).sigmoid_()
+            slope.mul_(3 * _SLOPE * _CUBE).add_(_SLOPE).mul_(wide)
+            torch.neg(gate, out=rest).add_(1)
+            torch.mul(slope.mul_(rest).add_(1).mul_(gate), above, out=to)
         return result
 
 
+def _at_once(values: Tensor) -> int:
+    return AT_ONCE if values.numel() > 4 * AT_ONCE else max(values.numel(), 1)
+
+
 def _pieces(values: Tensor) -> tuple[Tensor, ...]:
-    pieces: tuple[Tensor, ...] = values.view(-1).split(AT_ONCE)
+    pieces: tuple[Tensor, ...] = values.view(-1).split(_at_once(values))
     return pieces
 
 
 def _spare(values: Tensor, count: int) -> list[Tensor]:
     """Return scratch memory for one piece, in the dtype to compute in: rounding each pass to bfloat16 would add up."""
-    wide = torch.promote_types(values.dtype, torch.float32)
-    return [values.new_empty(min(values.numel(), AT_ONCE), dtype=wide) for _ in range(count)]
+    dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
+    return [values.new_empty(_at_once(values), dtype=dtype) for _ in range(count)]
 
 
-def _gate(values: Tensor, out: Tensor) -> Tensor:
-    """Return sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3), in `out`."""
-    return torch.square(values, out=out).mul_(_SLOPE * _CUBE).add_(_SLOPE).mul_(values).sigmoid_()
+def _wide(piece: Tensor, scratch: Tensor) -> Tensor:
+    """Return a piece in the dtype of the scratch memory, without a copy where it has it."""
+    return piece if piece.dtype == scratch.dtype else scratch.copy_(piece)
 
 
 def tanh_gelu(values: Tensor) -> Tensor:
