@@ -6,6 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def derive_seed(seed: int, *purpose: int | str) -> int:
+    """Return a seed of 64 bits for one purpose that shares nothing with the seeds for others.
+
+    Example:
+        >>> derive_seed(0, "dropout", 1) == derive_seed(0, "dropout", 2)
+        False
+    """
+    return int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:8], "little")
+
+
 def random_words(count: int, seed: int, *address: int | str) -> NDArray[np.uint64]:
     """Return `count` random 64-bit words, (count,) uint64, that depend on the seed and the address alone.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from datamodules.contract import TaskSpec
+from datamodules.randomness import derive_seed
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.config.spec import RunSpec
@@ -12,7 +13,7 @@ from fpt_bench.results.folder import BEST, checkpoint_file
 from fpt_bench.results.result import BodyRecord
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.callbacks import AtomicCheckpoints
-from fpt_bench.training.module import FPTModule, derive_seed
+from fpt_bench.training.module import FPTModule
 
 
 def make_model(

@@ -1,6 +1,5 @@
 """FPTModule: input layer, partially frozen transformer, readout. The one LightningModule."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.contract import Batch, TaskSpec
+from datamodules.randomness import derive_seed
 from fpt_bench.bodies.execution import Body
 from fpt_bench.bodies.groups import count_groups
 from fpt_bench.bodies.native import device as devices
@@ -23,16 +23,6 @@ INPUT_GAIN = 1.41
 """Gain of the orthogonal input layer (published code, experiment.py)."""
 FEW = 2**20
 """Trained numbers up to which Adam on a CPU takes all tensors at once: with more, its temporary copies cost more."""
-
-
-def derive_seed(seed: int, *purpose: int | str) -> int:
-    """Return a seed for one purpose that shares nothing with the seeds for others.
-
-    Example:
-        >>> derive_seed(0, "dropout", 1) == derive_seed(0, "dropout", 2)
-        False
-    """
-    return int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:8], "little")
 
 
 def make_input_layer(task: TaskSpec, width: int) -> nn.Module:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from datamodules.randomness import derive_seed
 from datamodules.sources.downloads import made_once
 from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import build_body
@@ -14,7 +15,6 @@ from fpt_bench.results.folder import BEST, WEIGHTS_FILE, checkpoint_file
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.callbacks import AtomicCheckpoints
-from fpt_bench.training.module import derive_seed
 from fpt_bench.training.resolve import make_datamodule
 
 
