@@ -39,12 +39,12 @@ def make_workspace(runs: Path, data_root: Path | None, offline: bool, loggers: l
 
 
 def takes_run_fields(command: Callable[..., None]) -> Callable[..., None]:
-    """Return `command` an option for every field of RunSpec; it gets those that were typed as the dict `fields`."""
+    """Add to `command` an option for every field of RunSpec; it gets those that were typed as the dict `fields`."""
     return _takes(RunSpec, "fields", command)
 
 
 def takes_launcher(command: Callable[..., None]) -> Callable[..., None]:
-    """Return `command` an option for every field of Launcher; it gets those that were typed as the dict `launching`."""
+    """Add to `command` an option for every field of Launcher; it gets those that were typed as the dict `launching`."""
     return _takes(Launcher, "launching", command)
 
 

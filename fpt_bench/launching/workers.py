@@ -146,7 +146,7 @@ ALLOCATOR = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "THP_MEM_ALLOC_ENABLE": "1",
 }
-"""Of glibc and torch, in a worker's environment: 500 page faults a tensor less, and huge pages for what is left."""
+"""Of glibc and torch, in a worker's environment: fewer page faults, and huge pages."""
 
 
 @contextlib.contextmanager

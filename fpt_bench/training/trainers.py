@@ -82,7 +82,7 @@ def make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Return Ctrl-C back as what it was: Lightning turns it into an exit."""
+    """Raise Ctrl-C again as what it was: Lightning turns it into an exit."""
     try:
         yield
     except SystemExit as error:

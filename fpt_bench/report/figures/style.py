@@ -111,7 +111,7 @@ def slug(name: str) -> str:
 
 
 def make_looks(arms: Sequence[str]) -> dict[str, Look]:
-    """Return each arm its look, by the order of their first appearance."""
+    """Return a look for each arm, by the order of their first appearance."""
     return {arm: Look(index, arm) for index, arm in enumerate(dict.fromkeys(arms))}
 
 
