@@ -64,6 +64,17 @@ def wait_until_empty(cluster: Cluster) -> None:
     cluster.wait_for(is_empty, "an empty queue", PATIENCE_SECONDS)
 
 
+def wait_until_over(cluster: Cluster, workspace: Workspace, wanted: list[RunSpec]) -> None:
+    """Wait for every run's result, then for the queue: that alone may look empty while Slurm takes a job back."""
+
+    def are_over() -> bool:
+        cluster.hurry()
+        return all((workspace.runs / spec.run_id / RESULT_FILE).exists() for spec in wanted)
+
+    cluster.wait_for(are_over, "all results", PATIENCE_SECONDS)
+    wait_until_empty(cluster)
+
+
 def history(workspace: Workspace, spec: RunSpec) -> list[str]:
     path = workspace.runs / spec.run_id / HISTORY
     return path.read_text().splitlines() if path.exists() else []
@@ -127,7 +138,7 @@ def test_jobs_outlive_the_process_that_sent_them(cluster: Cluster, workspace: Wo
         "send(specs(2, steps=10), Workspace(Path(sys.argv[1])), TEN_MINUTES, count_steps)"
     )
     subprocess.run([sys.executable, "-c", code, str(workspace.runs)], check=True, timeout=PATIENCE_SECONDS)
-    wait_until_empty(cluster)
+    wait_until_over(cluster, workspace, specs(2, steps=10))
     assert_each_done_once(workspace, specs(2, steps=10))
 
 
@@ -145,7 +156,7 @@ def test_runs_of_a_node_that_dies_are_sent_again_and_finish(cluster: Cluster, wo
     lost = [spec for spec in wanted if not (workspace.runs / spec.run_id / RESULT_FILE).exists()]
     assert len(lost) == 1
     assert send(lost, workspace, TEN_MINUTES, count_steps)[0] == 1
-    wait_until_empty(cluster)
+    wait_until_over(cluster, workspace, wanted)
     assert_each_done_once(workspace, wanted)
     attempts = [line for line in history(workspace, lost[0]) if line.startswith("from")]
     assert len(attempts) == 2
@@ -158,7 +169,7 @@ def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace:
     cluster.wait_for(lambda: begun(workspace, wanted) != [], "a running job", PATIENCE_SECONDS)
     (job,) = [line.split()[0] for line in cluster.queue()]
     cluster.client("scontrol", "requeue", job.removesuffix("_N/A"))
-    wait_until_empty(cluster)
+    wait_until_over(cluster, workspace, wanted)
     assert_each_done_once(workspace, wanted)
     first, left, second, last = history(workspace, wanted[0])
     assert (first, last) == ("from 0", "finished")
@@ -177,7 +188,7 @@ def test_what_is_cancelled_is_sent_again(cluster: Cluster, workspace: Workspace)
     assert collect_results(workspace.runs) == ([], [])
     assert send(wanted, workspace, TEN_MINUTES, count_steps)[0] == 4
     (workspace.runs / "slurm" / f"sent-{array}.json").unlink()
-    wait_until_empty(cluster)
+    wait_until_over(cluster, workspace, wanted)
     assert_each_done_once(workspace, wanted)
 
 
