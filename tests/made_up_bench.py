@@ -10,7 +10,7 @@ from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, tables_folder, write_result
-from fpt_bench.results.result import BodyRecord, DataRecord, GroupCount, Provenance, RunResult
+from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, GroupCount, RunResult
 
 TASKS: dict[str, dict[str, Any]] = {
     "bit-memory": {"floor": 0.75, "steps": 400, "kind": "real", "target": 0.85},
@@ -116,12 +116,14 @@ def _result(spec: RunSpec, arm: str, final: float, half_way: float) -> RunResult
             floor=floor,
         ),
         body=BodyRecord(source=f"made-up {spec.init} body", fingerprint="b" * 64, execution="transformers"),
-        provenance=Provenance(
-            version="0.1.0",
-            commit="0123456789ab",
-            versions={"python": "3.11", "torch": "2.9"},
-            device="made-up processor",
-            threads=1,
-            platform="made-up",
+        attempts=(
+            Attempt(
+                version="0.1.0",
+                commit="0123456789ab",
+                versions={"python": "3.11", "torch": "2.9"},
+                device="made-up processor",
+                threads=1,
+                platform="made-up",
+            ),
         ),
     )

@@ -19,7 +19,6 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 
 KILLS = 20
-TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb"}
 ENOUGH = "enough"
 
 
@@ -62,7 +61,7 @@ def numbers(runs: Path) -> dict[str, dict[str, object]]:
 
 
 def without_times(result: RunResult) -> dict[str, object]:
-    return result.model_dump(exclude=TIMES)
+    return result.numbers()
 
 
 @pytest.mark.slow

@@ -5,10 +5,11 @@ import pickle
 from pathlib import Path
 
 import pytest
+import torch
 
 from fpt_bench.bodies.weights import find_body
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.training.callbacks import AtomicCheckpoints
+from fpt_bench.training.checkpoints import AtomicCheckpoints
 from tests.paths import ROOT
 
 SOURCES = sorted([*(ROOT / "fpt_bench").rglob("*.py"), *(ROOT / "datamodules").rglob("*.py")])
@@ -63,7 +64,7 @@ def test_nothing_unpickles(path: Path) -> None:
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    (tmp_path / "last.ckpt").write_bytes(pickle.dumps(_Bomb(trace)))
+    torch.save({"global_step": _Bomb(trace)}, tmp_path / "last.ckpt")
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
         AtomicCheckpoints().load_checkpoint(tmp_path / "last.ckpt")
     assert not trace.exists()

@@ -158,8 +158,8 @@ class Cell:
     @property
     def made_with(self) -> tuple[str, ...]:
         """What can move a number though the spec is the same: releases of torch, and devices."""
-        made = [r.provenance for r in self.runs if r.provenance]
-        return tuple(dict.fromkeys(f"torch {p.versions.get('torch', 'unknown')} on {p.device}" for p in made))
+        made = [attempt for r in self.runs for attempt in r.attempts]
+        return tuple(dict.fromkeys(f"torch {a.versions.get('torch', 'unknown')} on {a.device}" for a in made))
 
     @property
     def seconds(self) -> float:

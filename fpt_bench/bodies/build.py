@@ -14,7 +14,7 @@ from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.weights import DROPOUT_KEY, find_body
+from fpt_bench.bodies.weights import DROPOUT_KEY, config_fingerprint, find_body
 from fpt_bench.config.inits import INITS, READ_WEIGHTS, init_kind, require_init
 from fpt_bench.config.plugins import look_up
 from fpt_bench.config.spec import RunSpec
@@ -75,6 +75,18 @@ def build_body(
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
     return body, BodyRecord(source=source, fingerprint=fingerprint, execution=spec.body_execution, notes=tuple(notes))
+
+
+def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
+    """Return the fingerprint that `build_body` would record, 64 hexadecimal digits; reads no weights into memory.
+
+    Not for an init that names a task: its body is known once it is trained.
+    """
+    if init_kind(spec.init) in READ_WEIGHTS:
+        return plan.files.fingerprint()
+    if spec.layers is not None:
+        plan.config.num_hidden_layers = spec.layers
+    return config_fingerprint(plan.config)
 
 
 def _set_dropout(config: PretrainedConfig, dropout: float) -> None:

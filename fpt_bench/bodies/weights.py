@@ -126,15 +126,15 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
         ValueError: unknown name, or a file whose checksum is wrong.
         FileNotFoundError: a folder or package that is not there.
     """
-    named = name in BODIES or comes_from_outside(name, BODIES_GROUP)
+    named, folder = name in BODIES or comes_from_outside(name, BODIES_GROUP), Path(name).expanduser()
     # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
-    entry = find_body_entry(name) if named and not Path(name).is_dir() else None
+    entry = find_body_entry(name) if named and not folder.is_dir() else None
     if path is not None:
-        return _in_folder(Path(path), name)
+        return _in_folder(Path(path).expanduser(), name)
     if entry is not None:
         return _named(entry)
-    if Path(name).is_dir():
-        return _in_folder(Path(name), Path(name).name)
+    if folder.is_dir():
+        return _in_folder(folder, folder.name)
     if is_hub_name(name):
         return BodyFiles(location=name, source=f"{name} from the Hugging Face Hub")
     return _named(find_body_entry(name))

@@ -73,16 +73,21 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
 
     Raises:
-        ValueError: a mistake in a file or a name; nothing has been trained yet.
+        ValueError: a mistake in a file or a name, or a result that was made from other data or weights; nothing has
+            been trained yet.
         FileNotFoundError: data or weights that are not available.
     """
     grid = named_grid(experiment, profile)
     with notes.status("loading PyTorch"):
         from fpt_bench.training.resolve import resolve
+        from fpt_bench.training.sources import CurrentSources
 
-    runs, warnings = [], []
+    runs, warnings, current = [], [], CurrentSources(workspace)
+    done = {result.spec.run_id: result for result in collect_results(workspace.runs)[0]}
     for run in grid.runs:
         spec, warning = resolve(run.spec, workspace)
+        if spec.run_id in done:
+            current.require_same(done[spec.run_id])
         runs.append(run.model_copy(update={"spec": spec}))
         warnings.append(warning)
     return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))

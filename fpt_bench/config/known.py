@@ -3,6 +3,7 @@
 So a mistake in a name is found before torch is loaded. An init's name has a grammar of its own: `config/inits.py`.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,6 +51,22 @@ def is_hub_name(body: str) -> bool:
     return body.count("/") == 1 and not body.startswith((".", "/"))
 
 
+def one_name(folder: str) -> str:
+    """Return the one name that a folder of weights has in a spec, however it was typed: no user's name is in it.
+
+    Within the working directory it is the path from there, within the home directory the path from `~`.
+
+    Example:
+        >>> one_name("./weights/../weights/mine"), one_name(f"{Path.cwd()}/mine")
+        ('weights/mine', 'mine')
+    """
+    whole = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - a link keeps its own name
+    for place, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if whole != place and whole.is_relative_to(place):
+            return f"{prefix}{whole.relative_to(place).as_posix()}"
+    return str(whole)
+
+
 def require_task(name: str) -> None:
     """Raise a ValueError with the nearest task unless this is one, or a `module:attribute`."""
     if name not in TASKS and not comes_from_outside(name, TASKS_GROUP):
@@ -58,7 +75,9 @@ def require_task(name: str) -> None:
 
 def require_body(name: str) -> None:
     """Raise a ValueError with the nearest body unless this is one, a `module:attribute`, a folder or a Hub name."""
-    if name not in BODIES and not (comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or Path(name).is_dir()):
+    if name not in BODIES and not (
+        comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or Path(name).expanduser().is_dir()
+    ):
         require_known("body", name, known_bodies())
 
 

@@ -20,6 +20,13 @@ LAST_ATTENTION = "last-attention"
 
 Argument = bool | int | float | str
 
+_FIRST_FIELDS = frozenset({
+    "task", "data", "data_arguments", "body", "body_path", "layers", "init", "train", "learning_rate", "batch_size",
+    "eval_batch_size", "max_steps", "eval_every", "patience", "dropout", "gradient_clip", "precision",
+    "body_execution", "seed",
+})  # fmt: skip
+"""Fields of a spec that are in every run id, whatever their value."""
+
 
 def folder_name(text: str) -> str:
     """Return a name as a part of a folder's name.
@@ -105,10 +112,16 @@ class RunSpec(BaseModel):
     def canonical(self, without: Collection[str] = ()) -> str:
         """Return the spec as one text that is equal for equal specs, whatever the order of their data arguments.
 
+        A field that came later is in it only where it is not at its default: what a run was called before, it still is.
+
         Args:
             without: fields to leave out.
         """
-        return json.dumps(self.model_dump(mode="json", exclude=set(without)), sort_keys=True, separators=(",", ":"))
+        fields = self.model_dump(mode="json", exclude=set(without))
+        later = set(fields) - _FIRST_FIELDS
+        defaults = {name for name in later if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)}
+        said = {name: value for name, value in fields.items() if name not in defaults}
+        return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
     @property
     def run_id(self) -> str:

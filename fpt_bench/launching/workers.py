@@ -8,12 +8,14 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import read_result, write_result
+from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 
@@ -190,6 +192,8 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
             imports = 0.0
         except ConnectionError:
             return  # nobody is left to work for; the run goes on from its checkpoint another time
+        except RefusedError as error:
+            result = failure(spec, str(error))
         except Exception as error:
             result = keep_failure(spec, describe(error), workspace)
         with contextlib.suppress(ConnectionError):
@@ -209,16 +213,25 @@ def _pin(index: int, gpus: list[str]) -> None:
 def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
     """Return the result of a failed run, kept in its folder where that can be written; asking again does it again.
 
-    A result that another process made in the meantime stays.
+    A result that another process made in the meantime stays, and so does one of another version.
     """
-    result, folder = RunResult(spec=spec, status="failed", error=error), workspace.runs / spec.run_id
-    with contextlib.suppress(OSError, ValueError):
+    result, folder = failure(spec, error), workspace.runs / spec.run_id
+    try:
         done = read_result(folder)
-        if done is not None and done.status != "failed":
-            return done
+    except RefusedError:
+        return result
+    except (OSError, ValueError):
+        done = None
+    if done is not None and done.status != "failed":
+        return done
     with contextlib.suppress(OSError):
         write_result(result, folder)
     return result
+
+
+def failure(spec: RunSpec, error: str) -> RunResult:
+    """Return the result of a failed run."""
+    return RunResult(spec=spec, status="failed", error=error, finished_at=datetime.now(UTC).replace(microsecond=0))
 
 
 def describe(error: Exception) -> str:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,12 +20,15 @@ def explain_full_disk(error: BaseException, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replaced_when_whole(path: Path, unfinished: Path) -> Iterator[BinaryIO]:
+def replaced_when_whole(
+    path: Path, unfinished: Path, require_owner: Callable[[], None] = lambda: None
+) -> Iterator[BinaryIO]:
     """Return a stream whose content becomes the file at `path` when the block is over; where it fails, nothing is left.
 
     Args:
         path: a reader finds its old content or the new, never a part.
         unfinished: where the content is until then; in the same folder, and no other writer's.
+        require_owner: raises where this process may not write here any more; asked at the last moment.
 
     Raises:
         OSError: it could not be written; of a full disk the message says what to do.
@@ -35,6 +38,7 @@ def replaced_when_whole(path: Path, unfinished: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        require_owner()
         unfinished.replace(path)
     except BaseException as error:
         unfinished.unlink(missing_ok=True)
@@ -42,10 +46,10 @@ def replaced_when_whole(path: Path, unfinished: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader finds the old content or the new, never a part."""
+def write_atomically(path: Path, content: str | bytes, require_owner: Callable[[], None] = lambda: None) -> None:
+    """Write a file so that a reader finds the old content or the new, never a part; as `replaced_when_whole`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The host too: process ids of two machines on one file system may be equal.
     unfinished = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    with replaced_when_whole(path, unfinished) as stream:
-        stream.write(text.encode())
+    with replaced_when_whole(path, unfinished, require_owner) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)

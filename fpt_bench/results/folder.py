@@ -6,7 +6,8 @@ RUNS/
     run.claim                  while a process works on it
     checkpoints/{best,last}.ckpt
     logs/
-    predictions.json           what the model says to a few test examples
+    predictions.json           what the model says to a few test examples, to be looked at
+    test_predictions.npz       what it says to every test example, and how sure it is
     attention-0.png            drawn by `attention`
   tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
   bodies/                      a folder of runs that trained bodies for others
@@ -16,7 +17,8 @@ RUNS/
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,15 +26,12 @@ from rich.console import Console
 
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.refusal import RefusedError
+from fpt_bench.results.result import SCHEMA, RunResult
 
 # In the folder of a run, which its spec names: `runs / spec.run_id`.
-RESULT_FILE, LEASE_FILE, PREDICTIONS_FILE, WEIGHTS_FILE = (
-    "result.json",
-    "run.claim",
-    "predictions.json",
-    "body.safetensors",
-)
+RESULT_FILE, LEASE_FILE, WEIGHTS_FILE = "result.json", "run.claim", "body.safetensors"
+PREDICTIONS_FILE, TEST_PREDICTIONS_FILE = "predictions.json", "test_predictions.npz"
 CHECKPOINTS, LOGS = "checkpoints", "logs"
 BEST, LAST = "best", "last"
 # Beside runs.
@@ -75,16 +74,17 @@ def runs_of(grid_path: Path) -> Path:
     return grid_path.parent.parent.parent
 
 
-def write_result(result: RunResult, run: Path) -> None:
-    """Put a finished run's result into its folder, atomically."""
-    write_atomically(run / RESULT_FILE, result.model_dump_json(indent=1) + "\n")
+def write_result(result: RunResult, run: Path, require_owner: Callable[[], None] = lambda: None) -> None:
+    """Put a finished run's result into its folder, atomically; `require_owner` as in `replaced_when_whole`."""
+    write_atomically(run / RESULT_FILE, result.model_dump_json(indent=1) + "\n", require_owner)
 
 
 def read_result(run: Path) -> RunResult | None:
     """Return the result in a run's folder, or None where the run is not over.
 
     Raises:
-        ValueError: the file is there but is no result; the message names it.
+        RefusedError: the file is a result of another schema.
+        ValueError: it is no result; the message names it.
     """
     path = run / RESULT_FILE
     try:
@@ -109,15 +109,38 @@ def read_run(run: Path) -> RunResult:
 
 def _parse_result(content: bytes, path: Path) -> RunResult:
     try:
-        return RunResult.model_validate_json(content.decode())
+        result = RunResult.model_validate_json(content.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a result in JSON, got bytes that are not text") from error
     except ValidationError as error:
+        _require_schema(content, path)
         finding = error.errors()[0]
         raise ValueError(
             f"{path}: expected a result in JSON, got a file that is truncated or garbled ({finding['msg']}). "
             "Ask for the run again to make it anew."
         ) from error
+    if "schema_version" not in result.model_fields_set:
+        _require_schema(content, path)
+    return result
+
+
+def _require_schema(content: bytes, path: Path) -> None:
+    """Raise a RefusedError if this is a whole result of another schema than ours."""
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return
+    if not (isinstance(fields, dict) and {"spec", "status"} <= fields.keys()):
+        return
+    schema = fields.get("schema", 1)
+    if not isinstance(schema, int) or schema == SCHEMA:
+        return
+    advice = (
+        "A newer fpt_bench made it: update this one"
+        if schema > SCHEMA
+        else f"An older fpt_bench made it: `python -m fpt_bench.results.migration {path.parent.parent}` moves it"
+    )
+    raise RefusedError(f"{path}: expected a result of schema {SCHEMA}, got one of schema {schema}. {advice}.")
 
 
 def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:

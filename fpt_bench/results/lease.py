@@ -25,11 +25,15 @@ BEAT_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
 
+class LeaseLostError(RuntimeError):
+    """Another process has what this one had leased, because this one was stopped for longer than the lease."""
+
+
 class Lease:
     """Hold `path` while the block runs; wait for it where another process has it.
 
     Two owners at once are possible where one was stopped for longer than the lease and then goes on. What is done
-    under a lease must bear that: write under a name of your own, then rename.
+    under a lease must bear that: write under a name of your own, ask `require`, then rename.
 
     Raises:
         OSError: the folder cannot be written.
@@ -59,6 +63,11 @@ class Lease:
         self._beat.join()
         if self._is_ours():
             self.path.unlink(missing_ok=True)
+
+    def require(self) -> None:
+        """Raise a LeaseLostError unless the lease is still ours."""
+        if not self._is_ours():
+            raise LeaseLostError(f"{self.path}: another process took it over while this one was stopped")
 
     def _create(self) -> bool:
         try:

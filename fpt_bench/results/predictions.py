@@ -1,17 +1,22 @@
 """What is kept beside a result to be looked at: what a model says to a few test examples, and who attends to whom."""
 
+import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PREDICTIONS_FILE
+from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""
+MAX_BYTES = 2**28
+"""That the predictions for a test set may take unpacked: 80 million labels."""
 
 
 class Prediction(BaseModel):
@@ -48,6 +53,23 @@ class AttentionMaps:
     """(layers, heads, t, t), from position to position; rows sum to 1."""
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a model says to the whole headline test set of N examples with L labels each."""
+
+    labels: NDArray[np.integer[Any]]
+    """(N, L), the right classes."""
+    classes: NDArray[np.integer[Any]]
+    """(N, L), the likeliest ones."""
+    confidence: NDArray[np.float32]
+    """(N, L), the probabilities of those, in [0, 1]; kept in steps of 1/255."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the labels that are said."""
+        return float((self.labels == self.classes).mean())
+
+
 _Predictions = TypeAdapter(tuple[Prediction, ...])
 
 
@@ -75,6 +97,43 @@ def spell(classes: tuple[int, ...]) -> str:
 def write_predictions(predictions: tuple[Prediction, ...], folder: Path) -> None:
     """Put predictions into a run's folder, atomically."""
     write_atomically(folder / PREDICTIONS_FILE, _Predictions.dump_json(predictions).decode() + "\n")
+
+
+def write_answers(said: Answers, folder: Path) -> None:
+    """Put what a model says to the whole test set into a run's folder, atomically: about two bytes a label."""
+    most = max(said.labels.max(), said.classes.max())
+    kind = np.min_scalar_type(most)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        labels=said.labels.astype(kind),
+        classes=said.classes.astype(kind),
+        confidence=np.rint(said.confidence * 255).astype(np.uint8),
+    )
+    write_atomically(folder / TEST_PREDICTIONS_FILE, content.getvalue())
+
+
+def read_answers(folder: Path) -> Answers | None:
+    """Return what a run's model says to its whole test set; None where there is no file, as with older runs.
+
+    Raises:
+        ValueError: the file is there but holds no such thing; the message names it.
+    """
+    path = folder / TEST_PREDICTIONS_FILE
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise ValueError(f"it unpacks to {size:,} bytes, over {MAX_BYTES:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            labels, classes, confidence = (arrays[name] for name in ("labels", "classes", "confidence"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: expected labels, classes and confidence of a test set, got: {error}") from error
+    if not labels.shape == classes.shape == confidence.shape or labels.ndim != 2:
+        raise ValueError(f"{path}: expected three arrays of one shape (N, L), got {labels.shape}, {classes.shape}, ...")
+    return Answers(labels, classes, confidence.astype(np.float32) / 255)
 
 
 def read_predictions(folder: Path) -> tuple[Prediction, ...]:

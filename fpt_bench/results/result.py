@@ -1,35 +1,68 @@
-"""What came out: a run's outcome as a frozen value."""
+"""What came out: a run's outcome as a frozen value. docs/results-schema.md lists every field."""
 
-from typing import Literal
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.spec import RunSpec
 
+SCHEMA = 2
+"""Number of the form that results have here. It grows with every field, a RunSpec's included, that older code would not
+know; `results/migration.py` moves older files."""
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""Seconds, MiB or tokens a second: no machine reaches the bound."""
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_by_name=True, serialize_by_alias=True
+    )
 
 
 class GroupCount(_Frozen):
     """Parameters of one group."""
 
-    trained: int
-    total: int
+    trained: Count
+    """Numbers that learn."""
+    total: Count
+    """All numbers."""
+
+
+class RecordCount(_Frozen):
+    """What became of the records in the files of a task."""
+
+    found: Count
+    """That the files hold."""
+    read: Count
+    """That became examples of any split."""
+    left_out: dict[str, Count] = Field(default_factory=dict)
+    """By reason, those that did not."""
 
 
 class DataRecord(_Frozen):
     """Which data a run used."""
 
     kind: Literal["real", "embedded"]
+    """The task's own data (files or its generator), or a stand-in that needs no network."""
     source: str
     """One sentence: where the examples come from."""
     fingerprint: str
     """SHA-256 over all fixed examples."""
-    trivial: dict[str, float]
+    trivial: dict[str, Fraction]
     """Accuracy in [0, 1] of baselines that need no learning, by name."""
-    floor: float
+    floor: Fraction
     """The largest of them."""
+    records: RecordCount | None = None
+    """Of the files it was read from; none: it was generated, or this was not recorded."""
+    test_in_training: Count | None = None
+    """Examples of the headline test set whose input is a training example's, too; none: training examples are drawn
+    fresh, or this was not recorded."""
 
 
 class BodyRecord(_Frozen):
@@ -45,50 +78,85 @@ class BodyRecord(_Frozen):
     """What was changed to fit the task, such as a stretched position table."""
 
 
-class Provenance(_Frozen):
-    """On what, and by which code, a run was made."""
+class Attempt(_Frozen):
+    """One process's part in a run: on what, by which code, and where its time went."""
 
     version: str
+    """Of fpt_bench."""
     commit: str | None
+    """Git commit of the code, marked where files differ from it; none outside a checkout."""
     versions: dict[str, str]
+    """Of Python and the libraries that numbers depend on."""
     device: str
-    threads: int
+    """Model name of the GPU, or of the processor."""
+    flags: tuple[str, ...] | None = None
+    """Instructions of the processor that numbers depend on, such as avx512_bf16; none: not recorded."""
+    threads: Annotated[int, Field(ge=1)]
+    """Of torch."""
     platform: str
-    processes: int = 1
+    """Operating system and kernel."""
+    processes: Annotated[int, Field(ge=1)] = 1
     """That trained it together; dropout depends on it."""
+    first_step: Count = 0
+    """Optimizer step that it went on from."""
+    phases: dict[str, Amount] = Field(default_factory=dict)
+    """Wall-clock seconds by phase: imports, set-up, data, train, validation, test, writing."""
 
 
 class RunResult(_Frozen):
     """Outcome of one run. Accuracies are fractions in [0, 1]; only tables turn them into percent."""
 
+    schema_version: Annotated[int, Field(ge=SCHEMA, le=SCHEMA, alias="schema")] = SCHEMA
+    """Number of this form. Of a later one, the file is shown as newer and left as it is."""
     spec: RunSpec
+    """All that was asked for."""
     status: Literal["ok", "diverged", "failed"]
+    """`ok`: trained and tested; `diverged`: a loss or logit was not finite; `failed`: an error, counts nowhere."""
     error: str | None = None
     """What went wrong, when something did."""
-    curve: tuple[tuple[int, float], ...] = ()
+    finished_at: AwareDatetime | None = None
+    """When the result was written, UTC; none: not recorded."""
+    curve: tuple[tuple[Annotated[int, Field(ge=1)], Fraction], ...] = ()
     """Validation accuracy by optimizer step."""
-    best_step: int | None = None
+    best_step: Count | None = None
     """Step of the first best validation; the weights of that step are tested."""
-    validation_accuracy: float | None = None
-    test_accuracy: float | None = None
+    validation_accuracy: Fraction | None = None
+    """At the best step."""
+    test_accuracy: Fraction | None = None
     """On the whole headline test set, read once."""
-    test_accuracies: dict[str, float] = Field(default_factory=dict)
+    test_accuracies: dict[str, Fraction] = Field(default_factory=dict)
     """By test split, the headline one included."""
-    test_examples: int | None = None
-    train_accuracy: float | None = None
+    test_examples: Count | None = None
+    """Of the headline test set."""
+    train_accuracy: Fraction | None = None
     """On training examples, without dropout, at the best step."""
+    readout_moves: Amount | None = None
+    """Before the first step: by how much the state that is read out moves, relative to its norm, when every other
+    position is given another example's token. Near 0 the readout is deaf to them. None: not recorded."""
     parameters: dict[str, GroupCount] = Field(default_factory=dict)
-    seconds: float = 0.0
+    """By group, `input` and `readout` included."""
+    seconds: Amount = 0.0
     """Wall-clock time of training, validation included, over all attempts."""
-    phases: dict[str, float] = Field(default_factory=dict)
-    """Wall-clock seconds by phase, over all attempts: imports, set-up, data, train, validation, test, writing."""
-    tokens_per_second: float | None = None
+    tokens_per_second: Amount | None = None
     """Training positions a second, padding left out."""
-    peak_memory_mb: float | None = None
+    peak_memory_mb: Amount | None = None
     """Largest resident memory of the process so far, or of the GPU's memory during the run, in MiB."""
     data: DataRecord | None = None
+    """Which data it used."""
     body: BodyRecord | None = None
-    provenance: Provenance | None = None
+    """Which body it used."""
+    attempts: tuple[Attempt, ...] = ()
+    """One for each time that it was begun or went on; the last one wrote the result."""
+
+    @model_validator(mode="after")
+    def _is_one_run(self) -> Self:
+        if any(after <= before for (before, _), (after, _) in pairwise(self.curve)):
+            raise ValueError("expected a curve whose steps ascend")
+        if self.curve and self.best_step not in dict(self.curve):
+            raise ValueError(f"expected a best step that is on the curve, got {self.best_step}")
+        if self.status == "ok" and (self.test_accuracy is None or self.data is None):
+            raise ValueError("expected a run that is ok to have a test accuracy and a record of its data")
+        return self
 
     @property
     def floor(self) -> float | None:
@@ -99,5 +167,28 @@ class RunResult(_Frozen):
         """Accuracy that tables average: a diverged run scores its floor; a failed one has none."""
         return self.floor if self.status == "diverged" else self.test_accuracy
 
+    @property
+    def phases(self) -> Mapping[str, float]:
+        """Wall-clock seconds by phase, over all attempts."""
+        seconds: Counter[str] = Counter()
+        for attempt in self.attempts:
+            seconds.update(attempt.phases)  # type: ignore[arg-type]  # of floats, too
+        return seconds
+
     def trained_parameters(self) -> int:
         return sum(count.trained for count in self.parameters.values())
+
+    def numbers(self) -> dict[str, Any]:
+        """Return all that two runs of one spec on one machine have in common, bit for bit: not times and attempts."""
+        times = {"finished_at", "seconds", "tokens_per_second", "peak_memory_mb", "attempts"}
+        return self.model_dump(exclude=times)
+
+    def mixed(self) -> list[str]:
+        """Say in which respects its attempts were not made alike, such as `threads: 1, 2`."""
+        alike = ({**a.versions, **a.model_dump(exclude={"versions", "first_step", "phases"})} for a in self.attempts)
+        values: dict[str, list[str]] = {}
+        for attempt in alike:
+            for name, value in attempt.items():
+                values.setdefault(name, []).append(" ".join(value) if isinstance(value, tuple) else str(value))
+        kinds = {name: list(dict.fromkeys(each)) for name, each in values.items()}
+        return [f"{name}: {', '.join(each)}" for name, each in kinds.items() if len(each) > 1]

@@ -1,22 +1,16 @@
-"""What happens around training steps: the curve is recorded, progress is reported, checkpoints are written."""
+"""What happens around training steps: the curve is recorded, progress is reported, a run leaves when it is asked."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from pytorch_lightning.plugins.io import CheckpointIO
+from pytorch_lightning.callbacks import Callback
 
 from datamodules.contract import Batch
-from fpt_bench.results.atomic import replaced_when_whole
 from fpt_bench.results.events import Progress
-from fpt_bench.results.folder import BEST, CHECKPOINTS, LAST
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.preemption import Notice, PreemptedError
 
@@ -119,63 +113,3 @@ class LeaveWhenAsked(Callback):
 
     def _is_asked(self, trainer: pl.Trainer) -> bool:
         return trainer.strategy.reduce_boolean_decision(bool(self.notice), all=False)
-
-
-class AtomicCheckpoints(CheckpointIO):
-    """Write a checkpoint so that a reader finds the old one or the new one; read tensors and plain values only."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".unfinished-{socket.gethostname()}-{path.name}")
-        with replaced_when_whole(path, unfinished) as stream:
-            torch.save(checkpoint, stream)
-
-    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
-        # Unpickling runs code: admit nothing but what a checkpoint of ours is made of.
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return checkpoint
-
-    def remove_checkpoint(self, path: str | Path) -> None:
-        Path(path).unlink(missing_ok=True)
-
-
-class _MovableCheckpoint(ModelCheckpoint):
-    """A ModelCheckpoint that remembers its best score where the folder of runs was moved between two attempts."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        def here(path: str) -> str:
-            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
-
-        moved = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
-        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **moved, "best_k_models": best, "dirpath": self.dirpath})
-
-
-def checkpoint_callbacks(run: Path) -> list[ModelCheckpoint]:
-    """Keep the weights of the best validation, and all that resuming needs of the last one; best first.
-
-    The order matters: the last checkpoint has to know of the best that was written at the same step.
-    """
-    make = partial(_MovableCheckpoint, dirpath=run / CHECKPOINTS, enable_version_counter=False)
-    best = make(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True)
-    last = make(filename=LAST, monitor=None)
-    return [best, last]
-
-
-def early_stopping(patience: int | None) -> EarlyStopping:
-    """Stop where nothing can be gained: at a perfect validation, or after `patience` validations without a new best."""
-    patience = patience or 2**31  # never
-    return EarlyStopping(
-        "val/accuracy", patience=patience, mode="max", stopping_threshold=PERFECT, check_on_train_epoch_end=False
-    )
-
-
-def is_over(checkpoint: dict[str, Any], max_steps: int, patience: int | None) -> bool:
-    """Return whether the run that wrote the checkpoint had nothing left to train."""
-    states = [state for key, state in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
-    stopped = any(
-        float(state["best_score"]) > PERFECT or (patience is not None and state["wait_count"] >= patience)
-        for state in states
-    )
-    return stopped or checkpoint["global_step"] >= max_steps

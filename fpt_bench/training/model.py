@@ -9,10 +9,9 @@ from datamodules.randomness import derive_seed
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import BEST, checkpoint_file
 from fpt_bench.results.result import BodyRecord
 from fpt_bench.results.workspace import Workspace
-from fpt_bench.training.callbacks import AtomicCheckpoints
+from fpt_bench.training.checkpoints import read_best
 from fpt_bench.training.module import FPTModule
 
 
@@ -37,15 +36,6 @@ def load_best(module: FPTModule, folder: Path, best_step: int) -> None:
 
     Raises:
         FileNotFoundError: the checkpoint is not there.
-        ValueError: it is of another step or model.
+        ValueError: it is damaged, or of another step or model.
     """
-    path = checkpoint_file(folder, BEST)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist. Remove {folder} and ask for the run again.")
-    best = AtomicCheckpoints().load_checkpoint(path)
-    if best["global_step"] != best_step or best["state_dict"].keys() != module.trained_parameters().keys():
-        raise ValueError(
-            f"{path}: expected the trained weights of step {best_step}, got those of step {best['global_step']}. "
-            f"Remove {folder} and ask for the run again."
-        )
-    module.load_state_dict(best["state_dict"], strict=False)
+    module.load_state_dict(read_best(folder, best_step, module.trained_parameters()), strict=False)

@@ -17,6 +17,7 @@ from fpt_bench.bodies.execution import Body
 from fpt_bench.bodies.groups import count_groups
 from fpt_bench.bodies.native import device as devices
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.predictions import Answers
 from fpt_bench.results.result import GroupCount
 
 INPUT_GAIN = 1.41
@@ -77,6 +78,8 @@ class FPTModule(pl.LightningModule):
         """Steps since then, with their losses."""
         self._finite_logits: Tensor | None = None
         """Whether all logits of the evaluation that goes on were finite, a bool on the device."""
+        self._said: list[tuple[Tensor, Tensor, Tensor]] = []
+        """Labels (B, L), classes (B, L) and their probabilities (B, L) of each batch of the last test."""
         self.groups = self._group_all()
         for group, layer in (("input", self.input), ("readout", self.readout)):
             layer.requires_grad_(group in spec.train)
@@ -154,9 +157,21 @@ class FPTModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self._require_finite_logits()
 
+    def on_test_start(self) -> None:
+        self._said.clear()
+
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.test_accuracy.update(self._watched(self(batch)).argmax(-1).flatten(), batch.labels.flatten())
+        logits = self._watched(self(batch))
+        classes = logits.argmax(-1)
+        confidence = logits.softmax(-1).gather(-1, classes[..., None])[..., 0]
+        self._said.append((batch.labels, classes, confidence))
+        self.test_accuracy.update(classes.flatten(), batch.labels.flatten())
         self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+
+    def said(self) -> Answers:
+        """Return what was said to the examples of the last test, in their order."""
+        labels, classes, confidence = (torch.cat(each).cpu().numpy() for each in zip(*self._said, strict=True))
+        return Answers(labels, classes, confidence)
 
     def on_test_epoch_end(self) -> None:
         self._require_finite_logits()

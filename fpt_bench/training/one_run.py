@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -25,13 +25,17 @@ from fpt_bench.results.folder import (
     read_result,
     write_result,
 )
-from fpt_bench.results.lease import Lease
-from fpt_bench.results.predictions import write_predictions
+from fpt_bench.results.lease import Lease, LeaseLostError
+from fpt_bench.results.predictions import Answers, write_answers, write_predictions
+from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
-from fpt_bench.training.callbacks import AtomicCheckpoints, RunRecorder, is_over
+from fpt_bench.training.attempts import AttemptLog
+from fpt_bench.training.callbacks import RunRecorder
+from fpt_bench.training.checkpoints import AtomicCheckpoints, Checkpoint, is_over, read_last, remove_unfinished
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.features import cache_features, can_be_cached
+from fpt_bench.training.hearing import HearingTest
 from fpt_bench.training.loggers import make_loggers
 from fpt_bench.training.model import load_best, make_model
 from fpt_bench.training.module import FPTModule
@@ -39,8 +43,9 @@ from fpt_bench.training.phases import PhaseClock
 from fpt_bench.training.predict import predict
 from fpt_bench.training.preemption import Notice
 from fpt_bench.training.pretraining import kept_body
-from fpt_bench.training.provenance import peak_memory_mb, provenance
+from fpt_bench.training.provenance import peak_memory_mb, this_attempt
 from fpt_bench.training.resolve import make_datamodule, resolve
+from fpt_bench.training.sources import CurrentSources, Sources
 from fpt_bench.training.trainers import interruptible, make_tester, make_trainer, quiet_libraries
 
 ONE_DEVICE = Devices()
@@ -66,26 +71,35 @@ def run_one(
 
     Raises:
         PreemptedError: the notice came.
+        RefusedError: what is there was made from other data or weights, or by another version; it is left as it is.
         OSError: the run's folder cannot be written.
         ValueError: the spec asks for something that does not exist, such as more layers than the body has.
     """
     devices.share_of(spec.batch_size)
     folder = workspace.runs / spec.run_id
     folder.mkdir(parents=True, exist_ok=True)
-    with Lease(folder / LEASE_FILE):
-        done = _finished(folder)
-        if done is not None:
-            return done
-        quiet_libraries()
-        result = _train_and_test(spec, workspace, report, notice, devices, imports)
-        write_result(result, folder)
-        return result
+    while True:
+        try:
+            with Lease(folder / LEASE_FILE) as lease:
+                done = _finished(folder)
+                if done is not None:
+                    CurrentSources(workspace).require_same(done)
+                    return done
+                quiet_libraries()
+                remove_unfinished(folder)
+                return _train_and_test(spec, workspace, report, notice, devices, imports, lease)
+        except LeaseLostError as error:
+            if devices.processes > 1:
+                raise
+            logging.getLogger(__name__).warning("%s: what that one makes of the run is waited for.", error)
 
 
 def _finished(folder: Path) -> RunResult | None:
     """Return the result that needs no new run: a failed one does, and so does a garbled file, which is reported."""
     try:
         result = read_result(folder)
+    except RefusedError:
+        raise
     except ValueError as error:
         logging.getLogger(__name__).warning("%s The run is done again.", error)
         return None
@@ -102,7 +116,7 @@ def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
     if _finished(workspace.runs / spec.run_id) is not None:
         return
     quiet_libraries()
-    _train(_set_up(spec, workspace, lambda _: None, None, devices, PhaseClock()))
+    _train(_set_up(spec, workspace, lambda _: None, None, devices, PhaseClock(), AtomicCheckpoints()))
 
 
 def trained_body(spec: RunSpec, workspace: Workspace) -> TrainedBody | None:
@@ -137,8 +151,9 @@ class _Run:
     module: FPTModule
     body: BodyRecord
     recorder: RunRecorder
-    clock: PhaseClock
-    checkpoint: dict[str, Any] | None
+    hearing: HearingTest
+    log: AttemptLog
+    checkpoint: Checkpoint | None
     trainer: pl.Trainer
 
 
@@ -149,29 +164,38 @@ def _set_up(
     notice: Notice | None,
     devices: Devices,
     clock: PhaseClock,
+    checkpoints: AtomicCheckpoints,
 ) -> _Run:
     folder = workspace.runs / spec.run_id
-    shown = datamodule = make_datamodule(spec, workspace)
-    module, body_record = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace))
-    if can_be_cached(spec, datamodule):
-        datamodule = cache_features(module, datamodule, body_record, workspace.runs)
-        module.given_features = True
-        body_record = body_record.model_copy(update={"notes": (*body_record.notes, FEATURES_NOTE)})
-    recorder = RunRecorder(spec.run_id, report)
-    checkpoint = _load_last(folder)
-    first_step = checkpoint["global_step"] if checkpoint else 0
-    # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
-    loggers = make_loggers(workspace.loggers, folder / LOGS, spec.run_id, f"from-step-{first_step}")
-    trainer = make_trainer(spec, folder, [recorder, clock], notice, loggers, devices)
-    datamodule.first_step, datamodule.rank, datamodule.world_size = first_step, devices.rank, devices.processes
-    return _Run(spec, folder, datamodule, shown, module, body_record, recorder, clock, checkpoint, trainer)
+    with clock.phase("data"):
+        shown = datamodule = make_datamodule(spec, workspace)
+        fingerprint = shown.fingerprint()
+    with clock.phase("set-up"):
+        module, body = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace))
+        if can_be_cached(spec, datamodule):
+            datamodule = cache_features(module, datamodule, body, workspace.runs)
+            module.given_features = True
+            body = body.model_copy(update={"notes": (*body.notes, FEATURES_NOTE)})
+        checkpoint = read_last(folder, module.trained_parameters())
+        sources = Sources(fingerprint, body.fingerprint)
+        log = AttemptLog(spec.run_id, sources, this_attempt(devices.processes), clock)
+        log.go_on_from(checkpoint)
+        if checkpoint is not None:
+            checkpoints.hold(checkpoint_file(folder, LAST), checkpoint)
+        recorder, hearing = RunRecorder(spec.run_id, report), HearingTest(shown)
+        first_step = log.made.first_step
+        # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
+        loggers = make_loggers(workspace.loggers, folder / LOGS, spec.run_id, f"from-step-{first_step}")
+        trainer = make_trainer(spec, folder, [recorder, hearing, log, clock], notice, loggers, devices, checkpoints)
+        datamodule.first_step, datamodule.rank, datamodule.world_size = first_step, devices.rank, devices.processes
+    return _Run(spec, folder, datamodule, shown, module, body, recorder, hearing, log, checkpoint, trainer)
 
 
 def _train(run: _Run) -> str | None:
     """Train what is left of a run; return a sentence if it diverged."""
     if run.checkpoint is not None and is_over(run.checkpoint, run.spec.max_steps, run.spec.patience):
-        for callback in (run.recorder, run.clock):
-            callback.load_state_dict(run.checkpoint["callbacks"].get(callback.state_key, {}))
+        for callback in (run.recorder, run.hearing):
+            callback.load_state_dict(run.checkpoint["callbacks"][callback.state_key])
         return None
     resume = str(checkpoint_file(run.folder, LAST)) if run.checkpoint else None
     try:
@@ -193,29 +217,30 @@ def _train_and_test(
     notice: Notice | None,
     devices: Devices,
     imports: float,
+    lease: Lease,
 ) -> RunResult:
+    """Return the result of a run, written down; a LeaseLostError where it is another process's by then."""
     clock = PhaseClock(imports)
-    with clock.phase("set-up"):
-        run = _set_up(spec, workspace, report, notice, devices, clock)
-    with clock.phase("data"):
-        for split in run.datamodule.splits:
-            run.datamodule.examples(split)
+    run = _set_up(spec, workspace, report, notice, devices, clock, AtomicCheckpoints(lease.require))
     datamodule, recorder = run.datamodule, run.recorder
-    task, headline = datamodule.task, datamodule.test_splits[0]
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     error = _train(run)
     best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
-    with clock.phase("test"):
-        scores = {} if error or best_step is None else _test(spec, run.module, datamodule, run.folder, best_step)
-    with clock.phase("writing"):
-        if scores:
+    scores: dict[str, float] = {}
+    if error is None and best_step is not None:
+        with clock.phase("test"):
+            scores, said = _test(run, best_step)
+        with clock.phase("writing"):
+            lease.require()
             write_predictions(predict(run.module, datamodule, run.shown), run.folder)
-        fingerprint, made = datamodule.fingerprint(), provenance(devices.processes)
-    return RunResult(
+            write_answers(said, run.folder)
+    headline = datamodule.test_splits[0]
+    result = RunResult(
         spec=spec,
         status="diverged" if error else "ok",
         error=error,
+        finished_at=datetime.now(UTC).replace(microsecond=0),
         curve=tuple(recorder.curve.items()),
         best_step=best_step,
         validation_accuracy=recorder.curve[best_step] if best_step is not None else None,
@@ -223,50 +248,46 @@ def _train_and_test(
         test_accuracies={split: scores[split] for split in datamodule.test_splits if split in scores},
         test_examples=len(datamodule.examples(headline)),
         train_accuracy=scores.get("train"),
+        readout_moves=run.hearing.found,
         parameters=run.module.count_parameters(),
         seconds=recorder.seconds,
-        phases=clock.total(),
         tokens_per_second=recorder.tokens_per_second,
         peak_memory_mb=peak_memory_mb(),
-        data=DataRecord(
-            kind=datamodule.data,
-            source=datamodule.source,
-            fingerprint=fingerprint,
-            trivial=dict(task.trivial),
-            floor=task.floor,
-        ),
+        data=describe_data(run.shown, run.log.sources.data),
         body=run.body,
-        provenance=made,
+        attempts=run.log.attempts(),
+    )
+    write_result(result, run.folder, lease.require)
+    return result
+
+
+def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
+    """Return the record of a task's data."""
+    return DataRecord(
+        kind=datamodule.data,
+        source=datamodule.source,
+        fingerprint=fingerprint,
+        trivial=dict(datamodule.task.trivial),
+        floor=datamodule.task.floor,
     )
 
 
-def _load_last(folder: Path) -> dict[str, Any] | None:
-    """Return the checkpoint to go on from, or None; one that cannot be read is reported and left out."""
-    path = checkpoint_file(folder, LAST)
-    if not path.is_file():
-        return None
-    try:
-        return AtomicCheckpoints().load_checkpoint(path)
-    except Exception as error:  # whatever a damaged or hostile file makes torch raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, reason)
-        path.unlink(missing_ok=True)  # another process of the run may have found it, too
-        return None
+def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:
+    """Return accuracies at the best validation step, and what the model says to the headline test set.
 
-
-def _test(
-    spec: RunSpec, module: FPTModule, datamodule: TaskDataModule, folder: Path, best_step: int
-) -> dict[str, float]:
-    """Return the accuracy at the best validation step on every test split, and on training examples as `train`."""
-    load_best(module, folder, best_step)
+    By test split, and of training examples as `train`.
+    """
+    module, datamodule = run.module, run.datamodule
+    load_best(module, run.folder, best_step)
     loaders = dict(zip(datamodule.test_splits, datamodule.test_dataloader(), strict=True))
     sample = [datamodule.training_batch(step) for step in range(max(1, TRAIN_SAMPLE // datamodule.batch_size))]
     at_once = max(1, datamodule.eval_batch_size // datamodule.batch_size)
     joined = [join_batches(sample[first : first + at_once]) for first in range(0, len(sample), at_once)]
     loaders["train"] = DataLoader(joined, batch_size=None)  # type: ignore[arg-type]
-    scores = {}
+    scores, said = {}, {}
     for split, loader in loaders.items():
         with interruptible():
-            metrics = make_tester(spec, folder).test(module, dataloaders=loader, verbose=False)
+            metrics = make_tester(run.spec, run.folder).test(module, dataloaders=loader, verbose=False)
         scores[split] = float(metrics[0]["test/accuracy"])
-    return scores
+        said[split] = module.said()
+    return scores, said[datamodule.test_splits[0]]

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: seconds by phase, over all attempts."""
+"""Where the time of a process that does a run goes: seconds by phase."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ PHASES = ("imports", "set-up", "data", "train", "validation", "test", "writing")
 
 
 class PhaseClock(Callback):
-    """Add up the wall-clock seconds of each phase of a run; what a checkpoint knows of earlier attempts is added.
+    """Add up the wall-clock seconds of each phase of one attempt at a run.
 
     Example:
         >>> clock = PhaseClock()
@@ -24,7 +24,6 @@ class PhaseClock(Callback):
 
     def __init__(self, imports: float = 0.0) -> None:
         self.seconds: dict[str, float] = {"imports": imports} if imports else {}
-        self._before: dict[str, float] = {}
         self._since: float | None = None
 
     @contextmanager
@@ -37,15 +36,8 @@ class PhaseClock(Callback):
             self._add(name, since)
 
     def total(self) -> dict[str, float]:
-        """Return the seconds of all attempts, in the order of PHASES, to a millisecond."""
-        both = {name: self._before.get(name, 0.0) + self.seconds.get(name, 0.0) for name in PHASES}
-        return {name: round(seconds, 3) for name, seconds in both.items() if seconds}
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.total()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._before = dict(state_dict)
+        """Return the seconds so far, in the order of PHASES, to a millisecond."""
+        return {name: round(self.seconds[name], 3) for name in PHASES if name in self.seconds}
 
     def on_train_start(self, *_: Any) -> None:
         self._since = time.monotonic()

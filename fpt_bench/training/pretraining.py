@@ -14,7 +14,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import BEST, WEIGHTS_FILE, checkpoint_file
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
-from fpt_bench.training.callbacks import AtomicCheckpoints
+from fpt_bench.training.checkpoints import read_checkpoint
 from fpt_bench.training.resolve import make_datamodule
 
 
@@ -39,7 +39,7 @@ def _save(training: RunSpec, workspace: Workspace, folder: Path, path: Path) -> 
     """Write the body as it was at the best validation; what was frozen in it is drawn again as it was."""
     torch.manual_seed(derive_seed(training.seed, "body"))
     body, _ = build_body(training, make_datamodule(training, workspace).task.max_length, workspace.offline)
-    best = AtomicCheckpoints().load_checkpoint(checkpoint_file(folder, BEST))["state_dict"]
+    best = read_checkpoint(checkpoint_file(folder, BEST))["state_dict"]
     learned = {name.removeprefix("body."): value for name, value in best.items() if name.startswith("body.")}
     missing = body.load_state_dict(learned, strict=False)
     assert not missing.unexpected_keys

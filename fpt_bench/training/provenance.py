@@ -9,18 +9,23 @@ from pathlib import Path
 import torch
 
 from fpt_bench import __version__
-from fpt_bench.results.result import Provenance
+from fpt_bench.results.result import Attempt
 
 _LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "numpy")
 
 
-def provenance(processes: int = 1) -> Provenance:
-    """Describe this process, and how many trained with it: code version, library versions and device."""
-    return Provenance(
+_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "sve", "bf16")
+"""Instructions of a processor by which libraries choose how to multiply."""
+
+
+def this_attempt(processes: int = 1) -> Attempt:
+    """Describe this process, and how many train with it: code version, library versions and device."""
+    return Attempt(
         version=__version__,
         commit=_commit(),
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        flags=_flags(),
         threads=torch.get_num_threads(),
         platform=platform.platform(),
         processes=processes,
@@ -45,8 +50,19 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _flags() -> tuple[str, ...] | None:
+    """Return those of _FLAGS that the processor has; None where the system does not say."""
+    found = _cpuinfo("flags") or _cpuinfo("Features")
+    return None if found is None else tuple(flag for flag in _FLAGS if flag in found.split())
+
+
+def _cpuinfo(key: str) -> str | None:
+    """Return what Linux says of the first processor under a key."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)

@@ -1,6 +1,7 @@
 """From what was asked for to what will run: names are checked, data is chosen, before anything is trained."""
 
 import inspect
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -8,6 +9,7 @@ from datamodules.contract import TaskDataModule
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
+from fpt_bench.config.known import one_name
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
 from fpt_bench.results.workspace import Workspace
@@ -58,6 +60,12 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
     return checked
 
 
+def _folders(spec: RunSpec) -> dict[str, str]:
+    """Return the fields of a spec that name a folder, by the one name it has."""
+    named = {"body": spec.body, "body_path": spec.body_path}
+    return {field: one_name(name) for field, name in named.items() if name and Path(name).expanduser().is_dir()}
+
+
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     """Return the spec with the data, precision and execution that will be used, and a warning where data is a stand-in.
 
@@ -69,6 +77,6 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     """
     kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
     arguments = _checked_arguments(spec.task, spec.data_arguments)
-    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
+    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments, **_folders(spec)})
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
     return settle(resolved, plan.config), warning

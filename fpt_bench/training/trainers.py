@@ -17,7 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import LAST, checkpoint_file
-from fpt_bench.training.callbacks import AtomicCheckpoints, LeaveWhenAsked, checkpoint_callbacks, early_stopping
+from fpt_bench.training.callbacks import LeaveWhenAsked
+from fpt_bench.training.checkpoints import AtomicCheckpoints, checkpoint_callbacks, early_stopping
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.preemption import Notice
 
@@ -35,6 +36,7 @@ def make_trainer(
     notice: Notice | None,
     loggers: list[Logger],
     devices: Devices,
+    checkpoints: AtomicCheckpoints,
 ) -> pl.Trainer:
     """Return the Trainer of a run, which keeps checkpoints and ends the run in time, or at one when the notice comes.
 
@@ -58,7 +60,7 @@ def make_trainer(
         # Each process takes its slice of a batch that all of them know: `TaskDataModule.rank`.
         use_distributed_sampler=False,
         callbacks=[*callbacks, *leave, early_stopping(spec.patience), *checkpoint_callbacks(folder)],
-        plugins=[AtomicCheckpoints(), environment],
+        plugins=[checkpoints, environment],
         logger=loggers,
         log_every_n_steps=LOG_EVERY_STEPS,
         default_root_dir=folder,

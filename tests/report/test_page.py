@@ -263,7 +263,7 @@ def test_two_folders_are_compared(tmp_path: Path) -> None:
     after += [
         r.model_copy(update={
             "body": r.body and r.body.model_copy(update={"fingerprint": "c" * 64}),
-            "provenance": r.provenance and r.provenance.model_copy(update={"commit": "fedcba987654"}),
+            "attempts": tuple(a.model_copy(update={"commit": "fedcba987654"}) for a in r.attempts),
         }) for r in results[3:6]
     ]  # fmt: skip
     first = write_bench(tmp_path / "first", grid, results)

@@ -12,7 +12,7 @@ from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.tables import latex, markdown, write_tables
 from fpt_bench.results.folder import RESULT_FILE, collect_results
-from fpt_bench.results.result import Provenance, RunResult
+from fpt_bench.results.result import Attempt, RunResult
 from tests.made_up import made_up_grid, made_up_result
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -172,8 +172,8 @@ def test_embedded_data_carry_their_dagger_to_the_footnote() -> None:
 
 def made_with(result: RunResult, torch: str) -> RunResult:
     versions = {"torch": torch}
-    provenance = Provenance(version="0", commit=None, versions=versions, device="a CPU", threads=1, platform="a system")
-    return result.model_copy(update={"provenance": provenance})
+    attempt = Attempt(version="0", commit=None, versions=versions, device="a CPU", threads=1, platform="a system")
+    return result.model_copy(update={"attempts": (attempt,)})
 
 
 def test_runs_made_with_several_releases_are_said_so() -> None:

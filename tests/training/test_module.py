@@ -19,6 +19,7 @@ from fpt_bench.bodies.reference import read_out
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.checkpoints import AtomicCheckpoints
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.module import FPTModule, make_input_layer, reseed
 from fpt_bench.training.one_run import _set_up, run_one
@@ -178,7 +179,7 @@ def test_a_run_reads_nothing_between_the_steps_that_are_logged(
 ) -> None:
     fields = {"max_steps": 25, "eval_every": 25, "dropout": 0.1, "init": "random", "layers": 1}
     spec = RunSpec(task="bit-xor", data="real", precision=precision, body_execution=execution, **fields)
-    run = _set_up(spec, workspace, lambda _: None, None, Devices(), PhaseClock())
+    run = _set_up(spec, workspace, lambda _: None, None, Devices(), PhaseClock(), AtomicCheckpoints())
     counting = Counting()
     reads = Reads(counting)
     run.trainer.callbacks.insert(0, reads)

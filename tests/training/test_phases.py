@@ -8,7 +8,9 @@ from fpt_bench.commands.bench import where_time_went
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
-from fpt_bench.training.phases import PHASES, PhaseClock
+from fpt_bench.training.phases import PHASES
+from fpt_bench.training.provenance import this_attempt
+from tests.made_up import made_up_result
 
 
 def test_a_run_says_where_its_time_went(tiny_spec: RunSpec, workspace: Workspace) -> None:
@@ -25,10 +27,8 @@ def test_a_run_says_where_its_time_went(tiny_spec: RunSpec, workspace: Workspace
     assert f"imports {2 * 2.5:.0f}, set-up " in said
 
 
-def test_phases_of_earlier_attempts_are_added() -> None:
-    first = PhaseClock(imports=1.0)
-    first.seconds["train"] = 4.0
-    second = PhaseClock(imports=2.0)
-    second.load_state_dict(first.state_dict())
-    second.seconds["train"] = 3.0
-    assert second.total() == {"imports": 3.0, "train": 7.0}
+def test_phases_of_all_attempts_are_added() -> None:
+    result = made_up_result("bit-xor", seed=0, accuracy=0.9)
+    phases = ({"imports": 1.0, "train": 4.0}, {"imports": 2.0, "train": 3.0})
+    attempts = tuple(this_attempt().model_copy(update={"phases": each}) for each in phases)
+    assert result.model_copy(update={"attempts": attempts}).phases == {"imports": 3.0, "train": 7.0}

@@ -190,7 +190,7 @@ def _environment_changes(before: Bench, after: Bench) -> list[str]:
 
 def _environments(bench: Bench) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for made in (r.provenance for r in bench.results if r.provenance):
+    for made in (attempt for r in bench.results for attempt in r.attempts):
         facts = {"fpt_bench": made.version, "commit": made.commit or "unknown", **made.versions}
         for name, value in {**facts, "device": made.device, "threads": str(made.threads)}.items():
             found.setdefault(name, set()).add(value)

@@ -156,13 +156,13 @@ def _sources(result: RunResult) -> dict[str, str]:
 
 
 def _environment(result: RunResult) -> str:
-    made = result.provenance
-    if made is None:
+    if not result.attempts:
         return "unknown"
+    made, mixed = result.attempts[-1], result.mixed()
     versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
     return (
         f"fpt_bench {made.version}, commit {made.commit or 'unknown'}; {versions}; {made.device}, "
-        f"threads: {made.threads}; {made.platform}"
+        f"threads: {made.threads}; {made.platform}" + (f"; attempts differ in {'; '.join(mixed)}" if mixed else "")
     )
 
 

@@ -12,7 +12,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import LEASE_FILE, read_result, write_result
 from fpt_bench.results.lease import Lease
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.result import DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.preemption import Notice
 
@@ -41,7 +41,8 @@ def count_steps(spec_json: str, workspace: Workspace) -> None:
             if notice:
                 _note(folder, f"left at {step} after {signal.Signals(notice.signal or 0).name}")
                 sys.exit(1)
-        write_result(RunResult(spec=spec, status="ok", test_accuracy=1 / spec.max_steps, seconds=1.0), folder)
+        data = DataRecord(kind="real", source="numbers", fingerprint="d" * 64, trivial={}, floor=0.0)
+        write_result(RunResult(spec=spec, status="ok", test_accuracy=1 / spec.max_steps, data=data), folder)
         _note(folder, "finished")
 
 

@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("slurm"),
 ]
-TIMES = {"seconds", "phases", "tokens_per_second", "peak_memory_mb", "provenance"}
 TEN_MINUTES = Launcher(kind="slurm", time=10)
 PATIENCE_SECONDS = 150.0
 """That a test waits at most; on an idle machine it takes a fifth of it."""
@@ -114,7 +113,7 @@ def test_six_runs_as_an_array_give_what_the_local_launcher_gives(cluster: Cluste
     def numbers(runs: str) -> dict[str, dict[str, object]]:
         results, problems = collect_results(tmp_path / runs)
         assert problems == []
-        return {result.spec.run_id: result.model_dump(exclude=TIMES) for result in results}
+        return {result.spec.run_id: result.numbers() for result in results}
 
     assert "6 runs sent as job" in bench("far")
     states = folder_status(tmp_path / "far", Console(stderr=True))["six-tiny"]

@@ -1,0 +1,132 @@
+"""What a result may be: one schema, bounds on every value, and other versions' files left as they are."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import keep_failure
+from fpt_bench.results.folder import RESULT_FILE, collect_results, read_result, write_result
+from fpt_bench.results.migration import move
+from fpt_bench.results.refusal import RefusedError
+from fpt_bench.results.result import SCHEMA, RunResult
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.one_run import run_one
+from fpt_bench.training.provenance import this_attempt
+from tests.made_up import made_up_result
+from tests.paths import KEPT_RESULTS
+
+RESULT = made_up_result("bit-xor", seed=0, accuracy=0.9)
+
+
+def fields() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(RESULT.model_dump_json())
+    return content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seconds": math.nan},
+        {"seconds": -1.0},
+        {"seconds": 1e308},
+        {"test_accuracy": -3},
+        {"test_accuracy": 1e308},
+        {"test_accuracy": math.nan},
+        {"test_accuracy": None},
+        {"train_accuracy": 1.5},
+        {"test_accuracies": {"test": math.inf}},
+        {"curve": [[50, 0.8], [100, math.nan]]},
+        {"curve": [[100, 0.8], [50, 0.9]]},
+        {"best_step": 7},
+        {"data": None},
+        {"peak_memory_mb": math.inf},
+        {"tokens_per_second": -1},
+        {"test_examples": -1},
+        {"parameters": {"norm": {"trained": -1, "total": 3}}},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_is_one_warning(tmp_path: Path, change: dict[str, Any]) -> None:
+    good = made_up_result("bit-xor", seed=1, accuracy=0.9)
+    write_result(good, tmp_path / "good")
+    write_result(RESULT, tmp_path / "bad")
+    (tmp_path / "bad" / RESULT_FILE).write_text(json.dumps({**fields(), **change}))
+    results, problems = collect_results(tmp_path)
+    assert results == [good]
+    assert len(problems) == 1
+
+
+def put_a_later_one(workspace: Workspace) -> Path:
+    path = workspace.runs / RESULT.spec.run_id / RESULT_FILE
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**fields(), "schema": SCHEMA + 1, "surprise": 1}))
+    return path
+
+
+def test_a_result_of_a_later_version_is_shown_as_newer_and_left(workspace: Workspace) -> None:
+    path = put_a_later_one(workspace)
+    before = path.read_bytes()
+    results, (problem,) = collect_results(workspace.runs)
+    assert results == []
+    assert f"got one of schema {SCHEMA + 1}. A newer fpt_bench made it: update this one." in problem
+    with pytest.raises(RefusedError, match="A newer fpt_bench made it"):
+        run_one(RESULT.spec, workspace)
+    assert keep_failure(RESULT.spec, "killed", workspace).status == "failed"
+    assert path.read_bytes() == before
+
+
+def test_a_result_of_an_earlier_version_is_moved_by_the_script_and_not_trained_again(workspace: Workspace) -> None:
+    attempt = this_attempt().model_dump(exclude={"flags", "first_step", "phases"})
+    old = {key: value for key, value in fields().items() if key not in ("schema", "finished_at", "attempts")}
+    path = workspace.runs / RESULT.spec.run_id / RESULT_FILE
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**old, "provenance": attempt, "phases": {"train": 2.5}}))
+    with pytest.raises(RefusedError, match=r"got one of schema 1\. .*python -m fpt_bench\.results\.migration"):
+        run_one(RESULT.spec, workspace)
+    assert (move(workspace.runs), move(workspace.runs)) == (1, 0)
+    result = read_result(path.parent)
+    assert result is not None
+    assert result.numbers() == RESULT.numbers()
+    assert result.phases == {"train": 2.5}
+    assert (result.finished_at, result.attempts[0].flags) == (None, None), "what was not recorded is not made up"
+    assert result.attempts[0].threads == attempt["threads"]
+
+
+def test_a_result_says_where_its_attempts_differ() -> None:
+    first = this_attempt().model_copy(update={"threads": 1, "versions": {"torch": "2.14.1"}})
+    second = first.model_copy(update={"threads": 2, "versions": {"torch": "2.15.0"}, "first_step": 50})
+    assert RESULT.model_copy(update={"attempts": (first, second)}).mixed() == ["torch: 2.14.1, 2.15.0", "threads: 1, 2"]
+    assert RESULT.model_copy(update={"attempts": (first, first.model_copy(update={"first_step": 50}))}).mixed() == []
+
+
+class LaterSpec(RunSpec):
+    """As a later version's spec will be."""
+
+    loss: str = "cross-entropy"
+    rungs: tuple[str, ...] = Field(default_factory=tuple)
+
+
+def test_a_field_that_comes_later_changes_no_id_at_its_default() -> None:
+    spec = RunSpec(task="bit-xor")
+    assert LaterSpec(task="bit-xor").run_id == spec.run_id
+    others = [LaterSpec(task="bit-xor", loss="squares"), LaterSpec(task="bit-xor", rungs=("a",))]
+    assert len({spec.run_id, *(other.run_id for other in others)}) == 3
+
+
+def test_kept_results_lie_in_the_folders_of_their_ids() -> None:
+    results, problems = collect_results(KEPT_RESULTS)
+    assert problems == []
+    assert len(results) > 600
+    assert all((KEPT_RESULTS / result.spec.run_id / RESULT_FILE).is_file() for result in results)
+
+
+def test_a_result_that_is_read_and_written_is_the_same_text(tmp_path: Path) -> None:
+    path = next(KEPT_RESULTS.glob(f"*/{RESULT_FILE}"))
+    write_result(RunResult.model_validate_json(path.read_text()), tmp_path)
+    assert (tmp_path / RESULT_FILE).read_text() == path.read_text()
