@@ -40,14 +40,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
 @needs_full
 @pytest.mark.parametrize("kept", ["best", "last"])
-def test_disk_full_during_a_checkpoint(whole: RunResult, workspace: Workspace, kept: str) -> None:
+def test_disk_full_during_a_checkpoint(
+    whole: RunResult, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
     folder = workspace.runs / SPEC.run_id / "checkpoints"
     folder.mkdir(parents=True)
-    (folder / f".unfinished-{socket.gethostname()}-{kept}.ckpt").symlink_to(FULL)
+    full = folder / f".unfinished-{socket.gethostname()}-{os.getpid()}-{kept}.ckpt"
+    monkeypatch.setattr("fpt_bench.training.one_run.remove_unfinished", lambda _: full.symlink_to(FULL))
     with pytest.raises(OSError, match=r"no space left.*free some, and the same command resumes.*ckpt") as caught:
         run_one(SPEC, workspace)
     assert caught.value.errno == errno.ENOSPC
     assert not list(folder.glob(".unfinished*")), "what would take more space is gone"
+    monkeypatch.undo()
     assert run_one(SPEC, workspace).numbers() == whole.numbers()
 
 
@@ -81,6 +85,12 @@ def test_a_failure_does_not_replace_a_result(workspace: Workspace) -> None:
     write_result(done, workspace.runs / done.spec.run_id)
     assert keep_failure(done.spec, "late", workspace) == done
     assert read_result(workspace.runs / done.spec.run_id) == done
+
+
+def test_a_failure_names_no_folder_of_the_machine(workspace: Workspace) -> None:
+    spec = made_up_spec("bit-xor", 0)
+    result = keep_failure(spec, f"{Path.cwd()}/mine and {Path.home()}/models: no config.json", workspace)
+    assert result.error == "./mine and ~/models: no config.json"
 
 
 def test_two_people_who_send_the_same_grid_at_once_send_it_once(

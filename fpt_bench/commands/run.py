@@ -59,7 +59,7 @@ def run(
 
 def show_result(result: "RunResult", folder: Path) -> RenderableType:
     """Say what a run used, how well it did and where it lies, a line each."""
-    lines = []
+    lines = [f"its {len(result.attempts)} attempts differ in {'; '.join(result.mixed())}"] if result.mixed() else []
     if result.data is not None:
         lines.append(f"data: {result.data.kind}: {result.data.source}")
     if result.body is not None:

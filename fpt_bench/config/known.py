@@ -3,7 +3,6 @@
 So a mistake in a name is found before torch is loaded. An init's name has a grammar of its own: `config/inits.py`.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,22 +48,6 @@ def known_bodies() -> list[str]:
 def is_hub_name(body: str) -> bool:
     """Return whether a body's name has the form of a repository on the Hugging Face Hub, `owner/model`."""
     return body.count("/") == 1 and not body.startswith((".", "/"))
-
-
-def one_name(folder: str) -> str:
-    """Return the one name that a folder of weights has in a spec, however it was typed: no user's name is in it.
-
-    Within the working directory it is the path from there, within the home directory the path from `~`.
-
-    Example:
-        >>> one_name("./weights/../weights/mine"), one_name(f"{Path.cwd()}/mine")
-        ('weights/mine', 'mine')
-    """
-    whole = Path(os.path.abspath(Path(folder).expanduser()))  # noqa: PTH100 - a link keeps its own name
-    for place, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
-        if whole != place and whole.is_relative_to(place):
-            return f"{prefix}{whole.relative_to(place).as_posix()}"
-    return str(whole)
 
 
 def require_task(name: str) -> None:

@@ -119,7 +119,11 @@ class RunSpec(BaseModel):
         """
         fields = self.model_dump(mode="json", exclude=set(without))
         later = set(fields) - _FIRST_FIELDS
-        defaults = {name for name in later if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)}
+        defaults = {
+            name
+            for name in later
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)
+        }
         said = {name: value for name, value in fields.items() if name not in defaults}
         return json.dumps(said, sort_keys=True, separators=(",", ":"))
 

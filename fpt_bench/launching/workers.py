@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from fpt_bench.config.places import without_places
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import read_result, write_result
@@ -231,7 +232,9 @@ def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
 
 def failure(spec: RunSpec, error: str) -> RunResult:
     """Return the result of a failed run."""
-    return RunResult(spec=spec, status="failed", error=error, finished_at=datetime.now(UTC).replace(microsecond=0))
+    return RunResult(
+        spec=spec, status="failed", error=without_places(error), finished_at=datetime.now(UTC).replace(microsecond=0)
+    )
 
 
 def describe(error: Exception) -> str:

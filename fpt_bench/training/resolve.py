@@ -9,7 +9,7 @@ from datamodules.contract import TaskDataModule
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
-from fpt_bench.config.known import one_name
+from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
 from fpt_bench.results.workspace import Workspace

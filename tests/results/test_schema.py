@@ -14,11 +14,12 @@ from fpt_bench.results.folder import RESULT_FILE, collect_results, read_result, 
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
+from fpt_bench.results.schema import JSON_FILE, MARK, PAGE_FILE, json_schema, tables
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.provenance import this_attempt
 from tests.made_up import made_up_result
-from tests.paths import KEPT_RESULTS
+from tests.paths import KEPT_RESULTS, ROOT
 
 RESULT = made_up_result("bit-xor", seed=0, accuracy=0.9)
 
@@ -130,3 +131,20 @@ def test_a_result_that_is_read_and_written_is_the_same_text(tmp_path: Path) -> N
     path = next(KEPT_RESULTS.glob(f"*/{RESULT_FILE}"))
     write_result(RunResult.model_validate_json(path.read_text()), tmp_path)
     assert (tmp_path / RESULT_FILE).read_text() == path.read_text()
+
+
+def test_the_documented_schema_is_the_one_that_is_checked() -> None:
+    docs = ROOT / "docs"
+    assert (docs / JSON_FILE).read_text() == json_schema(), "run `python -m fpt_bench.results.schema docs`"
+    assert (docs / PAGE_FILE).read_text().partition(MARK)[2].strip() == tables().strip()
+
+
+def test_every_field_is_described() -> None:
+    schema = RunResult.model_json_schema(mode="serialization")
+    parts = [schema, *schema["$defs"].values()]
+    assert [
+        f"{part['title']}.{name}"
+        for part in parts
+        for name, f in part["properties"].items()
+        if not f.get("description")
+    ] == []

@@ -14,7 +14,8 @@ import torch
 from datamodules.contract import Batch
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
-from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.results.folder import RESULT_FILE, TEST_PREDICTIONS_FILE
+from fpt_bench.results.predictions import read_answers, read_predictions
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.module import FPTModule
@@ -58,6 +59,19 @@ def test_the_same_spec_gives_the_same_curve_bit_for_bit(finished: tuple[RunResul
     result, _ = finished
     again = run_one(result.spec, Workspace(tmp_path, offline=True))
     assert numbers(again) == numbers(result)
+
+
+def test_what_is_said_to_the_whole_test_set_is_kept(finished: tuple[RunResult, Workspace]) -> None:
+    result, workspace = finished
+    folder = workspace.runs / result.spec.run_id
+    answers = read_answers(folder)
+    assert answers is not None
+    assert answers.accuracy == pytest.approx(result.test_accuracy)
+    assert answers.classes.shape == (128, 5)
+    assert ((answers.confidence >= 0.5) & (answers.confidence <= 1)).all(), "the likelier one of two classes"
+    shown = read_predictions(folder)
+    assert [tuple(answers.classes[p.example].tolist()) for p in shown] == [p.predicted for p in shown]
+    assert (folder / TEST_PREDICTIONS_FILE).stat().st_size < 3000
 
 
 def test_a_finished_run_trains_nothing(finished: tuple[RunResult, Workspace], monkeypatch: pytest.MonkeyPatch) -> None:
