@@ -102,10 +102,12 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
         ValueError: submitit is not installed.
         OSError: Slurm is not available or refuses.
     """
+    from fpt_bench.analysis.cells import Bench
     from fpt_bench.analysis.sweep import next_runs
+    from fpt_bench.report.tables import write_tables
 
     results = _over(grid, collect_results(workspace.runs)[0])
-    _write_tables(grid, results, workspace.runs)
+    write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
     if not planned:
         return f"{grid.name}: nothing to send, all runs are done"
@@ -122,8 +124,14 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     Sweeps are done in waves, as `next_runs` plans them from what came out so far.
     Ctrl-C stops the workers and leaves the tables of what is finished.
     """
+    # All that will be needed: Ctrl-C in the middle of an import would leave half a library, and no sentence.
+    from fpt_bench.analysis.cells import Bench
     from fpt_bench.analysis.sweep import given_up_runs, next_runs
     from fpt_bench.commands.grid_view import GridView
+    from fpt_bench.report.tables import write_tables
+
+    def write() -> None:
+        write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
 
     results = _over(grid, read_results(workspace.runs, console))
     view = GridView(grid, workers, console)
@@ -140,11 +148,11 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
                             results[event.result.spec.run_id] = event.result
                             done.append(event.result)
                             if time.monotonic() - written > TABLES_EVERY_SECONDS:
-                                _write_tables(grid, results, workspace.runs)
+                                write()
                                 written = time.monotonic()
             view.give_up(given_up_runs(grid, results))
     finally:
-        _write_tables(grid, results, workspace.runs)
+        write()
         if done:
             console.print(where_time_went(done), highlight=False, soft_wrap=True)
     return list(results.values())
@@ -161,13 +169,6 @@ def where_time_went(results: list[RunResult]) -> str:
     for result in results:
         seconds.update(result.phases)
     return "seconds of workers by phase: " + (", ".join(f"{k} {v:,.0f}" for k, v in seconds.items()) or "none")
-
-
-def _write_tables(grid: Grid, results: dict[str, RunResult], runs: Path) -> None:
-    from fpt_bench.analysis.cells import Bench
-    from fpt_bench.report.tables import write_tables
-
-    write_tables(Bench.of(grid, results.values()), tables_folder(runs, grid))
 
 
 def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
