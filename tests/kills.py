@@ -2,9 +2,9 @@
 
     python -m tests.kills --grid 20 --pairs 60        # or: make kills
 
-`grid`: a bench of 12 runs on two workers whose parent, a worker, or all of them are killed, and which the same
-command goes on with each time. `pairs`: two processes in opposite order on 12 runs in one folder, with a lease of three seconds,
-of which one is killed, or stopped for longer than the lease and let go on. Exit code 1 where anything differs.
+`grid`: a bench of 12 runs on two workers whose parent, a worker, or all of them are killed, and which the same command
+goes on with each time. `pairs`: two processes in opposite order on 12 runs in one folder, with a lease of three
+seconds, of which one is killed, or stopped for longer than the lease and let go on. Exit code 1 where anything differs.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """Whole experiments without training: what is planned, in which order, and what the gate's command says of it."""
 
-import hashlib
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +13,7 @@ from fpt_bench.results.events import Event, Finished, Started
 from fpt_bench.results.folder import write_result
 from fpt_bench.results.result import BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.sources import CurrentSources
 
 HEADLINE = """
 claim: One rate.
@@ -47,8 +47,9 @@ LEVELS = {1e-5: 0.5, 1e-4: 0.55, 1e-3: 0.95, 1e-2: 0.7, 2e-4: 0.6}
 
 
 def pretend(spec: RunSpec, level: float) -> RunResult:
-    """The outcome of a run that nobody made; `level` is its accuracy."""
-    body = hashlib.sha256(spec.init.encode()).hexdigest()
+    """The outcome of a run that nobody made, of the data and the body it would have; `level` is its accuracy."""
+    now = CurrentSources(Workspace(offline=True)).of(spec)
+    assert now.body is not None
     return RunResult(
         spec=spec,
         status="ok",
@@ -58,8 +59,8 @@ def pretend(spec: RunSpec, level: float) -> RunResult:
         test_accuracy=level,
         train_accuracy=level,
         test_examples=128,
-        data=DataRecord(kind="real", source="made up", fingerprint="d" * 64, trivial={"guess": 0.5}, floor=0.5),
-        body=BodyRecord(source="made up", fingerprint=body, execution="none"),
+        data=DataRecord(kind="real", source="made up", fingerprint=now.data, trivial={"guess": 0.5}, floor=0.5),
+        body=BodyRecord(source="made up", fingerprint=now.body, execution="none"),
     )
 
 
