@@ -25,7 +25,9 @@ Argument = bool | int | float | str
 
 _SHORT = reprlib.Repr()
 """How a wrong value is written: a file can hold one that would fill the screen, or the memory."""
-_SHORT.maxlevel, _SHORT.maxstring = 2, 80
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 80
+MOST_SENTENCES = 5
+"""On one file: who mends these sees the next."""
 _BRANCH = re.compile(r"(function-\w+|literal|tuple|dict|list|constrained-\w+|lax-or-strict)\[")
 """What pydantic calls the branch of a union that it tried: no part of what the file says."""
 
@@ -129,7 +131,9 @@ class RunSpec(BaseModel):
 
 def explain(findings: Iterable[ErrorDetails], model: type[BaseModel]) -> str:
     """Turn pydantic's findings on a model into sentences, with the nearest known name for an unknown one."""
-    return "; ".join(dict.fromkeys(_sentence(finding, model) for finding in findings))
+    sentences = list(dict.fromkeys(_sentence(finding, model) for finding in findings))
+    more = len(sentences) - MOST_SENTENCES
+    return "; ".join(sentences[:MOST_SENTENCES] + ([f"and {more} more"] if more > 0 else []))
 
 
 def _sentence(finding: ErrorDetails, model: type[BaseModel]) -> str:

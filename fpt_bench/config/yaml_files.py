@@ -33,11 +33,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise ValueError(f"{path}: expected what a reader can follow, got lists within lists without end") from error
-    except (ValueError, LookupError, AttributeError) as error:
-        # So PyYAML answers a tag, such as `!!int`, before a text that is none.
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a mapping of names to values, got {type(content).__name__}")
+        got = "nothing" if content is None else type(content).__name__
+        raise ValueError(f"{path}: expected a mapping of names to values, got {got}")
     return content
 
 
@@ -65,10 +65,12 @@ def _construct(text: str) -> Any:
         if root is None:
             return None
         if (count := _count(root, {})) > MOST_VALUES:
-            raise ValueError(
-                f"expected at most {MOST_VALUES:,} values, got {count:,.0f} with aliases (`*`) written out"
-            )
+            got = "a list that holds itself" if math.isinf(count) else f"{count:,.0f} with aliases (`*`) written out"
+            raise ValueError(f"expected at most {MOST_VALUES:,} values, got {got}")
         return loader.construct_document(root)
+    except (LookupError, AttributeError) as error:
+        # So PyYAML answers some tags before a text that is none of theirs, such as `!!bool x`.
+        raise ValueError(f"expected values that fit the tags (`!!`) before them, got {error!r}") from error
     finally:
         loader.dispose()
 
