@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.layers_view import show_layers
 from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.spec import RunSpec
@@ -33,9 +34,16 @@ def plan(
         float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="TASK ARM", help="show each field of these runs and who says it, and nothing else"),
+    ] = None,
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
     names = listed_experiments(experiments)
+    if explain is not None:
+        out.print(show_layers(names, profile, *explain), highlight=False)
+        return
     out.print(show_experiments(names, profile, runs, steps_per_second, workers), highlight=False)
 
 

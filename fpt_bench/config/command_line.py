@@ -1,18 +1,19 @@
 """From the words of a command line to a run, and back: the exact command that makes a run again."""
 
 import shlex
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from fpt_bench.config.experiment import Profile
-from fpt_bench.config.grid import run_fields
-from fpt_bench.config.known import require_names
+from fpt_bench.config.cell_layers import task_layers
 from fpt_bench.config.launcher import Launcher
-from fpt_bench.config.spec import RunSpec, explain, make_spec
-from fpt_bench.config.yaml_files import config_names, find_config, load
+from fpt_bench.config.layers import ARGUMENTS, Layer, merge, spec_of
+from fpt_bench.config.named import named_profile
+from fpt_bench.config.spec import RunSpec, explain
+from fpt_bench.config.yaml_files import config_names
 
 
 def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:
@@ -21,11 +22,11 @@ def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:
     Raises:
         ValueError: a name or a value is wrong.
     """
-    said = load(Profile, find_config("profiles", profile)).launcher
+    said = named_profile(profile).launcher
     try:
         return Launcher(**{**said.model_dump(), **fields})
     except ValidationError as error:
-        raise ValueError(f"launcher: {explain(error, tuple(Launcher.model_fields))}") from error
+        raise ValueError(f"launcher: {explain(error.errors(), Launcher)}") from error
 
 
 def spec_from_options(fields: dict[str, Any], profile: str) -> RunSpec:
@@ -34,13 +35,10 @@ def spec_from_options(fields: dict[str, Any], profile: str) -> RunSpec:
     Raises:
         ValueError: a name or a value is wrong.
     """
-    defaults = run_fields(load(Profile, find_config("profiles", profile)), fields["task"])
     typed = dict(fields)
-    if "data_arguments" in typed:
-        typed["data_arguments"] = {**defaults.get("data_arguments", {}), **_parse_arguments(typed["data_arguments"])}
-    spec = make_spec({**defaults, **typed})
-    require_names(spec)
-    return spec
+    if ARGUMENTS in typed and not isinstance(typed[ARGUMENTS], Mapping):
+        typed[ARGUMENTS] = _parse_arguments(typed[ARGUMENTS])
+    return spec_of([*task_layers(named_profile(profile), fields["task"]), Layer("the command line", typed)])
 
 
 def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
@@ -55,7 +53,13 @@ def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise ValueError(f"--data-arguments: expected name=value, got '{pair}'")
-        parsed[name.strip().replace("-", "_")] = yaml.safe_load(value)
+        name = name.strip().replace("-", "_")
+        if name in parsed:
+            raise ValueError(f"--data-arguments: expected each name once, got {name} again in '{pair}'")
+        try:
+            parsed[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--data-arguments: expected a number, true, false or a word, got '{pair}'") from error
     return parsed
 
 
@@ -84,7 +88,7 @@ def make_command(spec: RunSpec, profile: str) -> str | None:
 
 @cache
 def _defaults(profile: str, task: str) -> dict[str, Any]:
-    return run_fields(load(Profile, find_config("profiles", profile)), task)
+    return merge(task_layers(named_profile(profile), task))
 
 
 def _options(spec: RunSpec, defaults: dict[str, Any]) -> dict[str, Any]:

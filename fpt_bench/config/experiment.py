@@ -1,11 +1,12 @@
 """What the YAML files say: experiments, which are tasks x arms, and profiles, which say how much is spent on them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fpt_bench.config.in_words import InWords
 from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.layers import Layer, checked_fields
 from fpt_bench.config.published import PublishedRow
 from fpt_bench.names import require_known
 
@@ -16,6 +17,25 @@ def _ascending(rates: tuple[float, ...]) -> tuple[float, ...]:
     return rates
 
 
+T = TypeVar("T")
+
+
+def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    doubled = [str(value) for value in dict.fromkeys(values) if values.count(value) > 1]
+    if doubled:
+        raise ValueError(f"expected each once; doubled: {', '.join(doubled)}")
+    return values
+
+
+def _as_fields(body: object) -> object:
+    return {"body": body} if isinstance(body, str) else body
+
+
+Fields = Annotated[dict[str, Any], AfterValidator(checked_fields)]
+"""Fields of RunSpec, as a layer says them."""
+Body = Annotated[Fields | None, BeforeValidator(_as_fields)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_each_once)]
+Tasks = Annotated[tuple[str, ...], AfterValidator(_each_once)]
 Rate = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False)]
 SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_ascending)]
 Rates = Literal["fixed", "profile"] | SweptRates
@@ -28,7 +48,7 @@ class Arm(BaseModel):
 
     role: str | None = None
     """Name of a body in the profile's `bodies`; or say `body` in `run`."""
-    run: dict[str, Any] = Field(default_factory=dict)
+    run: Fields = Field(default_factory=dict)
     """Fields of RunSpec that this arm sets."""
     learning_rates: Rates | None = None
     """Where this arm's learning rate comes from; none: as the experiment says."""
@@ -57,7 +77,7 @@ class Experiment(BaseModel):
 
     name: str
     claim: str
-    tasks: tuple[str, ...]
+    tasks: Tasks
     arms: dict[str, Arm]
     baseline: str
     learning_rates: Rates = "fixed"
@@ -86,11 +106,11 @@ class Spending(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    seeds: Seeds | None = None
     learning_rates: SweptRates | None = None
-    run: dict[str, Any] = Field(default_factory=dict)
+    run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task, over the profile's."""
-    tasks: dict[str, dict[str, Any]] | None = None
+    tasks: dict[str, Fields] | None = None
     """Fields of RunSpec by task, over the profile's; where it is said, these tasks are run and no others."""
 
 
@@ -101,16 +121,16 @@ class Profile(BaseModel):
 
     name: str
     summary: str
-    bodies: dict[str, str | dict[str, Any] | None]
+    bodies: dict[str, Body]
     """By role, a body's name, or fields of RunSpec, `body` among them, which hold before the profile's own.
 
     None: the profile has no such body, and leaves out the arms that play this role."""
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: Seeds
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
-    run: dict[str, Any] = Field(default_factory=dict)
+    run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task."""
-    tasks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    tasks: dict[str, Fields] = Field(default_factory=dict)
     """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
     targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
@@ -119,19 +139,28 @@ class Profile(BaseModel):
     launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
     """Who executes the runs; part of no spec."""
 
-    def spent_on(self, experiment: str) -> "Profile":
-        """Return the profile as it is for one experiment."""
-        own = self.experiments.get(experiment)
-        if own is None:
-            return self
-        tasks = self.tasks if own.tasks is None else {t: {**self.tasks.get(t, {}), **f} for t, f in own.tasks.items()}
-        return self.model_copy(
+    def spent_on(self, experiment: str) -> Spending:
+        """Return seeds, swept rates and tasks of an experiment: the profile's own where nothing is said for it."""
+        own = self.experiments.get(experiment, Spending())
+        return own.model_copy(
             update={
                 "seeds": own.seeds or self.seeds,
                 "learning_rates": own.learning_rates or self.learning_rates,
-                # What is said for an experiment holds before what is said for a task of other experiments.
-                "tasks": {
-                    task: {**fields, **own.run, **(own.tasks or {}).get(task, {})} for task, fields in tasks.items()
-                },
+                "tasks": self.tasks if own.tasks is None else own.tasks,
             }
         )
+
+    def has_body(self, arm: Arm) -> bool:
+        """Return whether there is a body for an arm's role; a role that is not known here is found out later."""
+        return arm.role is None or self.bodies.get(arm.role, {}) is not None
+
+    def layers(self, task: str, experiment: str | None = None) -> list[Layer]:
+        """Return what the profile says of a task's runs, earliest first: of single ones, or of an experiment's."""
+        where = f"profile {self.name}: "
+        layers = [Layer(f"{where}run", self.run), Layer(f"{where}tasks.{task}", self.tasks.get(task, {}))]
+        if experiment in self.experiments:
+            own, where = self.experiments[experiment], f"{where}experiments.{experiment}."
+            # What is said for an experiment holds before what is said for a task of other experiments.
+            layers.append(Layer(f"{where}run", own.run))
+            layers.append(Layer(f"{where}tasks.{task}", (own.tasks or {}).get(task, {})))
+        return layers

@@ -34,8 +34,10 @@ class PublishedRow(InWords):
     def require(self, figures: Mapping[str, Any]) -> None:
         """Raise a ValueError that names the nearest paper, table or row unless this one is there."""
         require_known("published paper", self.paper, figures)
-        require_known(f"published table of {self.paper}", self.table, figures[self.paper])
-        require_known(f"row of {self.paper}.{self.table}", self.row, figures[self.paper][self.table])
+        tables = {name: t for name, t in figures[self.paper].items() if isinstance(t, Mapping) and "columns" in t}
+        require_known(f"published table of {self.paper}", self.table, tables)
+        rows = [name for name in tables[self.table] if name not in ("columns", "note")]
+        require_known(f"row of {self.paper}.{self.table}", self.row, rows)
 
     def data_arguments(self, figures: Mapping[str, Any], task: str) -> dict[str, Any]:
         """Return the data arguments that the paper's form of a task has."""

@@ -5,10 +5,13 @@ Nothing here imports torch: a grid can be planned, hashed and tabulated on a mac
 
 import hashlib
 import json
-from collections.abc import Collection
-from typing import Any, Literal, Self
+import re
+import reprlib
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from fpt_bench.names import require_known
 
@@ -26,6 +29,13 @@ _FIRST_FIELDS = frozenset({
     "body_execution", "seed",
 })  # fmt: skip
 """Fields of a spec that are in every run id, whatever their value."""
+_SHORT = reprlib.Repr()
+"""How a wrong value is written: a file can hold one that would fill the screen, or the memory."""
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 4, 80
+MOST_SENTENCES = 5
+"""On one file: who mends these sees the next."""
+_BRANCH = re.compile(r"(function-\w+|literal|tuple|dict|list|constrained-\w+|lax-or-strict)\[")
+"""What pydantic calls the branch of a union that it tried: no part of what the file says."""
 
 
 def folder_name(text: str) -> str:
@@ -135,20 +145,44 @@ class RunSpec(BaseModel):
         return f"{words}_seed{self.seed}_{digest}"
 
 
-def explain(error: ValidationError, known: tuple[str, ...]) -> str:
-    """Turn pydantic's findings into sentences, with the nearest known name for an unknown one."""
-    sentences = []
-    for finding in error.errors():
-        field_path = ".".join(str(part) for part in finding["loc"])
-        if finding["type"] == "extra_forbidden":
-            try:
-                require_known("key", str(finding["loc"][-1]), known)
-            except ValueError as unknown:
-                sentences.append(str(unknown))
-        else:
-            message = finding["msg"].removeprefix("Value error, ")
-            sentences.append(f"{field_path}: {message}, got {finding['input']!r}" if field_path else message)
-    return "; ".join(sentences)
+def explain(findings: Iterable[ErrorDetails], model: type[BaseModel]) -> str:
+    """Turn pydantic's findings on a model into sentences, with the nearest known name for an unknown one."""
+    sentences = list(dict.fromkeys(_sentence(finding, model) for finding in findings))
+    more = len(sentences) - MOST_SENTENCES
+    return "; ".join(sentences[:MOST_SENTENCES] + ([f"and {more} more"] if more > 0 else []))
+
+
+def _sentence(finding: ErrorDetails, model: type[BaseModel]) -> str:
+    path = [str(part) for part in finding["loc"] if not _BRANCH.match(str(part))]
+    value, said = finding["input"], finding["msg"].removeprefix("Value error, ")
+    if finding["type"] == "extra_forbidden":
+        try:
+            require_known("key", path.pop(), _model_at(model, path).model_fields)
+        except ValueError as unknown:
+            said = str(unknown)
+    elif not (finding["type"] in ("value_error", "missing") and isinstance(value, dict | BaseModel)):
+        said += f", got {_SHORT.repr(value)}"
+    return ": ".join(([".".join(path)] if path else []) + [said])
+
+
+def _model_at(model: type[BaseModel], path: Iterable[str]) -> type[BaseModel]:
+    """Return the model whose field or key stands at this place in a model."""
+    parts = iter(path)
+    for part in parts:
+        if part not in model.model_fields:
+            break
+        kind = model.model_fields[part].annotation
+        model = next(_models_in(kind), model)
+        if get_origin(kind) in (dict, tuple):
+            next(parts, None)
+    return model
+
+
+def _models_in(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for part in get_args(kind):
+        yield from _models_in(part)
 
 
 def make_spec(fields: dict[str, Any]) -> RunSpec:
@@ -156,4 +190,4 @@ def make_spec(fields: dict[str, Any]) -> RunSpec:
     try:
         return RunSpec(**fields)
     except ValidationError as error:
-        raise ValueError(explain(error, tuple(RunSpec.model_fields))) from error
+        raise ValueError(explain(error.errors(), RunSpec)) from error

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from fpt_bench.config.grid import Grid
+from fpt_bench.config.spec import explain
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -211,9 +212,8 @@ def read_grid(path: Path) -> Grid:
     try:
         return Grid.model_validate_json(path.read_text())
     except ValueError as error:
-        raise ValueError(
-            f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again."
-        ) from error
+        wrong = explain(error.errors(), Grid) if isinstance(error, ValidationError) else str(error)
+        raise ValueError(f"{path}: expected a grid in JSON ({wrong}). Run the bench again.") from error
 
 
 def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:

@@ -1,0 +1,126 @@
+"""Who says what of the runs of one task and arm: the layers, in their order, and the runs that they make."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.known import known_tasks
+from fpt_bench.config.layers import Layer, checked_fields, origins, spec_of
+from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.yaml_files import CONFIGS, read_yaml
+from fpt_bench.names import require_known
+
+DEFAULTS = Layer(
+    "default",
+    {
+        name: field.get_default(call_default_factory=True)
+        for name, field in RunSpec.model_fields.items()
+        if not field.is_required()
+    },
+)
+"""What a field is that nobody speaks of."""
+
+
+def task_layers(profile: Profile, task: str, experiment: str | None = None, configs: Path = CONFIGS) -> list[Layer]:
+    """Return what tasks.yaml and a profile say of a task's runs, earliest first: an experiment's, or single ones.
+
+    A task from outside that tasks.yaml does not know has RunSpec's own defaults there.
+
+    Raises:
+        ValueError: the task is none, or its line in tasks.yaml is wrong.
+    """
+    path = configs / "tasks.yaml"
+    tasks = read_yaml(path)
+    if task not in tasks and not comes_from_outside(task, TASKS_GROUP):
+        try:
+            require_known("task", task, [*tasks, *known_tasks()])
+        except ValueError as error:
+            raise ValueError(f"{error} (in {path})") from error
+    line = tasks.get(task, {})
+    if not isinstance(line, dict):
+        raise ValueError(f"{path}: {task}: expected a mapping of fields to values, got {type(line).__name__}")
+    try:
+        checked_fields(line)
+    except ValueError as error:
+        raise ValueError(f"{path}: {task}: {error}") from error
+    asked_by = "the command line" if experiment is None else f"experiment {experiment}: tasks"
+    return [Layer(asked_by, {"task": task}), Layer(f"tasks.yaml: {task}", line), *profile.layers(task, experiment)]
+
+
+def cell_layers(experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer]) -> list[Layer]:
+    """Return what is said of all runs of a task and arm, earliest first; `of_task` as `task_layers` returns it.
+
+    Raises:
+        ValueError: the profile does not know the arm's role.
+    """
+    body, role = {}, experiment.arms[arm].role
+    if role is not None:
+        require_known(f"body role of profile {profile.name}", role, profile.bodies)
+        body = profile.bodies[role] or {}
+    return [
+        *of_task,
+        Layer(f"profile {profile.name}: bodies.{role}", body),
+        Layer(f"experiment {experiment.name}: arms.{arm}.run", experiment.arms[arm].run),
+    ]
+
+
+def varied_layers(experiment: Experiment, profile: Profile, arm: str) -> list[Layer]:
+    """Return what differs between the runs of an arm, slowest first: of each field all values, one after the other.
+
+    Raises:
+        ValueError: the arm sweeps the profile's learning rates, and it has none.
+    """
+    rates, spent = experiment.rates_of(experiment.arms[arm]), profile.spent_on(experiment.name)
+    own = profile.experiments.get(experiment.name)
+    where, where_own = f"profile {profile.name}: ", f"profile {profile.name}: experiments.{experiment.name}."
+    layers = []
+    if rates == "profile":
+        if spent.learning_rates is None:
+            raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
+        said = where_own if own and own.learning_rates else where
+        layers.append(Layer(f"{said}learning_rates", {"learning_rate": spent.learning_rates}))
+    elif rates != "fixed":
+        place = "" if experiment.arms[arm].learning_rates is None else f"arms.{arm}."
+        layers.append(Layer(f"experiment {experiment.name}: {place}learning_rates", {"learning_rate": rates}))
+    return [*layers, Layer(f"{where_own if own and own.seeds else where}seeds", {"seed": spent.seeds})]
+
+
+def cell_specs(experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer]) -> list[RunSpec]:
+    """Return the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept.
+
+    Raises:
+        ValueError: a name or a value is wrong.
+    """
+    layers = cell_layers(experiment, profile, arm, of_task)
+    choices = [
+        [Layer(layer.name, {field: value}) for field, values in layer.fields.items() for value in values]
+        for layer in varied_layers(experiment, profile, arm)
+    ]
+    return [spec_of([*layers, *chosen]) for chosen in itertools.product(*choices)]
+
+
+def cell_origins(experiment: Experiment, profile: Profile, task: str, arm: str) -> dict[str, tuple[Any, str]]:
+    """Return each field of the runs of a task and arm, in RunSpec's order, with its value and who says it.
+
+    Of what differs between the runs, the value is all values.
+
+    Raises:
+        ValueError: the experiment has no such task or arm, or the profile has no budget or body for it.
+    """
+    require_known(f"task of experiment {experiment.name}", task, experiment.tasks)
+    require_known(f"arm of experiment {experiment.name}", arm, experiment.arms)
+    budgets = profile.spent_on(experiment.name).tasks or {}
+    if task not in budgets:
+        raise ValueError(
+            f"expected a task that profile {profile.name} has a budget for in experiment {experiment.name}, got "
+            f"{task}; it has {', '.join(budgets) or 'none'}"
+        )
+    if not profile.has_body(experiment.arms[arm]):
+        raise ValueError(f"expected an arm that profile {profile.name} has a body for, got {arm}")
+    layers = cell_layers(experiment, profile, arm, task_layers(profile, task, experiment.name))
+    said = origins([DEFAULTS, *layers, *varied_layers(experiment, profile, arm)])
+    order = list(RunSpec.model_fields)
+    return dict(sorted(said.items(), key=lambda item: order.index(item[0].partition(".")[0])))

@@ -1,0 +1,69 @@
+"""Experiments and profiles by their names or files, with every name in them checked before anything is trained."""
+
+from collections.abc import Iterator
+
+from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.known import require_task
+from fpt_bench.config.published import published_figures
+from fpt_bench.config.yaml_files import CONFIGS, find_config, load
+from fpt_bench.names import require_known
+
+
+def named_experiment(name: str) -> Experiment:
+    """Return an experiment by its name in configs/experiments or its YAML file, with every name in it checked.
+
+    Raises:
+        ValueError: a mistake in the file; a task, arm or published row that is none, with the nearest one.
+    """
+    path = find_config("experiments", name)
+    experiment = load(Experiment, path)
+    try:
+        for task in experiment.tasks:
+            require_task(task)
+        for effect in experiment.effects:
+            require_known("task of the experiment", effect.task, experiment.tasks)
+            for arm in (effect.better, effect.worse):
+                require_known("arm of the experiment", arm, experiment.arms)
+        for arm_ in experiment.arms.values():
+            if arm_.published is not None:
+                arm_.published.require(published_figures())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return experiment
+
+
+def named_profile(name: str, experiment: str | None = None) -> Profile:
+    """Return a profile by its name in configs/profiles or its YAML file, with every task in it checked.
+
+    Args:
+        name: of the profile.
+        experiment: that it is wanted for, by name or file. Then the names under the profile's `experiments` are
+            checked, too: there are those in configs/experiments, and the files beside the profile or this experiment.
+
+    Raises:
+        ValueError: a mistake in the file; a task or an experiment that is none, with the nearest one.
+    """
+    path = find_config("profiles", name)
+    profile = load(Profile, path)
+    for place, task in _tasks_in(profile):
+        try:
+            require_task(task)
+        except ValueError as error:
+            raise ValueError(f"{path}: {place}: {error}") from error
+    if experiment is not None:
+        folders = {CONFIGS / "experiments", path.parent, find_config("experiments", experiment).parent}
+        known = {file.stem for folder in folders for ending in ("yaml", "yml") for file in folder.glob(f"*.{ending}")}
+        for spent_on in profile.experiments:
+            try:
+                require_known("experiment", spent_on, known)
+            except ValueError as error:
+                raise ValueError(f"{path}: experiments: {error}") from error
+    return profile
+
+
+def _tasks_in(profile: Profile) -> Iterator[tuple[str, str]]:
+    """Yield every task that a profile names, and where."""
+    yield from (("tasks", task) for task in profile.tasks)
+    yield from (("targets", task) for task in profile.targets)
+    for experiment, spending in profile.experiments.items():
+        yield from ((f"experiments.{experiment}.tasks", task) for task in spending.tasks or ())

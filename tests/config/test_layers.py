@@ -1,0 +1,170 @@
+"""One rule for all that says fields of a run: the later layer wins, field by field, data arguments name by name."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fpt_bench.config.cell_layers import cell_origins
+from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.grid import make_grid
+from fpt_bench.config.layers import Layer, checked_fields, merge, origins, spec_of
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.yaml_files import CONFIGS
+
+PLACES = (
+    "tasks.yaml: mnist",
+    "profile p: run",
+    "profile p: tasks.mnist",
+    "profile p: experiments.e.run",
+    "profile p: experiments.e.tasks.mnist",
+    "profile p: bodies.deep",
+    "experiment e: arms.a.run",
+)
+"""Every layer of a run of a grid that a file says, earliest first."""
+
+
+def says(layer: int) -> dict[str, Any]:
+    """What a layer says of its own, and what all of them speak of."""
+    return {"eval_batch_size": 1 + layer, "data_arguments": {f"own_{layer}": layer, "shared": layer}}
+
+
+def grid_parts(layers: int, folder: Path) -> tuple[Experiment, Profile, Path]:
+    """Return an experiment, a profile and a folder of configs whose first `layers` places say something."""
+    said = [says(layer) if layer < layers else {} for layer in range(len(PLACES))]
+    (folder / "tasks.yaml").write_text(yaml.safe_dump({"mnist": said[0]}))
+    spending = {"e": {"run": said[3], "tasks": {"mnist": said[4]}}}
+    profile = Profile.model_validate({
+        "name": "p", "summary": "", "bodies": {"deep": {"body": "minilm", **said[5]}}, "seeds": [0],
+        "run": said[1], "tasks": {"mnist": said[2]}, "experiments": spending,
+    })  # fmt: skip
+    arms = {"a": {"role": "deep", "run": said[6]}}
+    return Experiment(name="e", claim="", tasks=("mnist",), baseline="a", arms=arms), profile, folder
+
+
+@pytest.mark.parametrize("layers", range(1, len(PLACES) + 1))
+def test_each_layer_wins_over_those_before_it_and_keeps_what_it_does_not_speak_of(layers: int, tmp_path: Path) -> None:
+    (run,) = make_grid(*grid_parts(layers, tmp_path)).runs
+    assert run.spec.eval_batch_size == layers
+    assert run.spec.data_arguments == {f"own_{layer}": layer for layer in range(layers)} | {"shared": layers - 1}
+
+
+def test_every_field_has_the_layer_that_it_came_from(tmp_path: Path) -> None:
+    experiment, profile, _ = grid_parts(len(PLACES), tmp_path)
+    said = cell_origins(experiment, profile, "mnist", "a")
+    assert said["task"] == ("mnist", "experiment e: tasks")
+    assert said["eval_batch_size"] == (7, "experiment e: arms.a.run")
+    assert said["body"] == ("minilm", "profile p: bodies.deep")
+    assert said["seed"] == ((0,), "profile p: seeds")
+    assert said["patience"] == (None, "default")
+    assert said["learning_rate"] == (1e-3, "tasks.yaml: mnist")
+    assert {said[f"data_arguments.own_{layer}"] for layer in range(1, 7)} == set(enumerate(PLACES)) - {(0, PLACES[0])}
+    fields = {field.partition(".")[0] for field in said}
+    assert fields == set(RunSpec.model_fields)
+    assert list(dict.fromkeys(field.partition(".")[0] for field in said)) == list(RunSpec.model_fields)
+
+
+def test_seeds_and_rates_are_of_the_layer_that_said_them() -> None:
+    spending = {"learning_rates": [1e-4], "seeds": [5]}
+    profile = Profile.model_validate(
+        {
+            "name": "p",
+            "summary": "",
+            "bodies": {},
+            "seeds": [0],
+            "tasks": {"mnist": {}},
+            "experiments": {"own": spending},
+        }
+        | {"learning_rates": [1e-3, 1e-2]}
+    )
+    arms = {"swept": {}, "own": {"learning_rates": [1e-5]}, "fixed": {"learning_rates": "fixed"}}
+    shared = {"claim": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed", "learning_rates": "profile"}
+    own, other = (Experiment.model_validate({**shared, "name": name}) for name in ("own", "other"))
+
+    def said(experiment: Experiment, arm: str) -> tuple[Any, Any]:
+        found = cell_origins(experiment, profile, "mnist", arm)
+        return found["learning_rate"], found["seed"]
+
+    assert said(own, "swept") == (
+        ((1e-4,), "profile p: experiments.own.learning_rates"),
+        ((5,), "profile p: experiments.own.seeds"),
+    )
+    assert said(other, "swept") == (((1e-3, 1e-2), "profile p: learning_rates"), ((0,), "profile p: seeds"))
+    assert said(own, "own")[0] == ((1e-5,), "experiment own: arms.own.learning_rates")
+    assert said(own, "fixed")[0] == (1e-3, "tasks.yaml: mnist")
+    listed = own.model_copy(update={"learning_rates": (1e-2,)})
+    assert said(listed, "swept")[0] == ((1e-2,), "experiment own: learning_rates")
+
+
+def test_the_command_line_adds_to_the_data_arguments_of_all_layers(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "summary: x\nbodies: {}\nseeds: [0]\nrun: {data_arguments: {shuffled: true, image_size: 4}}\n"
+        "tasks: {cifar-lra: {data_arguments: {image_size: 8}}}\n"
+    )
+    asked = {"task": "cifar-lra", "data_arguments": ["train-examples=20"]}
+    arguments = spec_from_options(asked, str(path)).data_arguments
+    assert arguments == {"shuffled": True, "image_size": 8, "train_examples": 20}
+    as_mapping = {"task": "cifar-lra", "data_arguments": {"train_examples": 20}}
+    assert spec_from_options(as_mapping, str(path)).data_arguments == arguments, "as a notebook says it"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["image_size=8", "image-size=9"], "expected each name once, got image_size again in 'image-size=9'"),
+        (["image_size=["], "--data-arguments: expected a number, true, false or a word, got 'image_size=['"),
+    ],
+)
+def test_a_data_argument_that_is_doubled_or_no_value_is_said(pairs: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        spec_from_options({"task": "cifar-lra", "data_arguments": pairs}, "embedded")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"laerning_rate": 1}, "unknown key 'laerning_rate'. Did you mean 'learning_rate'?"),
+        ({"learning_rate": 0}, "learning_rate: Input should be greater than 0, got 0"),
+        ({"train": ["norms"]}, "unknown parameter group 'norms'. Did you mean 'norm'?"),
+        ({"data_arguments": {"shuffled": None}}, "data_arguments.shuffled"),
+        ({"data_arguments": ["shuffled"]}, "data_arguments: Input should be a valid dictionary"),
+        ({"seed": 3}, "expected no `seed` here: a profile lists the seeds"),
+        ({"task": "mnist"}, "expected no `task` here: an experiment lists its tasks"),
+    ],
+)
+def test_a_wrong_field_of_a_layer_is_said(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        checked_fields(fields)
+    assert message in str(caught.value)
+
+
+def test_a_layer_may_say_a_part_of_what_must_fit_together() -> None:
+    assert checked_fields({"max_steps": 75}) == {"max_steps": 75}
+
+
+def test_what_does_not_fit_together_names_the_layers_that_said_it() -> None:
+    layers = [Layer("the task", {"task": "mnist", "eval_every": 50}), Layer("the profile", {"max_steps": 75})]
+    with pytest.raises(ValueError, match=r"\(eval_every of the task, max_steps of the profile\)$"):
+        spec_of(layers)
+    with pytest.raises(ValueError, match=r"unknown body 'minilmm'.* \(body of the arm\)$"):
+        spec_of([layers[0], Layer("the arm", {"body": "minilmm"})])
+
+
+def test_merging_changes_no_layer() -> None:
+    first = Layer("first", {"data_arguments": {"a": 1}})
+    assert merge([first, Layer("second", {"data_arguments": {"b": 2}})]) == {"data_arguments": {"a": 1, "b": 2}}
+    assert first.fields == {"data_arguments": {"a": 1}}
+    assert origins([first, Layer("second", {"data_arguments": {}})]) == {"data_arguments.a": (1, "first")}
+
+
+def test_a_wrong_line_of_tasks_yaml_names_it(tmp_path: Path) -> None:
+    experiment, profile, _ = grid_parts(0, tmp_path)
+    for line, message in (("{batch: 3}", "mnist: unknown key 'batch'"), ("", "mnist: expected a mapping of fields")):
+        (tmp_path / "tasks.yaml").write_text(f"mnist: {line}")
+        with pytest.raises(ValueError, match=f"tasks.yaml: {message}"):
+            make_grid(experiment, profile, tmp_path)
+    assert make_grid(experiment, profile, CONFIGS).runs
