@@ -271,7 +271,7 @@ def test_two_folders_are_compared(tmp_path: Path) -> None:
     compare_reports(first, second, tmp_path / "report.html", SILENT)
     text = (tmp_path / "report.html").read_text()
     assert "2 of 3 cells have a score on both sides; 1 of them are equal, and in 1 the" in text
-    assert "<li>mnist†, language: +10.0 ± 1" in text
+    assert "<li>mnist†, language: +10.0 ± 0.0 pp" in text, "run by run, each is as much better"
     assert "body fingerprint bbbbbbbb → cccccccc" in text
     assert "commit: 0123456789ab → 0123456789ab and fedcba987654" in text
     assert "† Data of mnist" in text
@@ -288,6 +288,14 @@ def test_a_difference_by_hand() -> None:
     assert change is not None
     assert change.mean == pytest.approx(0.2)
     assert change.half_width == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-3)
+
+
+def test_the_same_results_do_not_differ_at_all() -> None:
+    grid, results = made_up_bench(tasks=("mnist",))
+    cell = Bench.of(grid, scored(results, {"pretrained": [0.2, 0.5, 0.9], "random": [0.1, 0.1, 0.1]})).cells[0]
+    change = difference(cell, cell)
+    assert change is not None
+    assert (change.mean, change.half_width) == (0.0, 0.0)
 
 
 def test_folders_without_a_bench_in_common_are_named(tmp_path: Path) -> None:

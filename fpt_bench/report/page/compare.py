@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench, Cell
-from fpt_bench.analysis.statistics import Estimate, estimate_welch_difference
+from fpt_bench.analysis.statistics import Estimate, estimate_paired_difference, estimate_welch_difference
 from fpt_bench.report.figures.draw import Picture, finish, house_style
 from fpt_bench.report.figures.rows import draw_rows_of
 from fpt_bench.report.figures.style import Drawing, Look, make_looks, slug
@@ -86,19 +86,25 @@ def _compare(before: Bench, after: Bench, looks: Mapping[str, Look], figures: Pa
         table=Table(f"{title}: each cell before and after", columns, tuple(rows)),
         pictures=_picture(after, changes, looks, figures),
         notes=[
-            "Accuracy: mean over n seeds ± half-width of Student's 95 % interval. Difference: after minus before, with "
-            "Welch's 95 % interval; runs with the same run id are the same run unless code or machine changed.",
+            "Accuracy: mean over n seeds ± half-width of Student's 95 % interval. Difference: after minus before; of "
+            "cells with the same runs, run by run with Student's 95 % interval, of others with Welch's. Runs with the "
+            "same run id are the same run unless code or machine changed.",
             *_daggers(before, after),
         ],
     )
 
 
 def difference(before: Cell | None, after: Cell | None) -> Estimate | None:
-    """Return the change of a cell's accuracy, a fraction; None unless both sides have a score."""
+    """Return the change of a cell's accuracy, a fraction; None unless both sides have a score.
+
+    Where both have the same runs, each is compared with itself.
+    """
     if not before or not after or not before.runs or not after.runs:
         return None
-    scores = [[r.score for r in cell.runs if r.score is not None] for cell in (after, before)]
-    return estimate_welch_difference(*scores)
+    new, old = ({r.spec.run_id: r.score for r in cell.runs if r.score is not None} for cell in (after, before))
+    if new.keys() == old.keys():
+        return estimate_paired_difference(list(new.values()), [old[run] for run in new])
+    return estimate_welch_difference(list(new.values()), list(old.values()))
 
 
 def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look: Look) -> Row:
