@@ -9,7 +9,7 @@ RUNS/
     predictions.json           what the model says to a few test examples
     attention-0.png            drawn by `attention`
   tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
-  bodies/                      a folder of runs that trained bodies for others
+  bodies/                      a folder of runs that trained bodies for others, each kept in RUN_ID/body/
   features/                    features of frozen bodies, computed once
   slurm/                       which job does which run, and the jobs' logs
 """
@@ -33,7 +33,7 @@ RESULT_FILE, LEASE_FILE, PREDICTIONS_FILE, WEIGHTS_FILE = (
     "predictions.json",
     "body.safetensors",
 )
-CHECKPOINTS, LOGS = "checkpoints", "logs"
+CHECKPOINTS, LOGS, KEPT_BODY = "checkpoints", "logs", "body"
 BEST, LAST = "best", "last"
 # Beside runs.
 TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
