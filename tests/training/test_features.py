@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.contract import Batch, TaskDataModule
+from datamodules.contract import Batch, DerivedDataModule, Examples, TaskDataModule
+from datamodules.examples import ArrayExamples
 from fpt_bench.bodies.build import build_body
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import FEATURES
@@ -54,12 +55,22 @@ def test_runs_that_differ_in_the_readout_share_features_and_others_do_not(tmp_pa
     assert len([*(tmp_path / FEATURES).glob("bit-xor_*")]) == 2
 
 
+class Few(DerivedDataModule):
+    """The first 64 examples of each split of a task, in batches of 8."""
+
+    def examples(self, split: str) -> Examples:
+        examples = self.inner.examples(split)
+        batch = examples.batch(np.arange(64))
+        return ArrayExamples(batch.inputs.numpy(), batch.labels.numpy())
+
+
 Small = tuple[FPTModule, TaskDataModule, BodyRecord]
 
 
 @pytest.fixture(scope="module")
 def small() -> Small:
-    datamodule = make_datamodule(SPEC, Workspace(offline=True))
+    datamodule = Few(make_datamodule(SPEC, Workspace(offline=True)))
+    datamodule.eval_batch_size = 8
     body, record = build_body(SPEC, datamodule.task.max_length)
     return FPTModule(datamodule.task, body, SPEC), datamodule, record
 
@@ -74,7 +85,7 @@ def compute_slowly(small: Small, runs: Path, delay: float) -> None:
     through_body = module.features
 
     def slowly(batch: Batch) -> torch.Tensor:
-        time.sleep(0.01)
+        time.sleep(0.02)
         return through_body(batch)
 
     module.features = slowly  # type: ignore[method-assign]
