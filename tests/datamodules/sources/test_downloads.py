@@ -38,7 +38,7 @@ class Server(ThreadingHTTPServer):
         self.files = {"/good": CONTENT, "/wrong": b"x" + CONTENT[1:]}
         self.cut: dict[str, int] = {}
         self.ranges = True
-        self.seconds = 0.0
+        self.seconds = self.pause = 0.0
         self.asked: list[tuple[str, str | None]] = []
         self.over = threading.Event()
         self.sent = 0
@@ -74,7 +74,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start : self.server.cut.pop(self.path, None)])
+        content = content[start : self.server.cut.pop(self.path, None)]
+        for first in range(0, len(content), 65_536):
+            self.wfile.write(content[first : first + 65_536])
+            time.sleep(self.server.pause)
 
     def _send_badly(self) -> None:
         self.send_response(200)
@@ -258,11 +261,15 @@ def test_two_processes_that_know_nothing_of_each_other_both_get_the_file(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on two machines: with one name for both, each would append to what the other writes."""
-    server.seconds = 0.2
+    server.pause = 0.05
     monkeypatch.setattr(downloads, "earlier_here", lambda *_: [])
+
+    def fetched(delay: float) -> bytes:
+        time.sleep(delay)
+        return fetch(server.file("/good"), tmp_path, offline=False).read_bytes()
+
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: fetch(server.file("/good"), tmp_path, offline=False), range(2)))
-    assert [path.read_bytes() for path in found] == [CONTENT, CONTENT]
+        assert list(pool.map(fetched, [0.0, 0.15])) == [CONTENT, CONTENT]
     assert len(server.asked) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
 
