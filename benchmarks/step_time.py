@@ -45,7 +45,7 @@ from rich.table import Table
 
 from benchmarks.machine import precisions, processor
 from benchmarks.training_steps import PUBLISHED_DROPOUT, SMOKE, WORKLOADS
-from fpt_bench.launching.workers import ALLOCATOR
+from fpt_bench.launching.crew import ALLOCATOR
 
 OUTPUT = Path(__file__).with_suffix(".csv")
 GRID = "minilm-32x64"

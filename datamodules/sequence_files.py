@@ -1,14 +1,15 @@
-"""Splits of token sequences kept in one file, for data that is slow to make or to parse."""
+"""Splits of token sequences kept in a file with its checksum, for data that is slow to make or to parse."""
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.examples import SequenceExamples
-from datamodules.sources.downloads import made_once
+from datamodules.sources.caches import made_once
+
+SPLITS_FILE = "splits.npz"
 
 
 def save_splits(path: Path, splits: Mapping[str, SequenceExamples]) -> None:
@@ -25,28 +26,22 @@ def save_splits(path: Path, splits: Mapping[str, SequenceExamples]) -> None:
 
 
 def load_splits(path: Path, names: Sequence[str]) -> dict[str, SequenceExamples]:
-    """Read the splits `names` of a file by :func:`save_splits`.
-
-    Raises:
-        ValueError: the file is damaged; names it.
-    """
+    """Read the splits `names` of a file by :func:`save_splits`."""
     splits = {}
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in names:
-                ends = np.cumsum(arrays[f"{name}.lengths"])
-                sequences = tuple(np.split(arrays[f"{name}.tokens"], ends[:-1]))
-                splits[name] = SequenceExamples(sequences, arrays[f"{name}.labels"].astype(np.int64))
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: expected a cache of sequences, got a damaged file ({error}). Delete it.") from error
+    with np.load(path, allow_pickle=False) as arrays:
+        for name in names:
+            ends = np.cumsum(arrays[f"{name}.lengths"])
+            sequences = tuple(np.split(arrays[f"{name}.tokens"], ends[:-1]))
+            splits[name] = SequenceExamples(sequences, arrays[f"{name}.labels"].astype(np.int64))
     return splits
 
 
 def cached_splits(
-    path: Path, names: Sequence[str], make: Callable[[], Mapping[str, SequenceExamples]]
+    folder: Path, names: Sequence[str], make: Callable[[], Mapping[str, SequenceExamples]]
 ) -> dict[str, SequenceExamples]:
-    """Read the splits `names` from the file at `path`, where all that `make` returns is written if it is not there."""
-    return load_splits(made_once(path, lambda unfinished: save_splits(unfinished, make())), names)
+    """Read the splits `names` from a folder, where all that `make` returns is written if it is not there or damaged."""
+    made_once(folder, lambda unfinished: save_splits(unfinished / SPLITS_FILE, make()))
+    return load_splits(folder / SPLITS_FILE, names)
 
 
 def state_of_files(*paths: Path) -> str:

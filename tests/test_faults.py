@@ -1,7 +1,7 @@
 """Faults of the machine: finished work stays, and the message says what to do.
 
 Elsewhere: a worker killed for its memory, `test_launch.py`; kill -9 at any moment and two processes on one grid,
-`test_kill.py`; clocks that are wrong, `test_claims.py`; a cache on a full disk, `test_downloads.py`;
+`test_kill.py`; clocks that are wrong, `test_claims.py`; a cache on a full disk, `test_caches.py`;
 a corrupt checkpoint, `training/test_one_run.py`; hostile files, `test_security.py`; a dead node,
 `launching/slurm/test_slurm.py`.
 """

@@ -19,7 +19,8 @@ from datamodules.images.image_examples import (
 )
 from datamodules.images.image_files import IMAGE_SUFFIXES, read_cifar_batch, read_class_folders
 from datamodules.images.photographs import photograph_crops
-from datamodules.sources.downloads import RemoteFile, data_root, fetch, unpack
+from datamodules.sources.caches import unpack
+from datamodules.sources.downloads import RemoteFile, data_root, fetch
 
 DATA_SEED = 0
 """Seed of the splits and of the embedded crops, which are the same for every run."""

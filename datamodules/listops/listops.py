@@ -137,10 +137,10 @@ class ListOpsDataModule(TaskDataModule):
         sizes = "-".join(str(size) for size in self.sizes.values())
         if self._published is not None:
             state = state_of_files(*(self._published / name for name in PUBLISHED_FILES.values()))
-            name, make = f"published-{state}-{sizes}.npz", self._read
+            name, make = f"published-{state}-{sizes}", self._read
         else:
             rules = "-".join(str(value) for value in vars(self.rules).values())
-            name, make = f"generated-{rules}-{sizes}-seed{DATA_SEED}.npz", self._generate
+            name, make = f"generated-{rules}-{sizes}-seed{DATA_SEED}", self._generate
         return cached_splits(data_root(self.root) / "listops" / name, self.splits, make)
 
     def _generate(self) -> dict[str, SequenceExamples]:

@@ -16,7 +16,8 @@ from datamodules.proteins.protein_files import (
 )
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.sequence_files import cached_splits, state_of_files
-from datamodules.sources.downloads import RemoteFile, data_root, fetch, unpack
+from datamodules.sources.caches import unpack
+from datamodules.sources.downloads import RemoteFile, data_root, fetch
 
 DATA_SEED = 0
 """Seed of the evolved families, which are the same for every run."""
@@ -125,7 +126,7 @@ class HomologyDataModule(ProteinDataModule):
         if missing:
             raise FileNotFoundError(f"{folder}: expected also {', '.join(missing)} (.json or .lmdb). Copy them there.")
         state = state_of_files(*(content_of(path) for path in found.values()))
-        path = data_root(self.root) / "homology" / f"tape-{state}.npz"
+        path = data_root(self.root) / "homology" / f"tape-{state}"
         return cached_splits(path, self.splits, lambda: {split: read_tape(file) for split, file in found.items()})
 
     def _evolve(self) -> dict[str, SequenceExamples]:
@@ -138,5 +139,5 @@ class HomologyDataModule(ProteinDataModule):
             }
 
         rules = "-".join(str(value) for value in vars(self.rules).values())
-        path = data_root(self.root) / "homology" / f"evolved-{rules}-seed{DATA_SEED}.npz"
+        path = data_root(self.root) / "homology" / f"evolved-{rules}-seed{DATA_SEED}"
         return cached_splits(path, self.splits, make)

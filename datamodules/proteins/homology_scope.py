@@ -16,8 +16,9 @@ from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_files import encode_residues
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.randomness import random_permutation
-from datamodules.sequence_files import load_splits, save_splits, state_of_files
-from datamodules.sources.downloads import data_root, made_once
+from datamodules.sequence_files import SPLITS_FILE, load_splits, save_splits, state_of_files
+from datamodules.sources.caches import made_once
+from datamodules.sources.downloads import data_root
 
 HELD_SHARE = 0.15
 """Share of a fold's superfamilies that is held out for validation, and the same for test; at least one each."""
@@ -176,7 +177,7 @@ class HomologyScopeDataModule(ProteinDataModule):
         return max(data_root(root).glob("astral*.fa"), default=None)
 
     def all_proteins(self) -> dict[str, SequenceExamples]:
-        return load_splits(self.folder / "splits.npz", self.splits)
+        return load_splits(self.folder / SPLITS_FILE, self.splits)
 
     @cached_property
     def folder(self) -> Path:
@@ -195,7 +196,6 @@ class HomologyScopeDataModule(ProteinDataModule):
             splits, class_map = split_domains(domains, self.num_folds, self.min_superfamilies, self.split_seed)
         except ValueError as error:
             raise ValueError(str(error) if str(fasta) in str(error) else f"{fasta}: {error}") from None
-        folder.mkdir()
-        save_splits(folder / "splits.npz", splits)
+        save_splits(folder / SPLITS_FILE, splits)
         classes = {"fasta": fasta.name, "split_seed": self.split_seed, "folds": class_map}
         (folder / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")

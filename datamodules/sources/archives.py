@@ -11,14 +11,13 @@ _CORRUPT = (tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFE
 
 
 def unpack_into(archive: Path, folder: Path) -> None:
-    """Make `folder` and fill it with the plain files of a tar, compressed or not.
+    """Fill an empty folder with the plain files of a tar, compressed or not.
 
     What a failure leaves is the caller's to remove.
 
     Raises:
         ValueError: the archive is broken or empty, or holds a link, a device, or a path that leaves the folder.
     """
-    folder.mkdir()
     try:
         with tarfile.open(archive) as tar:
             for member in tar:

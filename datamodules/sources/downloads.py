@@ -1,30 +1,25 @@
 """Where a data set comes from: a local folder, a download from hashed mirrors, or the embedded stand-in."""
 
+import contextlib
 import errno
 import hashlib
 import os
-import shutil
-import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
-from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from datamodules.sources.archives import unpack_into
+from datamodules.sources.transfers import FLOOR_SECONDS, download
+from datamodules.sources.unfinished import earlier_here, left_behind, own_name
 
 DATA_VARIABLE = "FPT_BENCH_DATA"
 """Environment variable that names the data root."""
 WAYS_TO_SET_ROOT = f"--data-root or {DATA_VARIABLE}"
-_TIMEOUT_SECONDS = 20.0
-_CHUNK_BYTES = 1 << 16
-_COLUMNS = "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-_NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+_POLL_SECONDS = 0.1
+_failed: dict[tuple[str, ...], list[str]] = {}
+"""What went wrong with mirrors that this process has tried in vain."""
 
 
 @dataclass(frozen=True)
@@ -72,48 +67,20 @@ def data_root(root: Path | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
 
 
-def made_once(path: Path, make: Callable[[Path], None]) -> Path:
-    """Return `path`, made by `make` unless it is there; whoever comes at the same time waits and makes nothing.
-
-    `make` writes a file or a folder at the temporary path that it gets (same suffix, same file system). What it wrote
-    becomes `path` in one rename, or is removed where it fails.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written.
-    """
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.exists():
-            return path
-        unfinished = path.with_name(f".unfinished-{path.name}")
-        _remove(unfinished)
-        try:
-            make(unfinished)
-            unfinished.replace(path)
-        except BaseException as error:
-            _remove(unfinished)
-            _explain_full_disk(error, path)
-            raise
-    return path
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """Return `folder`, holding the plain files of `archive`: all of them, or no folder at all.
-
-    An existing folder stays as it is. For the kinds of archives and the errors see
-    :func:`datamodules.sources.archives.unpack_into`.
-    """
-    return made_once(folder, lambda unfinished: unpack_into(archive, unfinished))
+def explain_full_disk(error: BaseException, path: Path) -> None:
+    """Raise an OSError that says what to do, if `error` is that of a full disk."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message = f"no space left while writing; free some, or name another folder by {WAYS_TO_SET_ROOT}"
+        raise OSError(error.errno, message, str(path)) from error
 
 
 def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
     """Return the local copy of `file` in `folder`, downloaded where it is missing.
 
-    Mirrors are tried in order. Interrupted downloads resume (the part is kept as NAME.part), if there is a checksum to
-    show that the two halves belong together. A file whose checksum is wrong is put aside as NAME.wrong-hash. Two
-    processes at once download once.
+    Mirrors are tried in order, once a process: where all failed, asking again says so at once. Interrupted downloads
+    resume (the part is kept as NAME.part), if there is a checksum to show that the two halves belong together. A file
+    whose checksum is wrong is put aside as NAME.wrong-hash. Two processes of one machine at once download once; each
+    writes under a name of its own, so that no two can spoil each other's file.
 
     Raises:
         FileNotFoundError: offline, or no mirror had the file; says what to put where by hand.
@@ -126,70 +93,88 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
         raise FileNotFoundError(_how_to_get(file, path, ["offline, so nothing was downloaded"]))
     folder.mkdir(parents=True, exist_ok=True)
     troubles = []
-    with FileLock(folder / f".{file.name}.lock"):
-        if path.exists():
-            if file.matches(path):
-                return path
+    if path.exists():
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
             troubles.append(_put_aside(file, path, path))
-        for url in () if offline else file.urls:
-            part = folder / f"{file.name}.part"
-            try:
-                trouble = _download(file, url, part)
-            except OSError as error:
-                _explain_full_disk(error, part)
-                raise
-            if trouble is None and not file.matches(part):
-                trouble = _put_aside(file, part, path)
-            if trouble is None:
-                part.replace(path)
+    if not offline and file.urls not in _failed:
+        with _own_part(path) as part:
+            _wait_for_earlier(part, path)
+            if path.exists() and file.matches(path):
                 return path
-            troubles.append(f"{url}: {trouble}")
-            Console(stderr=True).print(f"{file.name}: {troubles[-1]}", style="yellow", markup=False, highlight=False)
+            tried = _try_mirrors(file, path, part)
+        if tried is None:
+            return path
+        troubles += tried
+        _failed[file.urls] = [*tried, "tried before by this process, and not again"]
+    elif not offline:
+        troubles += _failed[file.urls]
     raise FileNotFoundError(_how_to_get(file, path, troubles))
 
 
-def _download(file: RemoteFile, url: str, part: Path) -> str | None:
-    """Complete `part` from one mirror; return None, or what went wrong. A cut connection is taken up again."""
+def _try_mirrors(file: RemoteFile, path: Path, part: Path) -> list[str] | None:
+    """Download `file` to `path`, by way of `part`; return None, or what went wrong with each mirror."""
+    troubles = []
+    for url in file.urls:
+        try:
+            trouble = _complete(file, url, part)
+        except OSError as error:
+            explain_full_disk(error, path)
+            raise
+        if trouble is None and not file.matches(part):
+            trouble = _put_aside(file, part, path)
+        if trouble is None:
+            part.replace(path)
+            return None
+        troubles.append(f"{url}: {trouble}")
+        Console(stderr=True).print(f"{file.name}: {troubles[-1]}", style="yellow", markup=False, highlight=False)
+    return troubles
+
+
+def _complete(file: RemoteFile, url: str, part: Path) -> str | None:
     if file.checksum is None:
         part.unlink(missing_ok=True)
     elif part.exists() and file.matches(part):
         return None
-    while True:
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            missing = _transfer(file, url, part, before)
-            if not missing:
-                return None
-            trouble = f"the connection ended {missing} bytes early"
-        except HTTPError as error:
-            if error.code == 416 and before:  # the part is longer than the file: it was never a part of it
-                part.unlink()
-                continue
-            return f"HTTP {error.code} {error.reason}"
-        except _NETWORK_ERRORS as error:
-            trouble = str(error) or type(error).__name__
-        if file.checksum is None or not part.exists() or part.stat().st_size <= before:
-            return trouble
+    return download(file.name, url, part, file.size, resumes=file.checksum is not None)
 
 
-def _transfer(file: RemoteFile, url: str, part: Path, before: int) -> int:
-    """Append what the mirror has beyond the first `before` bytes to `part`; return how many are still missing."""
-    request = Request(url, headers={"User-Agent": "fpt_bench"})
-    if before:
-        request.add_header("Range", f"bytes={before}-")
-    response: HTTPResponse
-    with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
-        done = before if response.status == 206 else 0
-        length = response.headers.get("Content-Length")
-        total = file.size if length is None else done + int(length)
-        progress = Progress(*_COLUMNS, console=Console(stderr=True))
-        with open(part, "ab" if done else "wb") as stream, progress:
-            bar = progress.add_task(file.name, total=total, completed=done)
-            while chunk := response.read(_CHUNK_BYTES):
-                stream.write(chunk)
-                done += len(chunk)
-                progress.update(bar, completed=done)
-    return 0 if total is None else max(0, total - done)
+@contextlib.contextmanager
+def _own_part(path: Path) -> Iterator[Path]:
+    """Give a name of one's own for what is downloaded; what others left unfinished is there already.
+
+    It is left for another time where the block did not rename it.
+    """
+    kept, part = path.with_name(f"{path.name}.part"), own_name(path, "part")
+    part.touch()
+    found = [kept, *left_behind(path.parent, "part", path.name)]
+    for old in sorted((old for old in found if old.is_file()), key=lambda old: old.stat().st_size):
+        with contextlib.suppress(FileNotFoundError):  # another was faster
+            old.replace(part)
+    try:
+        yield part
+    finally:
+        if part.exists() and part.stat().st_size:
+            part.replace(kept)
+        part.unlink(missing_ok=True)
+
+
+def _wait_for_earlier(part: Path, path: Path) -> None:
+    """Wait while another process of this machine, which began before, downloads the same, and gets on with it."""
+    seen, since = None, time.monotonic()
+    while sizes := _sizes(earlier_here(part, "part", path.name)):
+        if sizes != seen:
+            seen, since = sizes, time.monotonic()
+        elif time.monotonic() - since > FLOOR_SECONDS:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _sizes(paths: list[Path]) -> dict[Path, int]:
+    sizes = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            sizes[path] = path.stat().st_size
+    return sizes
 
 
 def _put_aside(file: RemoteFile, found: Path, path: Path) -> str:
@@ -207,16 +192,3 @@ def _how_to_get(file: RemoteFile, path: Path, troubles: list[str]) -> str:
     sources = " or ".join(file.urls)
     lines.append(f"Get it from {sources} and put it at {path}, or name another folder by {WAYS_TO_SET_ROOT}.")
     return "\n  ".join(lines)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _explain_full_disk(error: BaseException, path: Path) -> None:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"no space left while writing; free some, or name another folder by {WAYS_TO_SET_ROOT}"
-        raise OSError(error.errno, message, str(path)) from error

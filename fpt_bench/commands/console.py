@@ -1,7 +1,10 @@
 """What all commands share of a terminal: where they print, how they say what is wrong, and how they end."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
@@ -13,20 +16,43 @@ notes = Console(stderr=True)
 FAILED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM: it does so as after Ctrl-C."""
 
 
 def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn wrong input into one sentence and exit code 2, and Ctrl-C into exit code 130."""
+    """Turn wrong input into one sentence and exit code 2, Ctrl-C into 130, and SIGTERM into 143."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with _terminable():
+                command(*args, **kwargs)
         except (ValueError, OSError) as error:
             notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
             notes.print("stopped; what is finished is kept, and the same command resumes here", soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from error
+            raise typer.Exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED) from error
 
     return guarded
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise Terminated in the block where SIGTERM comes."""
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -17,7 +17,8 @@ from typing import Any
 
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.workers import ALLOCATOR, describe, keep_failure
+from fpt_bench.launching.crew import ALLOCATOR
+from fpt_bench.launching.workers import describe, keep_failure
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import SLURM
 from fpt_bench.results.lease import Lease

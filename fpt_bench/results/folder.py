@@ -10,7 +10,7 @@ RUNS/
     test_predictions.npz       what it says to every test example, and how sure it is
     attention-0.png            drawn by `attention`
   tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
-  bodies/                      a folder of runs that trained bodies for others
+  bodies/                      a folder of runs that trained bodies for others, each kept in RUN_ID/body/
   features/                    features of frozen bodies, computed once
   slurm/                       which job does which run, and the jobs' logs
 """
@@ -33,7 +33,7 @@ from fpt_bench.results.result import SCHEMA, RunResult
 # In the folder of a run, which its spec names: `runs / spec.run_id`.
 RESULT_FILE, LEASE_FILE, WEIGHTS_FILE = "result.json", "run.claim", "body.safetensors"
 PREDICTIONS_FILE, TEST_PREDICTIONS_FILE = "predictions.json", "test_predictions.npz"
-CHECKPOINTS, LOGS = "checkpoints", "logs"
+CHECKPOINTS, LOGS, KEPT_BODY = "checkpoints", "logs", "body"
 BEST, LAST = "best", "last"
 # Beside runs.
 TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from datamodules.contract import DerivedDataModule, Examples, TaskDataModule
 from datamodules.examples import ArrayExamples
-from datamodules.sources.downloads import made_once
+from datamodules.sources.caches import is_made, made_once
 from fpt_bench.config.spec import RunSpec, folder_name
-from fpt_bench.results.folder import FEATURES
+from fpt_bench.results.folder import FEATURES, LEASE_FILE
+from fpt_bench.results.lease import Lease
 from fpt_bench.results.result import BodyRecord
 from fpt_bench.training.module import FPTModule
 
@@ -21,6 +23,7 @@ _WITHOUT_EFFECT = {
     "train", "learning_rate", "batch_size", "eval_batch_size", "max_steps", "eval_every", "patience", "gradient_clip",
 }  # fmt: skip
 """Fields of a spec that features do not depend on."""
+_FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"
 
 
 class FeatureDataModule(DerivedDataModule):
@@ -43,18 +46,25 @@ def can_be_cached(spec: RunSpec, datamodule: TaskDataModule) -> bool:
 
 
 def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRecord, runs: Path) -> FeatureDataModule:
-    """Return the features of all splits, kept under the folder of runs; computed where they are not there yet.
+    """Return the features of all splits, kept under the folder of runs; computed where they are not there or damaged.
 
-    Runs that differ in nothing but how the readout is trained share them; two processes compute them once.
+    Runs that differ in nothing but how the readout is trained share them. Two processes that ask at once compute them
+    once, by a lease; should both do it after all, both take those of the first.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
     folder = runs / FEATURES / _name(module.spec, datamodule, record)
-    kept = {}
-    for split in datamodule.splits:
-        made = made_once(folder / split, partial(_compute, module, datamodule, split))
-        kept[split] = ArrayExamples(np.load(made / "features.npy", mmap_mode="r"), np.load(made / "labels.npy"))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lease = nullcontext() if is_made(folder) else Lease(folder.with_name(f"{folder.name}.{LEASE_FILE}"))
+    with lease:
+        made_once(folder, partial(_compute, module, datamodule))
+    kept = {
+        split: ArrayExamples(
+            np.load(folder / split / _FEATURES_FILE, mmap_mode="r"), np.load(folder / split / _LABELS_FILE)
+        )
+        for split in datamodule.splits
+    }
     return FeatureDataModule(datamodule, kept)
 
 
@@ -65,19 +75,25 @@ def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
 
 
 @torch.no_grad()
-def _compute(module: FPTModule, datamodule: TaskDataModule, split: str, folder: Path) -> None:
-    """Write the features and labels of one split, batch by batch, so that no split need fit into memory."""
-    folder.mkdir()
-    examples, size = datamodule.examples(split), datamodule.eval_batch_size
-    shape = (len(examples), module.task.read_positions, module.body.width)
-    features = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
-    labels: list[NDArray[np.int64]] = []
+def _compute(module: FPTModule, datamodule: TaskDataModule, folder: Path) -> None:
+    """Write the features and labels of all splits, a folder each."""
     was_training = module.training
     module.eval()
+    for split in datamodule.splits:
+        (folder / split).mkdir()
+        _compute_split(module, datamodule, split, folder / split)
+    module.train(was_training)
+
+
+def _compute_split(module: FPTModule, datamodule: TaskDataModule, split: str, folder: Path) -> None:
+    """Write the features and labels of one split, batch by batch, so that no split need fit into memory."""
+    examples, size = datamodule.examples(split), datamodule.eval_batch_size
+    shape = (len(examples), module.task.read_positions, module.body.width)
+    features = np.lib.format.open_memmap(folder / _FEATURES_FILE, mode="w+", dtype=np.float32, shape=shape)
+    labels: list[NDArray[np.int64]] = []
     for start in range(0, len(examples), size):
         batch = examples.batch(np.arange(start, min(start + size, len(examples))))
         features[start : start + size] = module.features(batch).float().cpu().numpy()
         labels.append(batch.labels.numpy())
-    module.train(was_training)
     features.flush()
-    np.save(folder / "labels.npy", np.concatenate(labels))
+    np.save(folder / _LABELS_FILE, np.concatenate(labels))

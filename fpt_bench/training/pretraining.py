@@ -6,12 +6,12 @@ import torch
 from safetensors.torch import save_file
 
 from datamodules.randomness import derive_seed
-from datamodules.sources.downloads import made_once
+from datamodules.sources.caches import made_once
 from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import BEST, WEIGHTS_FILE, checkpoint_file
+from fpt_bench.results.folder import BEST, KEPT_BODY, WEIGHTS_FILE, checkpoint_file
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.checkpoints import read_checkpoint
@@ -19,13 +19,14 @@ from fpt_bench.training.resolve import make_datamodule
 
 
 def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
-    """Return the body that a run trained, kept as a file in the run's folder for all who start from it.
+    """Return the body that a run trained, kept in the run's folder for all who start from it.
 
     Raises:
         OSError: the folder cannot be written.
     """
     training, folder = result.spec, workspace.runs / result.spec.run_id
-    weights = made_once(folder / WEIGHTS_FILE, lambda path: _save(training, workspace, folder, path))
+    made = made_once(folder / KEPT_BODY, lambda unfinished: _save(training, workspace, folder, unfinished))
+    weights = made / WEIGHTS_FILE
     assert result.data is not None
     story = (
         f"trained in full on {training.task} ({result.data.kind} data) from random weights: {training.max_steps} steps "
@@ -35,7 +36,7 @@ def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
     return TrainedBody(weights, story, remembered_checksum(weights).removeprefix("sha256:"))
 
 
-def _save(training: RunSpec, workspace: Workspace, folder: Path, path: Path) -> None:
+def _save(training: RunSpec, workspace: Workspace, folder: Path, unfinished: Path) -> None:
     """Write the body as it was at the best validation; what was frozen in it is drawn again as it was."""
     torch.manual_seed(derive_seed(training.seed, "body"))
     body, _ = build_body(training, make_datamodule(training, workspace).task.max_length, workspace.offline)
@@ -43,4 +44,4 @@ def _save(training: RunSpec, workspace: Workspace, folder: Path, path: Path) -> 
     learned = {name.removeprefix("body."): value for name, value in best.items() if name.startswith("body.")}
     missing = body.load_state_dict(learned, strict=False)
     assert not missing.unexpected_keys
-    save_file({name: value.contiguous() for name, value in body.state_dict().items()}, path)
+    save_file({name: value.contiguous() for name, value in body.state_dict().items()}, unfinished / WEIGHTS_FILE)

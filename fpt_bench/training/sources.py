@@ -6,7 +6,7 @@ from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import plan_body, planned_fingerprint
 from fpt_bench.config.inits import TASK_PREFIX, pretraining_spec
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import BODIES, WEIGHTS_FILE
+from fpt_bench.results.folder import BODIES, KEPT_BODY, WEIGHTS_FILE
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
@@ -63,7 +63,7 @@ class CurrentSources:
         if not spec.init.startswith(TASK_PREFIX):
             return planned_fingerprint(spec, plan_body(spec, max_length, self.workspace.offline))
         training, _ = resolve(pretraining_spec(spec), self.workspace)
-        weights = self.workspace.runs / BODIES / training.run_id / WEIGHTS_FILE
+        weights = self.workspace.runs / BODIES / training.run_id / KEPT_BODY / WEIGHTS_FILE
         return remembered_checksum(weights).removeprefix("sha256:") if weights.is_file() else None
 
 

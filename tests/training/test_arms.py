@@ -145,8 +145,12 @@ def test_a_body_is_trained_on_a_task_once_for_all_runs(tmp_path: Path) -> None:
     assert first is not None
     again = trained_body(spec.model_copy(update={"seed": 1, "task": "mnist"}), workspace)
     assert first == again
-    (weights,) = (tmp_path / BODIES).glob("*/body.safetensors")
+    (weights,) = (tmp_path / BODIES).glob("*/body/body.safetensors")
     assert weights == first.weights
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert trained_body(spec, workspace) == first, "a damaged file is made again from the run's checkpoint"
     written = first.weights.stat().st_mtime_ns
     result = run_one(spec.model_copy(update={"data": "real"}), workspace)
     assert first.weights.stat().st_mtime_ns == written

@@ -1,18 +1,24 @@
 """A readout that trains on kept features learns what it learns through the body, and much faster."""
 
+import multiprocessing
 import statistics
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from datamodules.contract import TaskDataModule
+from datamodules.contract import Batch, DerivedDataModule, Examples, TaskDataModule
+from datamodules.examples import ArrayExamples
 from fpt_bench.bodies.build import build_body
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import FEATURES
+from fpt_bench.results.result import BodyRecord
 from fpt_bench.results.workspace import Workspace
-from fpt_bench.training import one_run
+from fpt_bench.training import features, one_run
 from fpt_bench.training.features import cache_features, can_be_cached
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import run_one
@@ -47,6 +53,94 @@ def test_runs_that_differ_in_the_readout_share_features_and_others_do_not(tmp_pa
     assert (first / "train" / "features.npy").stat().st_mtime_ns == written
     run_one(SPEC.model_copy(update={"seed": 1, "max_steps": 10}), workspace)
     assert len([*(tmp_path / FEATURES).glob("bit-xor_*")]) == 2
+
+
+class Few(DerivedDataModule):
+    """The first 64 examples of each split of a task, in batches of 8."""
+
+    def examples(self, split: str) -> Examples:
+        examples = self.inner.examples(split)
+        batch = examples.batch(np.arange(64))
+        return ArrayExamples(batch.inputs.numpy(), batch.labels.numpy())
+
+
+Small = tuple[FPTModule, TaskDataModule, BodyRecord]
+
+
+@pytest.fixture(scope="module")
+def small() -> Small:
+    datamodule = Few(make_datamodule(SPEC, Workspace(offline=True)))
+    datamodule.eval_batch_size = 8
+    body, record = build_body(SPEC, datamodule.task.max_length)
+    return FPTModule(datamodule.task, body, SPEC), datamodule, record
+
+
+def fingerprints(kept: TaskDataModule) -> dict[str, str]:
+    return {split: kept.examples(split).fingerprint() for split in kept.splits}
+
+
+def compute_slowly(small: Small, runs: Path, delay: float) -> None:
+    """Compute the features `delay` seconds later, and leave with 1 if they are not what was found before."""
+    module, datamodule, record = small
+    through_body = module.features
+
+    def slowly(batch: Batch) -> torch.Tensor:
+        time.sleep(0.02)
+        return through_body(batch)
+
+    module.features = slowly  # type: ignore[method-assign]
+    time.sleep(delay)
+    got = fingerprints(cache_features(module, datamodule, record, runs))
+    raise SystemExit(got != fingerprints(cache_features(module, datamodule, record, runs.with_name("alone"))))
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize("leased", [True, False])
+def test_two_processes_that_ask_for_features_at_once_have_the_same_and_right_ones(
+    small: Small,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delay: float,
+    leased: bool,
+) -> None:
+    """Where a lease is without effect they compute both: with one name for both, one trained on zeros."""
+    cache_features(*small, tmp_path / "alone")
+    if not leased:
+        monkeypatch.setattr(features, "Lease", lambda _: nullcontext())
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=compute_slowly, args=(small, tmp_path / "runs", d)) for d in (0.0, delay)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len(list((tmp_path / "runs" / FEATURES).iterdir())) == 1, "neither lock nor lease nor unfinished folder"
+
+
+@pytest.mark.parametrize("file", ["train/features.npy", "test/labels.npy"])
+def test_a_flipped_byte_in_kept_features_is_found_and_they_are_computed_again(
+    small: Small, tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    right = fingerprints(cache_features(*small, tmp_path))
+    (path,) = (tmp_path / FEATURES).glob(f"*/{file}")
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert fingerprints(cache_features(*small, tmp_path)) == right
+    assert f"{path.parent.parent} is damaged ({file}: expected sha256:" in caplog.text
+
+
+def test_features_of_a_process_that_was_killed_half_way_are_not_believed(small: Small, tmp_path: Path) -> None:
+    right = fingerprints(cache_features(*small, tmp_path / "alone"))
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=partial(compute_slowly, small, tmp_path / "runs", 0.0))
+    process.start()
+    while not list((tmp_path / "runs").glob(f"{FEATURES}/.unfinished-*/train/features.npy")):
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert fingerprints(cache_features(*small, tmp_path / "runs")) == right
+    assert len(list((tmp_path / "runs" / FEATURES).iterdir())) == 1, "what the killed one left is gone, too"
 
 
 @pytest.mark.parametrize(

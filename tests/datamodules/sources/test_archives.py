@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.sources.downloads import unpack
+from datamodules.sources.caches import unpack
 
 
 def _tar(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
@@ -52,7 +52,7 @@ def test_unpack_refuses_hostile_tar_members(tmp_path: Path, member: tarfile.TarI
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=rf"set\.tar: expected .*{member.name}"):
         unpack(archive, tmp_path / "set")
-    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / ".set.lock"])
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["set.tar", "set.tar.gz"])
@@ -63,4 +63,4 @@ def test_unpack_refuses_broken_archives(tmp_path: Path, name: str, damage: str) 
     archive.write_bytes({"cut": whole[: len(whole) // 2], "garbage": b"<html>" * 200, "empty": b""}[damage])
     with pytest.raises(ValueError, match=r"expected .* archive"):
         unpack(archive, tmp_path / "set")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.lock", name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +16,9 @@ import pytest
 
 from datamodules.bits import BitXorDataModule
 from datamodules.contract import TaskDataModule
-from datamodules.sources.downloads import RemoteFile, data_root, fetch, made_once
+from datamodules.sources import downloads, transfers
+from datamodules.sources.downloads import RemoteFile, data_root, fetch
+from datamodules.sources.unfinished import own_name
 
 CONTENT = bytes(range(256)) * 2000
 
@@ -23,15 +27,21 @@ CHECKSUM = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files`; drops the connection after `cut` bytes of a path, once; remembers what was asked."""
+    """Serves `files`; drops the connection after `cut` bytes of a path, once; remembers what was asked.
+
+    `/drip` sends a byte every hundredth of a second, `/hang` no answer, `/flood` bytes without end and
+    without a length; `/long` says that it has twice the bytes.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {"/good": CONTENT, "/wrong": b"x" + CONTENT[1:]}
         self.cut: dict[str, int] = {}
         self.ranges = True
-        self.seconds = 0.0
+        self.seconds = self.pause = 0.0
         self.asked: list[tuple[str, str | None]] = []
+        self.over = threading.Event()
+        self.sent = 0
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
@@ -47,6 +57,12 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers["Range"]
         self.server.asked.append((self.path, wanted))
         time.sleep(self.server.seconds)
+        if self.path in ("/drip", "/flood", "/long"):
+            self._send_badly()
+            return
+        if self.path == "/hang":
+            self.server.over.wait(20)
+            return
         content = self.server.files.get(self.path)
         if content is None:
             self.send_error(404)
@@ -58,10 +74,32 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start : self.server.cut.pop(self.path, None)])
+        content = content[start : self.server.cut.pop(self.path, None)]
+        for first in range(0, len(content), 65_536):
+            self.wfile.write(content[first : first + 65_536])
+            time.sleep(self.server.pause)
+
+    def _send_badly(self) -> None:
+        self.send_response(200)
+        if self.path != "/flood":
+            self.send_header("Content-Length", str(len(CONTENT) * (2 if self.path == "/long" else 1)))
+        self.end_headers()
+        try:
+            while not self.server.over.is_set():
+                self.wfile.write(CONTENT[self.server.sent :][:1] if self.path == "/drip" else CONTENT)
+                self.server.sent += 1 if self.path == "/drip" else len(CONTENT)
+                time.sleep(0.01)
+        except OSError:
+            return  # the client has gone
 
     def log_message(self, *arguments: object) -> None:
         """Keep the tests' output clean."""
+
+
+@pytest.fixture(autouse=True)
+def as_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port may be used again: let no test know of another's failures."""
+    monkeypatch.setattr(downloads, "_failed", {})
 
 
 @pytest.fixture
@@ -71,6 +109,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
+    server.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -85,42 +124,6 @@ def test_data_root_prefers_argument_then_variable_then_cache(monkeypatch: pytest
     assert data_root(None) == tmp_path / "cache" / "fpt_bench"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert data_root(None) == Path.home() / ".cache" / "fpt_bench"
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
-
-
-def test_made_once_makes_once(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "table.npz"
-    assert made_once(path, lambda unfinished: _write(unfinished, "first")) == path
-    made_once(path, lambda unfinished: pytest.fail(f"made {unfinished} again"))
-    assert path.read_text() == "first"
-
-
-@pytest.mark.parametrize("as_folder", [False, True])
-def test_made_once_leaves_nothing_half_written(tmp_path: Path, as_folder: bool) -> None:
-    def fail(unfinished: Path) -> None:
-        if as_folder:
-            unfinished.mkdir()
-            unfinished /= "part"
-        unfinished.write_text("half")
-        raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        made_once(tmp_path / "data", fail)
-    assert [path.name for path in tmp_path.iterdir()] == [".data.lock"]
-
-
-def test_made_once_explains_a_full_disk(tmp_path: Path) -> None:
-    def write_to_full_disk(unfinished: Path) -> None:
-        unfinished.symlink_to("/dev/full")
-        unfinished.write_bytes(CONTENT)
-
-    with pytest.raises(OSError, match=r"no space left.*--data-root or FPT_BENCH_DATA.*data") as caught:
-        made_once(tmp_path / "data", write_to_full_disk)
-    assert caught.value.errno == errno.ENOSPC
-    assert [path.name for path in tmp_path.iterdir()] == [".data.lock"]
 
 
 def test_fetch_downloads_once(server: Server, tmp_path: Path) -> None:
@@ -229,12 +232,12 @@ def test_fetch_offline_names_a_damaged_local_file(server: Server, tmp_path: Path
 def test_fetch_explains_a_full_disk_and_keeps_the_part(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(*_arguments: object) -> int:
-        (tmp_path / "data.bin.part").write_bytes(CONTENT[:1000])
+    def fill(_name: str, _url: str, part: Path, *_: object) -> int:
+        part.write_bytes(CONTENT[:1000])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("datamodules.sources.downloads._transfer", fill)
+        patched.setattr("datamodules.sources.transfers._transfer", fill)
         with pytest.raises(OSError, match="no space left while writing"):
             fetch(server.file("/good"), tmp_path, offline=False)
     fetch(server.file("/good"), tmp_path, offline=False)
@@ -252,6 +255,111 @@ def test_two_processes_download_once(server: Server, tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0]
     assert len(server.asked) == 1
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
+def test_two_processes_that_know_nothing_of_each_other_both_get_the_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on two machines: with one name for both, each would append to what the other writes."""
+    server.pause = 0.05
+    monkeypatch.setattr(downloads, "earlier_here", lambda *_: [])
+
+    def fetched(delay: float) -> bytes:
+        time.sleep(delay)
+        return fetch(server.file("/good"), tmp_path, offline=False).read_bytes()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(fetched, [0.0, 0.15])) == [CONTENT, CONTENT]
+    assert len(server.asked) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+
+
+def test_a_part_of_a_killed_process_is_gone_on_with_and_one_of_a_living_process_is_left_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living, dead = own_name(tmp_path / "data.bin", "part"), own_name(tmp_path / "data.bin", "part")
+    dead = dead.with_name(dead.name.replace(f"-{os.getpid()}-", f"-{_pid_of_nobody()}-"))
+    living.write_bytes(b"?" * 2000)
+    dead.write_bytes(CONTENT[:1000])
+    monkeypatch.setattr(downloads, "FLOOR_SECONDS", 0.2)
+    assert fetch(server.file("/good"), tmp_path, offline=False).read_bytes() == CONTENT
+    assert server.asked == [("/good", "bytes=1000-")]
+    assert sorted(tmp_path.iterdir()) == [living, tmp_path / "data.bin"]
+
+
+def _pid_of_nobody() -> int:
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    process.join()
+    assert process.pid is not None
+    return process.pid
+
+
+@pytest.mark.parametrize("checksum", [CHECKSUM, None], ids=["hashed", "not hashed"])
+@pytest.mark.parametrize("path", ["/flood", "/long"])
+def test_fetch_takes_no_more_bytes_than_the_file_has(
+    server: Server, tmp_path: Path, path: str, checksum: str | None
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected at most 512,000 bytes, the server has [0-9,]+ or more"):
+        fetch(server.file(path, checksum=checksum), tmp_path, offline=False)
+    assert server.sent < 50 * len(CONTENT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fetch_takes_no_more_than_a_stated_maximum_of_a_file_of_unknown_size(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "MOST_BYTES", 600_000)
+    file = RemoteFile("data.bin", (server.url("/flood"),), CHECKSUM, None)
+    with pytest.raises(FileNotFoundError, match="expected at most 600,000 bytes"):
+        fetch(file, tmp_path, offline=False)
+
+
+def test_fetch_gives_a_mirror_up_that_drips_and_goes_on_to_the_next(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transfers, "FLOOR_SECONDS", 0.2)
+    assert fetch(server.file("/drip", "/good"), tmp_path, offline=False).read_bytes() == CONTENT
+    assert "fewer than 10 kB/s over 0.2 s" in capsys.readouterr().err.replace("\n", " ")
+    assert server.asked[1][1], "what dripped is gone on with"
+
+
+def test_fetch_gives_a_mirror_up_after_a_while_however_fast_it_is(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "MOST_SECONDS", 0.2)
+    with pytest.raises(FileNotFoundError, match="not whole after"):
+        fetch(server.file("/drip"), tmp_path, offline=False)
+
+
+def test_fetch_gives_a_mirror_up_that_cuts_every_connection_after_a_few_bytes(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cutting(dict[str, int]):
+        def pop(self, *_: object) -> int:  # type: ignore[override]
+            return 10_000 * len(server.asked)
+
+    server.cut = Cutting()
+    server.ranges, server.seconds = False, 0.05
+    monkeypatch.setattr(transfers, "FLOOR_SECONDS", 0.2)
+    monkeypatch.setattr(transfers, "FLOOR_BYTES_A_SECOND", 10**8)
+    with pytest.raises(FileNotFoundError, match="fewer than"):
+        fetch(server.file("/good"), tmp_path, offline=False)
+
+
+def test_fetch_gives_a_mirror_up_that_hangs(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "SILENT_SECONDS", 0.2)
+    assert fetch(server.file("/hang", "/good"), tmp_path, offline=False).read_bytes() == CONTENT
+
+
+def test_mirrors_that_failed_are_not_tried_again_by_the_same_process(server: Server, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        with pytest.raises(FileNotFoundError, match="HTTP 404") as caught:
+            fetch(server.file("/gone", "/missing"), tmp_path / folder, offline=False)
+    assert "tried before by this process" in str(caught.value)
+    assert [path for path, _ in server.asked] == ["/gone", "/missing"]
+    (tmp_path / "second" / "data.bin").write_bytes(CONTENT)
+    assert fetch(server.file("/gone", "/missing"), tmp_path / "second", offline=False).read_bytes() == CONTENT
 
 
 @pytest.fixture
@@ -291,6 +399,15 @@ def test_choose_kind_falls_to_the_stand_in_and_says_so(remote_task: Any, tmp_pat
     assert "embedded stand-in is used" in warning
     assert str(tmp_path / "data.bin") in warning
     assert "\n" not in warning
+
+
+def test_choose_kind_tries_a_download_once_for_all_runs_of_a_grid(
+    remote_task: Any, server: Server, tmp_path: Path
+) -> None:
+    del server.files["/good"]
+    kinds = [remote_task.choose_kind("auto", tmp_path, offline=False)[0] for _ in range(5)]
+    assert kinds == ["embedded"] * 5
+    assert len(server.asked) == 1
 
 
 def test_choose_kind_never_replaces_real_data_that_was_asked_for(remote_task: Any, tmp_path: Path) -> None:

@@ -1,0 +1,141 @@
+"""Folders that are made once and shared, by processes of several machines too, without a lock.
+
+Each is written under a name of its writer's own, with a checksum of every file, and becomes what others see by one
+rename, which fails where another was first: two that ask at once make it twice, and both take the first one.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from datamodules.sources.archives import unpack_into
+from datamodules.sources.downloads import explain_full_disk, file_checksum
+from datamodules.sources.packages import remembered_checksum
+from datamodules.sources.unfinished import left_behind, own_name, remove
+
+CHECKSUMS_FILE = "checksums.json"
+"""In every such folder: for each other file, by its path in the folder, the size in bytes and `sha256:digits`."""
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return `folder`, filled by `make` unless it is there and whole; a damaged one is made again, and a log says so.
+
+    `make` gets an empty folder beside it. Where it fails nothing is left. Sizes and checksums are compared at the first
+    call of a process, sizes and times of change at later ones; SHA-256 reads 0.5 to 1 GB a second.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    _remove_left_behind(folder.parent)
+    while not _is_whole(folder):
+        if _publish(folder, lambda unfinished: _make_with_checksums(unfinished, make)):
+            break
+    return folder
+
+
+def is_made(folder: Path) -> bool:
+    """Return whether `made_once` has made the folder; whether it is whole is another question."""
+    return (folder / CHECKSUMS_FILE).is_file()
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Return `folder`, holding the plain files of `archive`: all of them, or no folder at all.
+
+    An existing folder stays as it is: people put data there by hand. For the kinds of archives and the errors see
+    :func:`datamodules.sources.archives.unpack_into`.
+    """
+    _remove_left_behind(folder.parent)
+    if not folder.exists():
+        _publish(folder, lambda unfinished: unpack_into(archive, unfinished))
+    return folder
+
+
+def _publish(folder: Path, make: Callable[[Path], None]) -> bool:
+    """Make a folder and let it appear at once, whole and on the disk; return False where another was first."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = own_name(folder)
+    try:
+        unfinished.mkdir()
+        make(unfinished)
+        for path in _files(unfinished):
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        return _rename(unfinished, folder)
+    except OSError as error:
+        explain_full_disk(error, folder)
+        raise
+    finally:
+        remove(unfinished)
+
+
+def _rename(unfinished: Path, folder: Path) -> bool:
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        # A folder with anything in it is never replaced. A network's may also say that it failed where it did it.
+        if not folder.is_dir():
+            raise
+        return False
+    return True
+
+
+def _make_with_checksums(unfinished: Path, make: Callable[[Path], None]) -> None:
+    make(unfinished)
+    listed = {
+        path.relative_to(unfinished).as_posix(): [path.stat().st_size, file_checksum(path)]
+        for path in _files(unfinished)
+    }
+    (unfinished / CHECKSUMS_FILE).write_text(json.dumps(listed, indent=1) + "\n")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether a folder is there and undamaged; a damaged one is removed, with a sentence."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    damage = _damage(folder)
+    if damage is None:
+        return True
+    logging.getLogger(__name__).warning("%s is damaged (%s): it is made again.", folder, damage)
+    aside = own_name(folder)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+        taken = aside.lstat()
+        # If it is no longer the damaged one, another process has made it again in the meantime.
+        is_other = (taken.st_ino, taken.st_mtime_ns) != (found.st_ino, found.st_mtime_ns)
+        restored = is_other and _rename(aside, folder)
+        remove(aside)
+        return restored and _is_whole(folder)
+    return False
+
+
+def _damage(folder: Path) -> str | None:
+    """Say what is wrong with a folder that is there, or return None."""
+    try:
+        listed = json.loads((folder / CHECKSUMS_FILE).read_bytes())
+        for name, (size, checksum) in listed.items():
+            path = folder / name
+            if (got := path.stat().st_size) != size:
+                return f"{name}: expected {size} bytes, got {got}"
+            if (digest := remembered_checksum(path)) != checksum:
+                return f"{name}: expected {checksum}, got {digest}"
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return f"no {Path(str(error.filename)).name}"
+    except (ValueError, TypeError, AttributeError):
+        return f"{CHECKSUMS_FILE} is garbled"
+    return None
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what killed processes left in a folder, where it can be written."""
+    for path in left_behind(folder):
+        with contextlib.suppress(OSError):
+            remove(path)

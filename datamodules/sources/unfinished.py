@@ -1,0 +1,90 @@
+"""What is being written has a name of its writer's own, beside the one that it will get, so that no lock is needed.
+
+A name says on which machine, by which process and when it was taken. What a killed process left is recognized by that:
+at once on its own machine, and after LEFT_SECONDS without a change on any other.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LEFT_SECONDS = 86_400.0
+"""What another machine has not changed for so long is nobody's. A writer that was wrongly taken for dead fails, since
+its own is gone; it never takes another's for it."""
+
+
+def own_name(path: Path, kind: str = "unfinished") -> Path:
+    """Return a hidden name beside `path` that no other process or thread takes, on this machine or another."""
+    return path.with_name(f".{kind}-{path.name}.{_place()}-{os.getpid()}-{time.monotonic_ns():020}")
+
+
+def left_behind(folder: Path, kind: str = "unfinished", name: str | None = None) -> list[Path]:
+    """Return what dead processes left in a folder under names of their own: of `name`, or of all."""
+    return [path for path in _own_names(folder, kind, name) if not _has_living_owner(path)]
+
+
+def earlier_here(own: Path, kind: str, name: str) -> list[Path]:
+    """Return what living processes of this machine have begun of the same thing before `own` was begun."""
+    place, _, began = _parts(own)
+    others = [(path, _parts(path)) for path in _own_names(own.parent, kind, name)]
+    return [path for path, (there, pid, since) in others if there == place and since < began and _lives(pid)]
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _own_names(folder: Path, kind: str, name: str | None) -> Iterator[Path]:
+    for path in folder.glob(f".{kind}-*.*-*-*"):
+        with contextlib.suppress(ValueError):
+            _parts(path)
+            if name is None or path.name.rpartition(".")[0] == f".{kind}-{name}":
+                yield path
+
+
+def _parts(own: Path) -> tuple[str, int, int]:
+    """Return the place, the process id and the nanosecond in a name of one's own."""
+    place, pid, began = own.name.rpartition(".")[2].split("-")
+    return place, int(pid), int(began)
+
+
+def _has_living_owner(own: Path) -> bool:
+    place, pid, _ = _parts(own)
+    if place == _place():
+        return _lives(pid)
+    try:
+        changed = max(path.stat().st_mtime for path in (own, *own.rglob("*")))
+    except OSError:
+        return True  # being written, renamed or removed at this moment
+    return time.time() - changed < LEFT_SECONDS
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@functools.cache
+def _place() -> str:
+    """Name the set of processes that a process id of ours means something in: one boot of one machine or container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        named = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        named = socket.gethostname()
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
