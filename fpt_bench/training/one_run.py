@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from datamodules.checks import require_sound
 from datamodules.contract import TaskDataModule
 from datamodules.examples import join_batches
 from fpt_bench.bodies.inits.blueprint import TrainedBody
@@ -152,6 +153,7 @@ def _set_up(
 ) -> _Run:
     folder = workspace.runs / spec.run_id
     shown = datamodule = make_datamodule(spec, workspace)
+    require_sound(datamodule)
     module, body_record = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace))
     if can_be_cached(spec, datamodule):
         datamodule = cache_features(module, datamodule, body_record, workspace.runs)

@@ -1,10 +1,12 @@
 """From what was asked for to what will run: names are checked, data is chosen, before anything is trained."""
 
 import inspect
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
-from datamodules.contract import TaskDataModule
+from datamodules.contract import SharedArguments, TaskDataModule
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
@@ -39,23 +41,77 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     return ShuffledDataModule(own) if shuffled else own
 
 
+def _own_keywords(task: str) -> dict[str, inspect.Parameter]:
+    """Return the keywords that a task's class takes besides the shared ones.
+
+    Raises:
+        ValueError: it does not take the shared ones, or an annotation names something that is not there.
+    """
+    try:
+        parameters = inspect.signature(find_task(task), eval_str=True).parameters
+    except NameError as error:
+        raise ValueError(f"task '{task}': expected annotations that can be read, got: {error}") from error
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        raise ValueError(
+            f"task '{task}': expected a class that takes **shared: Unpack[SharedArguments] and hands it to its base, "
+            f"got one that takes {', '.join(parameters) or 'nothing'}. See docs/extending.md"
+        )
+    shared = SharedArguments.__annotations__
+    named = {n: p for n, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {name: parameter for name, parameter in named.items() if name not in shared}
+
+
+def _type_of(task: str, parameter: inspect.Parameter) -> Any:
+    """Return the type of a data argument: as annotated, else that of its default.
+
+    Raises:
+        ValueError: neither says one.
+    """
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    if parameter.default in (parameter.empty, None):
+        raise ValueError(
+            f"data argument {parameter.name} of {task}: expected a type, got none. Annotate it in the class: "
+            f"{parameter.name}: int"
+        )
+    return type(parameter.default)
+
+
 def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
     """Return a task's data arguments in the types that its datamodule declares; a number written as text becomes one.
 
     Raises:
-        ValueError: an argument that the task does not take, or of a wrong type.
+        ValueError: an argument that the task does not take, or lacks, or of a wrong type.
     """
-    parameters = inspect.signature(find_task(task)).parameters
-    own = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    taken = {**own, **DATA_ARGUMENTS}
+    own = _own_keywords(task)
+    for name, parameter in own.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ValueError(f"data argument {name} of {task}: expected a value, got none. Say {name}=VALUE")
     checked = {}
     for name, value in arguments.items():
-        require_known(f"data argument of {task}", name, taken)
+        require_known(f"data argument of {task}", name, [*own, *DATA_ARGUMENTS])
+        kind = DATA_ARGUMENTS[name] if name in DATA_ARGUMENTS else _type_of(task, own[name])
         try:
-            checked[name] = TypeAdapter(taken[name]).validate_python(value)
+            checked[name] = TypeAdapter(kind).validate_python(value)
         except ValidationError as error:
             raise ValueError(f"data argument {name} of {task}: {error.errors()[0]['msg']}, got {value!r}") from error
+        except PydanticUserError as error:
+            raise ValueError(
+                f"data argument {name} of {task}: expected a plain type such as int, got {kind}"
+            ) from error
     return checked
+
+
+def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
+    """Return the spec with the data that will be used, and a warning where they are a stand-in.
+
+    Raises:
+        ValueError: a task or data argument that is wrong.
+        FileNotFoundError: data that are not available.
+    """
+    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
+    arguments = _checked_arguments(spec.task, spec.data_arguments)
+    return spec.model_copy(update={"data": kind, "data_arguments": arguments}), warning
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
@@ -67,8 +123,6 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
         ValueError: a name, file or data argument that is wrong.
         FileNotFoundError: data or weights that are not available.
     """
-    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
-    arguments = _checked_arguments(spec.task, spec.data_arguments)
-    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments})
+    resolved, warning = resolve_data(spec, workspace)
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
     return settle(resolved, plan.config), warning
