@@ -59,9 +59,10 @@ def survey(datamodule: TaskDataModule, at_most: int | None = None) -> dict[str, 
 
 def judge(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
     """Return a sentence for each fault of a task of which all has been surveyed."""
-    faults, own = _faults_at_sight(datamodule, surveys), own_form(datamodule)
+    faults = _faults_at_sight(datamodule, surveys)
     if faults:
         return faults  # what follows would stumble over examples that are not of the right form
+    own = own_form(datamodule)
     whole = surveys if own is datamodule else survey(own)
     return [
         *_shared_splits(own, whole),

@@ -65,7 +65,7 @@ class TaskSpec:
                 raise ValueError(f"task {self.name!r}: expected {size} of at least 1, got {getattr(self, size)}")
         if self.num_classes < 2:
             raise ValueError(
-                f"task {self.name!r}: expected num_classes of at least 2, got {self.num_classes}. Every label is a class; "
+                f"task {self.name!r}: expected num_classes of at least 2, got {self.num_classes}. A label is a class; "
                 "numbers are not predicted (no regression), so cut them into classes"
             )
         for name, accuracy in self.trivial.items():
@@ -133,7 +133,7 @@ class RecordCounts:
 
     held: int
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Records that were not read, by reason; reasons without a record do not stand here."""
+    """Records that were not read, by reason; 0 where a reason came up for none."""
 
     @property
     def read(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from datamodules.contract import SharedArguments, TaskDataModule
+from datamodules.contract import SharedArguments, TaskDataModule, TaskSpec
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
@@ -23,7 +23,7 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     """Build the datamodule of a run whose data are resolved; touches no file.
 
     Raises:
-        ValueError: unknown task, or a data argument that the task does not take.
+        ValueError: unknown task, a data argument that the task does not take, or a task that says no shapes.
     """
     build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
@@ -38,6 +38,8 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
         offline=workspace.offline,
         **arguments,
     )
+    if not isinstance(own.task, TaskSpec):
+        raise ValueError(f"task '{spec.task}': expected its `task` to be a TaskSpec, got {own.task!r}")
     return ShuffledDataModule(own) if shuffled else own
 
 
