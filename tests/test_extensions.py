@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from datamodules.checks import check_task
 from fpt_bench.bodies.catalog import find_body_entry
 from fpt_bench.cli import app
 from fpt_bench.commands.bench import plan_grid
@@ -58,6 +59,11 @@ def test_the_example_task_and_bodies_are_learned(outside: Path) -> None:
         command = make_command(result.spec, "embedded")
         assert command is not None
         assert f"--task {TASK}" in command
+
+
+@pytest.mark.usefixtures("outside")
+def test_the_example_task_is_sound() -> None:
+    check_task(find_task(TASK), length=9)
 
 
 def test_the_example_experiment_is_planned(outside: Path) -> None:
