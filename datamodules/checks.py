@@ -9,11 +9,13 @@ from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, Ta
 from datamodules.survey import SplitSurvey, faults_of_batch, keys_of, survey_split
 
 FEW = 64
-"""Examples of each split that are looked at before a run on a task of this package, whose tests look at all."""
+"""Examples of each split that are looked at before every run."""
 MOST_SHARED = 0.5
 """Share of a split that may also stand in an earlier one: what is alike by chance is counted, not refused."""
 ERRORS_OF_FLOOR = 2.0
 """Standard errors by which a floor may lie below the commonest answer: test labels are a sample."""
+_SOUND: set[tuple[type, str, str]] = set()
+"""Tasks from outside of which this process has looked at all: class, shapes and fingerprint of the examples."""
 
 
 def check_task(make: Callable[..., TaskDataModule], **data_arguments: object) -> None:
@@ -32,13 +34,21 @@ def check_task(make: Callable[..., TaskDataModule], **data_arguments: object) ->
 
 
 def require_sound(datamodule: TaskDataModule) -> None:
-    """Look at a task before it trains: all of one from outside; of one of this package a few examples of each split.
+    """Look at a task before it trains: at a few examples of each split, and at all of a task from outside.
+
+    All of it is looked at once in a process, however many runs there are on it. Built-in tasks have tests for that.
 
     Raises:
         ValueError: a sentence for each fault.
     """
-    few = None if _is_from_outside(datamodule) else survey(datamodule, FEW)
-    _raise(datamodule, find_faults(datamodule) if few is None else _faults_at_sight(datamodule, few))
+    _raise(datamodule, _faults_at_sight(datamodule, survey(datamodule, FEW)))
+    own = own_form(datamodule)
+    if not _is_from_outside(own):
+        return
+    looked_at = type(own), repr(own.task), own.fingerprint()
+    if looked_at not in _SOUND:
+        _raise(own, find_faults(own))
+        _SOUND.add(looked_at)
 
 
 def find_faults(datamodule: TaskDataModule) -> list[str]:
@@ -106,19 +116,22 @@ def _raise(datamodule: TaskDataModule, faults: list[str]) -> None:
 
 def _faults_at_sight(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
     faults = [fault for found in surveys.values() for fault in found.faults]
+    needed = (VALIDATION, *datamodule.test_splits)
+    if len(needed) < 2 or not set(needed) <= set(surveys):
+        faults.append(
+            f"expected `splits` with validation and at least one test set, got {', '.join(surveys) or 'none'}"
+        )
     if not isinstance(getattr(datamodule, "source", None), str):
-        faults.insert(0, "expected `source`, one sentence that says where the examples come from, got none")
-    if faults:
-        return faults
+        faults.append("expected `source`, one sentence that says where the examples come from, got none")
+    return faults or _faults_of_training(datamodule)
+
+
+def _faults_of_training(datamodule: TaskDataModule) -> list[str]:
     first, _, again = (datamodule.training_batch(step) for step in (0, 1, 0))
-    faults = [f"training batch of step 0: {fault}" for fault in _faults_of_training(datamodule, first)]
+    faults = faults_of_batch(first, datamodule.task, datamodule.batch_size)
     if not faults and not _same(first, again):
-        faults.append("expected the training batch of step 0 to be the same each time it is asked for, got another")
-    return faults
-
-
-def _faults_of_training(datamodule: TaskDataModule, batch: Batch) -> list[str]:
-    return faults_of_batch(batch, datamodule.task, datamodule.batch_size)
+        faults = ["expected the same examples each time it is asked for, got others"]
+    return [f"training batch of step 0: {fault}" for fault in faults]
 
 
 def _shared_splits(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:

@@ -205,10 +205,10 @@ def mistakes(outside: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("Doubles", "task Doubles: train, examples 0 to 255: expected inputs of float32, got float64"),
+        ("Doubles", "task Doubles: train, examples 0 to 63: expected inputs of float32, got float64"),
         (
             "ThirdClass",
-            "task ThirdClass: test, examples 0 to 255: expected labels from 0 to 1 (num_classes is 2), got",
+            "task ThirdClass: test, examples 0 to 63: expected labels from 0 to 1 (num_classes is 2), got",
         ),
         ("NoTest", "task NoTest: test: expected at least 1 example, got none"),
         ("Floats", "expected labels as integers from 0 to C - 1, got float32"),

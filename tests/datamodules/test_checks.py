@@ -137,6 +137,10 @@ class SmallBatches(Vectors):
         return super().training_batch(step).part(0, 5)
 
 
+class NoValidation(Vectors):
+    splits = (TRAIN, TEST)  # type: ignore[assignment]
+
+
 class NoSource(Vectors):
     source = None  # type: ignore[assignment]
 
@@ -174,11 +178,12 @@ FAULTS: list[tuple[type[TaskDataModule], str]] = [
     (OneSplit, "test: expected examples that do not stand in train, got 60 of 60 with the same inputs"),
     (SelectsOnTest, "test: expected examples that do not stand in validation, got 20 of 20"),
     (SeedDecides, "validation: expected the same examples whatever the seed, got others with seed 1 than with 0"),
-    (NeverTheSame, "expected the training batch of step 0 to be the same each time"),
+    (NeverTheSame, "training batch of step 0: expected the same examples each time it is asked for"),
     (CountsItsCalls, "expected the training batch of step 1 to depend on seed and step alone"),
     (SmallBatches, "training batch of step 0: expected inputs of the shape (B, T, 2) for 16 examples, got (5, 3, 2)"),
     (FloatLabels, "expected labels of int64, each a class (no regression: cut numbers into classes), got float32"),
     (NoFloor, "expected a floor of at least 70.0 %, which the commonest class alone scores on test, got 25.0 %"),
+    (NoValidation, "expected `splits` with validation and at least one test set, got ['train', 'test']"),
     (NoSource, "expected `source`, one sentence"),
 ]  # fmt: skip
 
@@ -197,6 +202,26 @@ def test_a_fault_is_a_sentence_for_pytest_and_before_training(task: type[TaskDat
         check_task(task)
     with pytest.raises(ValueError, match=re.escape(message)):
         require_sound(task())
+
+
+def test_all_of_a_task_is_looked_at_once_a_process_and_again_when_it_has_changed() -> None:
+    class Counted(Vectors):
+        made, more = 0, 0.0
+
+        def __init__(self, **shared: Unpack[SharedArguments]) -> None:
+            super().__init__(**shared)
+            Counted.made += 1
+
+        def draw(self, split: str) -> Split:
+            inputs, labels = super().draw(split)
+            return inputs + np.float32(self.more), labels
+
+    looked_at = []
+    for seed, more in ((0, 0.0), (1, 0.0), (1, 0.5)):
+        Counted.made, Counted.more = 0, more
+        require_sound(Counted(seed=seed))
+        looked_at.append(Counted.made > 1)
+    assert looked_at == [True, False, True]
 
 
 def test_float_labels_are_refused_not_cut() -> None:
