@@ -50,9 +50,11 @@ def _own_keywords(task: str) -> dict[str, inspect.Parameter]:
         ValueError: it does not take the shared ones, or an annotation names something that is not there.
     """
     try:
-        parameters = inspect.signature(find_task(task), eval_str=True).parameters
+        # Not of the class: which of `__new__` and `__init__` that means differs between versions of Python.
+        signature = inspect.signature(find_task(task).__init__, eval_str=True)  # type: ignore[misc]
     except NameError as error:
         raise ValueError(f"task '{task}': expected annotations that can be read, got: {error}") from error
+    parameters = dict(list(signature.parameters.items())[1:])
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         raise ValueError(
             f"task '{task}': expected a class that takes **shared: Unpack[SharedArguments] and hands it to its base, "
@@ -71,7 +73,7 @@ def _type_of(task: str, parameter: inspect.Parameter) -> Any:
     """
     if parameter.annotation is not parameter.empty:
         return parameter.annotation
-    if parameter.default in (parameter.empty, None):
+    if parameter.default is parameter.empty or parameter.default is None:
         raise ValueError(
             f"data argument {parameter.name} of {task}: expected a type, got none. Annotate it in the class: "
             f"{parameter.name}: int"
