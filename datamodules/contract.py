@@ -6,11 +6,11 @@ example, R positions read out, C classes.
 
 import hashlib
 import itertools
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -23,6 +23,7 @@ from datamodules.randomness import random_permutation
 from datamodules.sources.downloads import WAYS_TO_SET_ROOT, RemoteFile, data_root
 
 DataKind = Literal["real", "embedded"]
+InputKind = Literal["vectors", "tokens"]
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
@@ -41,7 +42,7 @@ class TaskSpec:
     """
 
     name: str
-    input_kind: Literal["vectors", "tokens"]
+    input_kind: InputKind
     input_size: int
     """D for vectors; V, the padding id included, for tokens."""
     max_length: int
@@ -54,6 +55,24 @@ class TaskSpec:
     """Accuracy in [0, 1] of baselines that need no learning, by name."""
 
     def __post_init__(self) -> None:
+        if self.input_kind not in get_args(InputKind):
+            raise ValueError(
+                f"task {self.name!r}: expected input_kind to be one of {', '.join(get_args(InputKind))}, "
+                f"got {self.input_kind!r}"
+            )
+        for size in ("input_size", "max_length", "num_labels", "read_positions"):
+            if getattr(self, size) < 1:
+                raise ValueError(f"task {self.name!r}: expected {size} of at least 1, got {getattr(self, size)}")
+        if self.num_classes < 2:
+            raise ValueError(
+                f"task {self.name!r}: expected num_classes of at least 2, got {self.num_classes}. A label is a class; "
+                "numbers are not predicted (no regression), so cut them into classes"
+            )
+        for name, accuracy in self.trivial.items():
+            if not 0 <= accuracy <= 1:
+                raise ValueError(
+                    f"task {self.name!r}: expected accuracies from 0 to 1 in trivial, got {accuracy} for {name!r}"
+                )
         if self.num_labels % self.read_positions:
             raise ValueError(
                 f"task {self.name!r}: expected read_positions to divide num_labels, "
@@ -103,6 +122,25 @@ class Batch(NamedTuple):
         return Batch(self.inputs[start:stop], self.mask[start:stop], self.labels[start:stop], lengths)
 
 
+@dataclass(frozen=True)
+class RecordCounts:
+    """How many records a file, or the files of a split, hold, and why some of them are in no split.
+
+    Example:
+        >>> RecordCounts(12_312, {"longer than 1,024 residues": 7}).read
+        12305
+    """
+
+    held: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Records that were not read, by reason; 0 where a reason came up for none."""
+
+    @property
+    def read(self) -> int:
+        """Records that stand in a split."""
+        return self.held - sum(self.left_out.values())
+
+
 class Examples(Protocol):
     """A split held in memory: a fixed, ordered set of examples."""
 
@@ -132,7 +170,7 @@ class SharedArguments(TypedDict, total=False):
     """Never touch the network; by default true."""
 
 
-class TaskDataModule(pl.LightningDataModule):
+class TaskDataModule(pl.LightningDataModule, ABC):
     """One task's data. A subclass defines `task`, `source`, `examples` and, where it must, `training_batch`.
 
     Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
@@ -140,6 +178,9 @@ class TaskDataModule(pl.LightningDataModule):
     the arms of a comparison paired. Validation and test sets do not depend on the seed.
 
     All take :class:`SharedArguments`; a subclass adds its own as keywords.
+
+    Raises:
+        TypeError: the class does not define `task` or `examples`.
     """
 
     kinds: ClassVar[tuple[DataKind, ...]] = ("real", "embedded")
@@ -150,6 +191,13 @@ class TaskDataModule(pl.LightningDataModule):
     """What `fetch_real` downloads."""
     source: str
     """One sentence: where the examples come from; for embedded data, what the stand-in is."""
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]
+    """Positional and keyword arguments that it was made with."""
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        module = super().__new__(cls)
+        module.made_with = arguments, keywords
+        return module
 
     def __init__(self, **shared: Unpack[SharedArguments]) -> None:
         super().__init__()
@@ -269,6 +317,13 @@ class TaskDataModule(pl.LightningDataModule):
         """Return one example, as in `words`, as a picture, (height, width, 3), or None where it is none."""
         return None
 
+    def record_counts(self) -> Mapping[str, RecordCounts] | None:
+        """Return how many records the data hold and were read, by file or by split; None where the task does not say.
+
+        What is generated example by example has no records to leave out, and does not say.
+        """
+        return None
+
     def fingerprint(self) -> str:
         """Return a hash of all fixed examples: 64 hexadecimal digits."""
         joined = ":".join(f"{split}={self.examples(split).fingerprint()}" for split in self.splits)
@@ -318,6 +373,9 @@ class DerivedDataModule(TaskDataModule):
 
     def training_indices(self, step: int) -> NDArray[np.int64]:
         return self.inner.training_indices(step)
+
+    def record_counts(self) -> Mapping[str, RecordCounts] | None:
+        return self.inner.record_counts()
 
 
 class _TrainingBatches(Dataset[Batch]):

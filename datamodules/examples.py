@@ -11,14 +11,35 @@ from numpy.typing import NDArray
 from datamodules.contract import Batch
 
 
+def require_classes(labels: NDArray[np.generic], count: int) -> None:
+    """Raise a ValueError unless labels are whole numbers, and as many as there are examples."""
+    if not isinstance(labels, np.ndarray):
+        raise ValueError(f"expected labels as a numpy array (N, L) of integers, got {type(labels).__name__}")
+    if labels.dtype.kind not in "iub":
+        # Cut to integers they would give an accuracy that means nothing.
+        raise ValueError(
+            f"expected labels as integers from 0 to C - 1, got {labels.dtype}. A label is a class; numbers are not "
+            "predicted (no regression), so cut them into classes"
+        )
+    if len(labels) != count:
+        raise ValueError(f"expected labels for each of {count} examples, got {len(labels)}")
+
+
 @dataclass(frozen=True)
 class ArrayExamples:
-    """Examples of one length, as two arrays."""
+    """Examples of one length, as two arrays.
+
+    Raises:
+        ValueError: labels that are no integers, or not as many as inputs; so does `SequenceExamples`.
+    """
 
     inputs: NDArray[np.generic]
     """(N, T, D) float32 or (N, T) integer."""
     labels: NDArray[np.int64]
     """(N, L) integer."""
+
+    def __post_init__(self) -> None:
+        require_classes(self.labels, len(self.inputs))
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -43,6 +64,9 @@ class SequenceExamples:
     """(N, L) integer."""
     padding: int = 0
     """Id that fills the positions behind a sequence."""
+
+    def __post_init__(self) -> None:
+        require_classes(self.labels, len(self.sequences))
 
     def __len__(self) -> int:
         return len(self.sequences)

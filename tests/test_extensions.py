@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from datamodules.checks import check_task
 from fpt_bench.bodies.catalog import find_body_entry
 from fpt_bench.cli import app
 from fpt_bench.commands.bench import plan_grid
 from fpt_bench.config.command_line import make_command
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import run_all
+from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.resolve import resolve
 from fpt_bench.training.tasks import find_task
 from tests.paths import EXAMPLES
 
@@ -55,6 +59,11 @@ def test_the_example_task_and_bodies_are_learned(outside: Path) -> None:
         command = make_command(result.spec, "embedded")
         assert command is not None
         assert f"--task {TASK}" in command
+
+
+@pytest.mark.usefixtures("outside")
+def test_the_example_task_is_sound() -> None:
+    check_task(find_task(TASK), length=9)
 
 
 def test_the_example_experiment_is_planned(outside: Path) -> None:
@@ -108,3 +117,140 @@ def test_names_with_paths_make_safe_folders_and_built_in_ones_stay() -> None:
     assert odd.startswith("-a-b.c-D_x-y_random_seed0_")
     # The id that a run has had since before other names were possible.
     assert RunSpec(task="bit-xor", seed=3).run_id == "bit-xor_minilm_pretrained_seed3_91be8747ef10"
+
+
+MISTAKES = """
+from dataclasses import replace
+import numpy as np
+from datamodules.contract import TaskDataModule
+from datamodules.examples import ArrayExamples
+from my_task import MajorityDataModule
+
+class Spoiled(MajorityDataModule):
+    def change(self, split, inputs, labels):
+        return inputs, labels
+    def examples(self, split):
+        whole = super().examples(split)
+        return ArrayExamples(*self.change(split, whole.inputs, whole.labels))
+
+class Doubles(Spoiled):
+    def change(self, split, inputs, labels):
+        return inputs.astype(np.float64), labels
+
+class ThirdClass(Spoiled):
+    def change(self, split, inputs, labels):
+        return inputs, labels + (split == "test")
+
+class NoTest(Spoiled):
+    def change(self, split, inputs, labels):
+        return (inputs[:0], labels[:0]) if split == "test" else (inputs, labels)
+
+class Floats(Spoiled):
+    def change(self, split, inputs, labels):
+        return inputs, inputs.mean(axis=1)
+
+class OneSplit(MajorityDataModule):
+    def examples(self, split):
+        return super().examples("train")
+
+class SeedDecides(Spoiled):
+    def change(self, split, inputs, labels):
+        return inputs + np.float32(2 * self.seed), labels
+
+class TooLong(MajorityDataModule):
+    @property
+    def task(self):
+        return replace(super().task, max_length=8)
+
+class Tokens(Spoiled):
+    @property
+    def task(self):
+        return replace(super().task, input_kind="tokens", input_size=2)
+    def change(self, split, inputs, labels):
+        return inputs[:, :, 0].astype(np.int64) + 1, labels
+
+class NoFloor(Spoiled):
+    @property
+    def task(self):
+        return replace(super().task, num_classes=4, trivial={})
+
+class Unfinished(TaskDataModule):
+    source = "nothing"
+
+class NoSpec(MajorityDataModule):
+    task = None
+
+class NoShared(MajorityDataModule):
+    def __init__(self, length: int = 9):
+        super().__init__(length=length)
+
+class Loose(MajorityDataModule):
+    def __init__(self, length=9, more=None, **shared):
+        super().__init__(length=length, **shared)
+
+class Needs(MajorityDataModule):
+    def __init__(self, length: int, **shared):
+        super().__init__(length=length, **shared)
+"""
+
+
+@pytest.fixture
+def mistakes(outside: Path) -> Iterator[Path]:
+    """The same folder with a module of tasks that are each wrong in one way."""
+    (outside / "mistakes.py").write_text(MISTAKES)
+    yield outside
+    sys.modules.pop("mistakes", None)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("Doubles", "task Doubles: train, examples 0 to 63: expected inputs of float32, got float64"),
+        (
+            "ThirdClass",
+            "task ThirdClass: test, examples 0 to 63: expected labels from 0 to 1 (num_classes is 2), got",
+        ),
+        ("NoTest", "task NoTest: test: expected at least 1 example, got none"),
+        ("Floats", "expected labels as integers from 0 to C - 1, got float32"),
+        ("OneSplit", "test: expected examples that do not stand in train, got 1,536 of 1,536 with the same inputs"),
+        ("SeedDecides", "test: expected the same examples whatever the seed, got others with seed 1 than with 0"),
+        ("TooLong", "expected 1 to 8 positions (the task's max_length), got 11"),
+        ("Tokens", "expected tokens from 0 to 1 (input_size is 2), got 2"),
+        ("NoFloor", "expected a floor of at least 52.7 %, which the commonest class alone scores on test, got 25.0 %"),
+        ("Unfinished", "task 'mistakes:Unfinished': expected a class that defines examples, task, got none"),
+        ("NoSpec", "expected its `task` to be a TaskSpec, got None"),
+        ("NoShared", "expected a class that takes **shared: Unpack[SharedArguments]"),
+        ("Needs", "data argument length of mistakes:Needs: expected a value, got none"),
+    ],
+)
+def test_a_mistake_in_a_task_is_a_sentence_before_anything_trains(
+    mistakes: Path, monkeypatch: pytest.MonkeyPatch, task: str, message: str
+) -> None:
+    monkeypatch.setattr("fpt_bench.training.one_run.make_model", lambda *_: pytest.fail("a model was made"))
+    done = fpt_bench("run", "--task", f"mistakes:{task}", "--init", "random", "--runs", str(mistakes / "runs"))
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
+    assert not list((mistakes / "runs").rglob(RESULT_FILE))
+
+
+def test_keywords_before_shared_are_arguments_whether_keyword_only_or_not(mistakes: Path) -> None:
+    def resolved(task: str, **arguments: object) -> dict[str, object]:
+        spec = RunSpec.model_validate({"task": f"mistakes:{task}", "init": "random", "data_arguments": arguments})
+        return resolve(spec, Workspace(mistakes / "runs", offline=True))[0].data_arguments  # type: ignore[return-value]
+
+    assert resolved("Needs", length="7") == {"length": 7}
+    assert resolved("Loose", length="7") == {"length": 7}, "without an annotation: the default's type"
+    with pytest.raises(ValueError, match=r"more of mistakes:Loose: expected a type, got none\. Annotate it"):
+        resolved("Loose", more=3)
+    with pytest.raises(ValueError, match="data argument length of mistakes:Loose: Input should be a valid integer"):
+        resolved("Loose", length="seven")
+    with pytest.raises(ValueError, match="unknown data argument of mistakes:Loose 'seed'"):
+        resolved("Loose", seed=3)
+
+
+@pytest.mark.slow
+def test_a_mistake_in_a_task_is_a_failed_run_of_a_bench(mistakes: Path) -> None:
+    spec = RunSpec(task="mistakes:NoTest", data="real", init="random", max_steps=2, eval_every=2)
+    failed = [event.result for event in run_all([spec], Workspace(mistakes / "runs"), 1) if isinstance(event, Finished)]
+    assert [result.status for result in failed] == ["failed"]
+    assert "test: expected at least 1 example, got none" in (failed[0].error or "")

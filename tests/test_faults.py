@@ -123,9 +123,13 @@ def with_nan(batch: Batch) -> Batch:
 
 def test_nan_in_training_data_is_a_divergence(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     real = TaskDataModule.training_batch
-    monkeypatch.setattr(TaskDataModule, "training_batch", lambda module, step: with_nan(real(module, step)))
+
+    def spoiled(module: TaskDataModule, step: int) -> Batch:
+        return with_nan(real(module, step)) if step == 3 else real(module, step)
+
+    monkeypatch.setattr(TaskDataModule, "training_batch", spoiled)
     result = run_one(SPEC, workspace)
-    assert (result.status, result.error) == ("diverged", "diverged: the loss is nan at step 0")
+    assert (result.status, result.error) == ("diverged", "diverged: the loss is nan at step 3")
 
 
 def test_nan_in_validation_data_gives_no_accuracy(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

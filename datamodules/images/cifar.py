@@ -1,5 +1,6 @@
 """CIFAR-10 as sequences: in patches of colour, or pixel by pixel in grey as Long Range Arena has it."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Unpack
@@ -7,7 +8,7 @@ from typing import ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, Batch, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, Batch, RecordCounts, SharedArguments, TaskSpec
 from datamodules.images.augmentation import augment
 from datamodules.images.image_examples import (
     COMMONEST,
@@ -17,7 +18,7 @@ from datamodules.images.image_examples import (
     LabelledImages,
     with_validation,
 )
-from datamodules.images.image_files import IMAGE_SUFFIXES, read_cifar_batch, read_class_folders
+from datamodules.images.image_files import IMAGE_SUFFIXES, count_passed_over, read_cifar_batch, read_class_folders
 from datamodules.images.photographs import photograph_crops
 from datamodules.sources.caches import unpack
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
@@ -70,6 +71,15 @@ class _CifarSource(ImageDataModule):
         """Every split in colour, (N, 32, 32, 3)."""
         is_real = self.data == "real"
         return read_cifar(self.real_data(self.root, self.offline)) if is_real else photograph_crops(DATA_SEED)
+
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        counts = dict(super().record_counts())
+        folder = self.real_data_at(self.root) if self.data == "real" else None
+        if folder is not None and folder.name != BATCHES:
+            for split in (TRAIN, TEST):
+                left_out = count_passed_over(folder / split)
+                counts[split] = RecordCounts(counts[split].held + sum(left_out.values()), left_out)
+        return counts
 
     def describe(self) -> str:
         """Return one sentence that says what the data is."""

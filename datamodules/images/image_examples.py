@@ -1,6 +1,7 @@
 """What the tasks on images share: labelled images in memory, cut into patches a batch at a time."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, TaskDataModule
+from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, RecordCounts, TaskDataModule
 from datamodules.examples import array_fingerprint
 from datamodules.randomness import random_permutation
 
@@ -137,6 +138,9 @@ class ImageDataModule(TaskDataModule):
         if split not in self.images:
             raise ValueError(f"{self.task.name}: expected one of the splits {list(self.images)}, got {split!r}")
         return ImageExamples(self.images[split], self.patch_size, self.mean, self.standard_deviation)
+
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        return {split: RecordCounts(len(images.labels)) for split, images in self.images.items()}
 
     def picture(self, inputs: torch.Tensor) -> NDArray[np.uint8]:
         return self.examples(VALIDATION).as_picture(inputs)

@@ -107,6 +107,13 @@ def read_class_folders(folder: Path, classes: tuple[str, ...], side: int) -> Lab
     return LabelledImages(np.stack(pixels), np.array(labels, dtype=np.int64))
 
 
+def count_passed_over(folder: Path) -> dict[str, int]:
+    """Return how many images under `folder` :func:`read_class_folders` passes over, by reason."""
+    images = [path.relative_to(folder).parts for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+    shown = [parts for parts in images if not any(part.startswith(".") for part in parts)]
+    return {"hidden": len(images) - len(shown), "in no class folder": sum(len(parts) == 1 for parts in shown)}
+
+
 def _read_image(path: Path, side: int) -> NDArray[np.uint8]:
     """Return one image, (side, side, 3) uint8."""
     # By pillow: torchvision 0.29 decodes the same pixels, but crashes the process where a byte of a PNG is damaged.

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.contract import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataKind,
+    RecordCounts,
+    SharedArguments,
+    TaskDataModule,
+    TaskSpec,
+)
 from datamodules.examples import SequenceExamples
 from datamodules.listops.trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
 from datamodules.sequence_files import cached_splits, state_of_files
@@ -121,6 +130,15 @@ class ListOpsDataModule(TaskDataModule):
     def words(self, inputs: Tensor) -> list[str]:
         return [SYMBOLS[token] for token in inputs.tolist()]
 
+    def record_counts(self) -> Mapping[str, RecordCounts] | None:
+        if self._published is None:
+            return None
+        counts = {}
+        for split, name in PUBLISHED_FILES.items():
+            held = count_published(self._published / name)
+            counts[name] = RecordCounts(held, {f"behind the first {self.sizes[split]:,}": held - self.sizes[split]})
+        return counts
+
     def _describe(self) -> str:
         if self._published is not None:
             return "Long Range Arena's published basic_{train,val,test}.tsv"
@@ -212,6 +230,12 @@ def read_published(path: Path, count: int, rules: TreeRules) -> SequenceExamples
             f"{path}: expected {count} expressions, got {len(trees)}. Copy the file again, or ask for fewer examples."
         )
     return SequenceExamples(tuple(trees), np.array(labels, dtype=np.int64)[:, None])
+
+
+def count_published(path: Path) -> int:
+    """Return how many rows a published file has, its header not counted."""
+    with open(path, "rb") as lines:
+        return sum(1 for line in lines if line.strip()) - 1
 
 
 def _read_row(line: str, rules: TreeRules, where: str) -> tuple[NDArray[np.uint8], int]:

@@ -64,7 +64,7 @@ class HomologyDataModule(ProteinDataModule):
     also have 48 % at `max_residues=120`, and 51 % with `folds=10, superfamilies=6` besides.
 
     Args:
-        max_length: None leaves proteins of over 1,024 residues out (`left_out` counts them); a number keeps every
+        max_length: None leaves proteins of over 1,024 residues out (`record_counts` counts them); a number keeps every
             protein, but of longer ones only the first `max_length` residues.
         folds: C of embedded data; the other arguments are its, too.
         superfamilies: superfamilies a fold to train on.

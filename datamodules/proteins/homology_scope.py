@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Unpack
@@ -11,7 +12,7 @@ import numpy as np
 from Bio import SeqIO
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, RecordCounts, SharedArguments, TaskSpec
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_files import encode_residues
 from datamodules.proteins.protein_task import ProteinDataModule
@@ -22,6 +23,8 @@ from datamodules.sources.downloads import data_root
 
 HELD_SHARE = 0.15
 """Share of a fold's superfamilies that is held out for validation, and the same for test; at least one each."""
+TWIN, OTHER_FOLD = "the same sequence as an earlier one", "of a fold with too few superfamilies"
+"""Why a domain is left out, besides its length."""
 _CLASSIFICATION = re.compile(r"[a-l](\.\d+){3}")
 
 
@@ -70,14 +73,15 @@ def read_astral(path: Path) -> list[Domain]:
 
 def split_domains(
     domains: list[Domain], num_folds: int, min_superfamilies: int, seed: int
-) -> tuple[dict[str, SequenceExamples], dict[str, dict[str, list[str]]]]:
+) -> tuple[dict[str, SequenceExamples], dict[str, dict[str, list[str]]], dict[str, int]]:
     """Hold out whole superfamilies of the folds that have most of them.
 
     Of identical sequences the first is kept, so that no split shares one with another; of folds with as many
     superfamilies, the first by name.
 
     Returns:
-        The splits, and the class map: the folds in the order of their labels, each with its superfamilies by split.
+        The splits; the class map, which is the folds in the order of their labels, each with its superfamilies by
+        split; and how many domains were left out, by reason.
 
     Raises:
         ValueError: fewer folds than that have so many superfamilies.
@@ -106,7 +110,9 @@ def split_domains(
         ]
         labels = np.array([[label] for _, label in rows])
         splits[split] = SequenceExamples(tuple(sequence for sequence, _ in rows), labels)
-    return splits, class_map
+    kept = sum(len(examples) for examples in splits.values())
+    left_out = {TWIN: len(domains) - len(seen), OTHER_FOLD: len(seen) - kept}
+    return splits, class_map, left_out
 
 
 def _assign(superfamilies: list[str], seed: int, fold: str) -> dict[str, list[str]]:
@@ -131,7 +137,8 @@ class HomologyScopeDataModule(ProteinDataModule):
         inputs   18 11  6  5 16 11  7  7
         labels                         0
 
-    The class map is kept beside the splits, as `classes.json`: each label's fold and its superfamilies by split.
+    The class map is kept beside the splits, as `classes.json`: each label's fold and its superfamilies by split, and
+    how many domains were left out.
 
     Args:
         fasta: the file; None takes `astral*.fa` under the data root, the last by name.
@@ -179,6 +186,15 @@ class HomologyScopeDataModule(ProteinDataModule):
     def all_proteins(self) -> dict[str, SequenceExamples]:
         return load_splits(self.folder / SPLITS_FILE, self.splits)
 
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        by_split = super().record_counts().values()
+        assert self.fasta is not None, "its examples have been read"
+        left_out = Counter(json.loads((self.folder / "classes.json").read_text(encoding="utf-8"))["left_out"])
+        held = left_out.total() + sum(counts.held for counts in by_split)
+        for counts in by_split:
+            left_out.update(counts.left_out)
+        return {self.fasta.name: RecordCounts(held, dict(left_out))}
+
     @cached_property
     def folder(self) -> Path:
         """The folder of the built set: `splits.npz` and `classes.json`."""
@@ -187,15 +203,17 @@ class HomologyScopeDataModule(ProteinDataModule):
                 f"{self.fasta or data_root(self.root) / 'astral*.fa'} is missing. Get a FASTA file of domains from "
                 "https://scop.berkeley.edu/astral and put it there, or name it by the argument fasta."
             )
-        name = f"{state_of_files(self.fasta)}-{self.num_folds}-{self.min_superfamilies}-seed{self.split_seed}"
+        name = f"{state_of_files(self.fasta)}-{self.num_folds}-{self.min_superfamilies}-seed{self.split_seed}-counted"
         return made_once(data_root(self.root) / "homology-scope" / name, partial(self._build, self.fasta))
 
     def _build(self, fasta: Path, folder: Path) -> None:
         try:
             domains = read_astral(fasta)
-            splits, class_map = split_domains(domains, self.num_folds, self.min_superfamilies, self.split_seed)
+            splits, class_map, left_out = split_domains(
+                domains, self.num_folds, self.min_superfamilies, self.split_seed
+            )
         except ValueError as error:
             raise ValueError(str(error) if str(fasta) in str(error) else f"{fasta}: {error}") from None
         save_splits(folder / SPLITS_FILE, splits)
-        classes = {"fasta": fasta.name, "split_seed": self.split_seed, "folds": class_map}
+        classes = {"fasta": fasta.name, "split_seed": self.split_seed, "folds": class_map, "left_out": left_out}
         (folder / "classes.json").write_text(json.dumps(classes, indent=1) + "\n", encoding="utf-8")

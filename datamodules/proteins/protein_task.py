@@ -1,17 +1,19 @@
 """What the tasks on proteins share: residues as tokens, and no protein longer than a model takes."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar, Unpack
 
 from torch import Tensor
 
-from datamodules.contract import SharedArguments, TaskDataModule, TaskSpec
+from datamodules.contract import RecordCounts, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_files import LETTERS, VOCABULARY_SIZE
 
 LONGEST = 1024
 """Residues of the longest protein that is kept whole: the positions of GPT-2 (Radford et al. 2019)."""
+TOO_LONG = f"longer than {LONGEST:,} residues"
 
 
 class ProteinDataModule(TaskDataModule):
@@ -47,17 +49,16 @@ class ProteinDataModule(TaskDataModule):
     def words(self, inputs: Tensor) -> list[str]:
         return [LETTERS[token - 1] for token in inputs.tolist()]
 
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Proteins left out of each split because they are too long."""
-        return self._limited[1]
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        limited, sizes = self._limited
+        return {split: RecordCounts(size, {TOO_LONG: size - len(limited[split])}) for split, size in sizes.items()}
 
     @cached_property
     def _limited(self) -> tuple[dict[str, SequenceExamples], dict[str, int]]:
-        """The splits within the length, and how many proteins were left out of each."""
+        """The splits within the length, and how many proteins of any length each has."""
         whole = self.all_proteins()
         limited = {split: self._within_length(examples, split) for split, examples in whole.items()}
-        return limited, {split: len(whole[split]) - len(limited[split]) for split in whole}
+        return limited, {split: len(examples) for split, examples in whole.items()}
 
     def _within_length(self, examples: SequenceExamples, split: str) -> SequenceExamples:
         if self.max_length is not None:

@@ -35,12 +35,12 @@ class GroupCount(_Frozen):
 
 
 class RecordCount(_Frozen):
-    """What became of the records in the files of a task."""
+    """What became of the records in one file, or for one split."""
 
-    found: Count
-    """That the files hold."""
+    held: Count
+    """That the file holds."""
     read: Count
-    """That became examples of any split."""
+    """That became examples."""
     left_out: dict[str, Count] = Field(default_factory=dict)
     """By reason, those that did not."""
 
@@ -58,8 +58,8 @@ class DataRecord(_Frozen):
     """Accuracy in [0, 1] of baselines that need no learning, by name."""
     floor: Fraction
     """The largest of them."""
-    records: RecordCount | None = None
-    """Of the files it was read from; none: it was generated, or this was not recorded."""
+    records: dict[str, RecordCount] | None = None
+    """By split or file, what it was read from; none: it was generated, or this was not recorded."""
     test_in_training: Count | None = None
     """Examples of the headline test set whose input is a training example's, too; none: training examples are drawn
     fresh, or this was not recorded."""

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from datamodules.checks import require_sound
 from datamodules.contract import TaskDataModule
 from datamodules.examples import join_batches
 from fpt_bench.bodies.inits.blueprint import TrainedBody
@@ -28,11 +29,12 @@ from fpt_bench.results.folder import (
 from fpt_bench.results.lease import Lease, LeaseLostError
 from fpt_bench.results.predictions import Answers, write_answers, write_predictions
 from fpt_bench.results.refusal import RefusedError
-from fpt_bench.results.result import BodyRecord, DataRecord, RunResult
+from fpt_bench.results.result import BodyRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.attempts import AttemptLog
 from fpt_bench.training.callbacks import RunRecorder
 from fpt_bench.training.checkpoints import AtomicCheckpoints, Checkpoint, is_over, read_last, remove_unfinished
+from fpt_bench.training.data_record import describe_data
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.features import cache_features, can_be_cached
 from fpt_bench.training.hearing import HearingTest
@@ -169,6 +171,7 @@ def _set_up(
     folder = workspace.runs / spec.run_id
     with clock.phase("data"):
         shown = datamodule = make_datamodule(spec, workspace)
+        require_sound(shown)
         fingerprint = shown.fingerprint()
     with clock.phase("set-up"):
         module, body = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace))
@@ -259,17 +262,6 @@ def _train_and_test(
     )
     write_result(result, run.folder, lease.require)
     return result
-
-
-def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
-    """Return the record of a task's data."""
-    return DataRecord(
-        kind=datamodule.data,
-        source=datamodule.source,
-        fingerprint=fingerprint,
-        trivial=dict(datamodule.task.trivial),
-        floor=datamodule.task.floor,
-    )
 
 
 def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:

@@ -2,10 +2,12 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
-from datamodules.contract import TaskDataModule
+from datamodules.contract import SharedArguments, TaskDataModule, TaskSpec
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
@@ -23,7 +25,7 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     """Build the datamodule of a run whose data are resolved; touches no file.
 
     Raises:
-        ValueError: unknown task, or a data argument that the task does not take.
+        ValueError: unknown task, a data argument that the task does not take, or a task that says no shapes.
     """
     build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
@@ -38,25 +40,71 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
         offline=workspace.offline,
         **arguments,
     )
+    if not isinstance(own.task, TaskSpec):
+        raise ValueError(f"task '{spec.task}': expected its `task` to be a TaskSpec, got {own.task!r}")
     return ShuffledDataModule(own) if shuffled else own
+
+
+def _own_keywords(task: str) -> dict[str, inspect.Parameter]:
+    """Return the keywords that a task's class takes besides the shared ones.
+
+    Raises:
+        ValueError: it does not take the shared ones, or an annotation names something that is not there.
+    """
+    try:
+        # Not of the class: which of `__new__` and `__init__` that means differs between versions of Python.
+        signature = inspect.signature(find_task(task).__init__, eval_str=True)  # type: ignore[misc]
+    except NameError as error:
+        raise ValueError(f"task '{task}': expected annotations that can be read, got: {error}") from error
+    parameters = dict(list(signature.parameters.items())[1:])
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        raise ValueError(
+            f"task '{task}': expected a class that takes **shared: Unpack[SharedArguments] and hands it to its base, "
+            f"got one that takes {', '.join(parameters) or 'nothing'}. See docs/extending.md"
+        )
+    shared = SharedArguments.__annotations__
+    named = {n: p for n, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
+    return {name: parameter for name, parameter in named.items() if name not in shared}
+
+
+def _type_of(task: str, parameter: inspect.Parameter) -> Any:
+    """Return the type of a data argument: as annotated, else that of its default.
+
+    Raises:
+        ValueError: neither says one.
+    """
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    if parameter.default is parameter.empty or parameter.default is None:
+        raise ValueError(
+            f"data argument {parameter.name} of {task}: expected a type, got none. Annotate it in the class: "
+            f"{parameter.name}: int"
+        )
+    return type(parameter.default)
 
 
 def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
     """Return a task's data arguments in the types that its datamodule declares; a number written as text becomes one.
 
     Raises:
-        ValueError: an argument that the task does not take, or of a wrong type.
+        ValueError: an argument that the task does not take, or lacks, or of a wrong type.
     """
-    parameters = inspect.signature(find_task(task)).parameters
-    own = {name: p.annotation for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
-    taken = {**own, **DATA_ARGUMENTS}
+    own = _own_keywords(task)
+    for name, parameter in own.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ValueError(f"data argument {name} of {task}: expected a value, got none. Say {name}=VALUE")
     checked = {}
     for name, value in arguments.items():
-        require_known(f"data argument of {task}", name, taken)
+        require_known(f"data argument of {task}", name, [*own, *DATA_ARGUMENTS])
+        kind = DATA_ARGUMENTS[name] if name in DATA_ARGUMENTS else _type_of(task, own[name])
         try:
-            checked[name] = TypeAdapter(taken[name]).validate_python(value)
+            checked[name] = TypeAdapter(kind).validate_python(value)
         except ValidationError as error:
             raise ValueError(f"data argument {name} of {task}: {error.errors()[0]['msg']}, got {value!r}") from error
+        except PydanticUserError as error:
+            raise ValueError(
+                f"data argument {name} of {task}: expected a plain type such as int, got {kind}"
+            ) from error
     return checked
 
 
@@ -64,6 +112,18 @@ def _folders(spec: RunSpec) -> dict[str, str]:
     """Return the fields of a spec that name a folder, by the one name it has."""
     named = {"body": spec.body, "body_path": spec.body_path}
     return {field: one_name(name) for field, name in named.items() if name and Path(name).expanduser().is_dir()}
+
+
+def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
+    """Return the spec with the data that will be used, and a warning where they are a stand-in.
+
+    Raises:
+        ValueError: a task or data argument that is wrong.
+        FileNotFoundError: data that are not available.
+    """
+    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
+    arguments = _checked_arguments(spec.task, spec.data_arguments)
+    return spec.model_copy(update={"data": kind, "data_arguments": arguments}), warning
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
@@ -75,8 +135,7 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
         ValueError: a name, file or data argument that is wrong.
         FileNotFoundError: data or weights that are not available.
     """
-    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
-    arguments = _checked_arguments(spec.task, spec.data_arguments)
-    resolved = spec.model_copy(update={"data": kind, "data_arguments": arguments, **_folders(spec)})
+    resolved, warning = resolve_data(spec, workspace)
+    resolved = resolved.model_copy(update=_folders(resolved))
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
     return settle(resolved, plan.config), warning

@@ -1,6 +1,7 @@
 """What every task owes the models, for each task, split and kind of data that needs no network."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from datamodules.checks import count_shared, judge, require_sound, survey
 from datamodules.contract import TRAIN, Batch, DataKind, TaskDataModule, TaskSpec
 from datamodules.examples import ArrayExamples, SequenceExamples
 from fpt_bench.config.known import TASKS
@@ -51,34 +53,14 @@ def make(name: str, kind: DataKind, **arguments: object) -> TaskDataModule:
     return CLASSES[name](data=kind, **{**SMALL.get(name, {}), **arguments})  # type: ignore[arg-type]
 
 
-def assert_batch_fits(batch: Batch, task: TaskSpec) -> None:
-    size, length = batch.inputs.shape[:2]
-    if task.input_kind == "vectors":
-        assert batch.inputs.dtype == torch.float32
-        assert batch.inputs.shape == (size, length, task.input_size)
-        assert torch.isfinite(batch.inputs).all()
-    else:
-        assert batch.inputs.dtype == torch.int64
-        assert batch.inputs.min() >= 0
-        assert batch.inputs.max() < task.input_size
-    assert length <= task.max_length
-    assert batch.mask.dtype == torch.bool
-    assert batch.mask.shape == (size, length)
-    assert batch.mask.sum(1).min() >= task.read_positions
-    assert (batch.mask.int().diff(dim=1) <= 0).all(), "padding must be on the right"
-    assert batch.labels.dtype == torch.int64
-    assert batch.labels.shape == (size, task.num_labels)
-    assert batch.labels.min() >= 0
-    assert batch.labels.max() < task.num_classes
-
-
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_batches_fit_the_spec(name: str, kind: DataKind) -> None:
+def test_a_task_is_sound_and_its_splits_share_nothing(name: str, kind: DataKind) -> None:
     module = make(name, kind, batch_size=4)
-    assert_batch_fits(module.training_batch(0), module.task)
-    for split in module.splits:
-        examples = module.examples(split)
-        assert_batch_fits(examples.batch(np.arange(min(8, len(examples)))), module.task)
+    surveys = survey(module)
+    assert judge(module, surveys) == []
+    for first, second in itertools.combinations(module.splits, 2):
+        assert count_shared(surveys[first], surveys[second]) == 0, f"{first} and {second} share an example"
+    require_sound(module)
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -86,17 +68,6 @@ def test_evaluation_reads_every_example_once(name: str, kind: DataKind) -> None:
     module = make(name, kind, eval_batch_size=7)
     for split, loader in zip(module.test_splits, module.test_dataloader(), strict=True):
         assert sum(len(batch.labels) for batch in loader) == len(module.examples(split))
-
-
-@pytest.mark.parametrize(("name", "kind"), CASES)
-def test_splits_do_not_overlap(name: str, kind: DataKind) -> None:
-    module = make(name, kind)
-    seen: dict[bytes, str] = {}
-    for split in module.splits:
-        examples = module.examples(split)
-        for index in range(len(examples)):
-            key = examples.batch(np.array([index])).inputs.numpy().tobytes()
-            assert seen.setdefault(key, split) == split, f"{split} and {seen[key]} share an example"
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)

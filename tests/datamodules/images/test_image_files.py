@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.images.cifar import CIFAR_ARCHIVE, TEST_BATCH, TRAIN_BATCHES, CifarDataModule, CifarLraDataModule
 from datamodules.images.image_files import read_idx
 from datamodules.images.mnist import MNIST_FILES, MnistDataModule
@@ -206,6 +206,11 @@ def test_cifar_reads_class_folders(tmp_path: Path, subfolder: str, suffix: str) 
     assert module.source == "images in class folders: 100 to train on, 20 to test on"
     assert np.bincount(module.examples(TRAIN).images.labels).tolist() == [9] * 10
     assert np.bincount(module.examples(VALIDATION).images.labels).tolist() == [1] * 10
+    (tmp_path / subfolder / "test" / f"lost.{suffix}").touch()
+    (tmp_path / subfolder / "test" / "cat" / f"._0001.{suffix}").touch()
+    counts = module.record_counts()
+    assert (counts[TRAIN].held, counts[VALIDATION].held) == (90, 10)
+    assert counts[TEST] == RecordCounts(22, {"hidden": 1, "in no class folder": 1})
     test = module.examples(TEST).images
     assert test.labels[6] == CLASSES.index("cat")
     assert abs(int(test.pixels[6, 16, 16, 0]) - 30) <= 1

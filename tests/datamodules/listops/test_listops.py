@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.examples import SequenceExamples
 from datamodules.listops.listops import (
     PUBLISHED_FILES,
@@ -204,6 +204,10 @@ def test_published_files_are_read_as_they_are(published: Path, tmp_path: Path) -
     assert read.fingerprint() == made.fingerprint()
     fewer = ListOpsDataModule(root=published, **{**FEW, "train_examples": 7})
     assert len(fewer.examples(TRAIN)) == 7
+    counts = fewer.record_counts() or {}
+    assert counts["basic_train.tsv"] == RecordCounts(40, {"behind the first 7": 33})
+    assert counts["basic_test.tsv"].read == counts["basic_test.tsv"].held == len(fewer.examples(TEST))
+    assert made.record_counts() is None, "generated: there is nothing to leave out"
 
 
 def test_other_lengths_are_generated_beside_published_files(published: Path) -> None:

@@ -12,7 +12,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from datamodules.contract import TEST, TRAIN, VALIDATION
+from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.proteins.homology import HomologyDataModule
 from datamodules.proteins.homology_scope import HomologyScopeDataModule
 from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape
@@ -71,7 +71,11 @@ def test_tape_json(tape: Path) -> None:
     train = module.examples(TRAIN)
     assert train.labels.tolist() == [[17], [0]]
     assert train.sequences[0].tolist() == [12, 10, 19, 1, 24, 9, 1, 10, 16]
-    assert module.left_out == {TRAIN: 1, VALIDATION: 0, TEST: 0, "test-superfamily": 0, "test-family": 0}
+    counts = module.record_counts()
+    assert counts[TRAIN] == RecordCounts(3, {"longer than 1,024 residues": 1})
+    assert {split: (found.held, found.read) for split, found in counts.items()} == {
+        TRAIN: (3, 2), VALIDATION: (1, 1), TEST: (2, 2), "test-superfamily": (1, 1), "test-family": (1, 1)
+    }  # fmt: skip
     assert module.examples(TEST).labels.tolist() == [[1194], [2]]
     assert "TAPE" in module.source
 
@@ -80,7 +84,7 @@ def test_max_length_keeps_every_protein(tape: Path) -> None:
     module = HomologyDataModule(data="real", root=tape, max_length=5)
     assert module.task.max_length == 5
     assert [len(sequence) for sequence in module.examples(TRAIN).sequences] == [5, 5, 5]
-    assert set(module.left_out.values()) == {0}
+    assert all(found.read == found.held for found in module.record_counts().values())
     (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 1)])))
     with pytest.raises(ValueError, match=r"homology, validation: .* Pass max_length"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)

@@ -9,7 +9,8 @@ import pytest
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.proteins.evolution import AMINO_ACIDS
-from datamodules.proteins.homology_scope import HomologyScopeDataModule, read_astral
+from datamodules.proteins.homology_scope import OTHER_FOLD, TWIN, HomologyScopeDataModule, read_astral
+from datamodules.proteins.protein_task import TOO_LONG
 
 
 def domain_lines(fold: str, superfamily: int, copies: int) -> list[str]:
@@ -74,6 +75,17 @@ def test_scope_keeps_identical_sequences_once(fasta: Path) -> None:
     twin.write_text("\n".join([*lines, ">dcopy_ c.1.9.1 (A:) Of another superfamily", lines[1].upper(), ""]))
     again = HomologyScopeDataModule(root=fasta.parent, fasta=twin, num_folds=3)
     assert again.fingerprint() == whole.fingerprint()
+
+
+def test_scope_says_which_domains_it_leaves_out(fasta: Path) -> None:
+    lines = fasta.read_text().splitlines()
+    more = [">dcopy_ c.1.9.1 (A:) Of another superfamily", lines[1].upper(), ">dlong_ a.1.1.1 (A:) Long", "acd" * 400]
+    fasta.write_text("\n".join([*lines, *more, ""]))
+    module = HomologyScopeDataModule(root=fasta.parent, num_folds=3)
+    found = module.record_counts()["astral-made-up.fa"]
+    assert found.held == len(read_astral(fasta)) == 41
+    assert found.read == sum(len(module.examples(split)) for split in module.splits)
+    assert found.left_out == {TWIN: 1, OTHER_FOLD: 6, TOO_LONG: 1}
 
 
 @pytest.mark.parametrize(

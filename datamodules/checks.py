@@ -1,0 +1,194 @@
+"""Is a task what the contract says? Looked at before anything trains, by `inspect`, and in the tests of a task."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+
+from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, TaskDataModule
+from datamodules.survey import SplitSurvey, faults_of_batch, keys_of, survey_split
+
+FEW = 64
+"""Examples of each split that are looked at before every run."""
+MOST_SHARED = 0.5
+"""Share of a split that may also stand in an earlier one: what is alike by chance is counted, not refused."""
+ERRORS_OF_FLOOR = 2.0
+"""Standard errors by which a floor may lie below the commonest answer: test labels are a sample."""
+_SOUND: set[tuple[type, str, str]] = set()
+"""Tasks from outside of which this process has looked at all: class, shapes and fingerprint of the examples."""
+
+
+def check_task(make: Callable[..., TaskDataModule], **data_arguments: object) -> None:
+    """Look at all of a task, as a test of it should.
+
+    Args:
+        make: the task's class, or a function that returns a datamodule.
+        data_arguments: what it is called with.
+
+    Raises:
+        ValueError: a sentence for each fault of :func:`find_faults`.
+        TypeError: the class does not define all that it must.
+    """
+    datamodule = make(**data_arguments)
+    _raise(datamodule, find_faults(datamodule))
+
+
+def require_sound(datamodule: TaskDataModule) -> None:
+    """Look at a task before it trains: at a few examples of each split, and at all of a task from outside.
+
+    All of it is looked at once in a process, however many runs there are on it. Built-in tasks have tests for that.
+
+    Raises:
+        ValueError: a sentence for each fault.
+    """
+    _raise(datamodule, _faults_at_sight(datamodule, survey(datamodule, FEW)))
+    own = own_form(datamodule)
+    if not _is_from_outside(own):
+        return
+    looked_at = type(own), repr(own.task), own.fingerprint()
+    if looked_at not in _SOUND:
+        _raise(own, find_faults(own))
+        _SOUND.add(looked_at)
+
+
+def find_faults(datamodule: TaskDataModule) -> list[str]:
+    """Return a sentence for each fault of a task; none where it is sound.
+
+    What is looked at: types, shapes, ranges, lengths and padding of every example of every split; training batches,
+    which must depend on seed and step alone; validation and test sets, which must not depend on the seed; splits that
+    stand for more than half in an earlier one; and whether `floor` is what the commonest answer scores. Inputs that are
+    alike in training and test are no fault below that: a task with few possible inputs has them by chance.
+    """
+    return judge(datamodule, survey(datamodule))
+
+
+def survey(datamodule: TaskDataModule, at_most: int | None = None) -> dict[str, SplitSurvey]:
+    """Return what each split holds, all of it or the first `at_most` examples."""
+    return {split: survey_split(datamodule, split, at_most) for split in datamodule.splits}
+
+
+def judge(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    """Return a sentence for each fault of a task of which all has been surveyed."""
+    faults = _faults_at_sight(datamodule, surveys)
+    if faults:
+        return faults  # what follows would stumble over examples that are not of the right form
+    own = own_form(datamodule)
+    whole = surveys if own is datamodule else survey(own)
+    return [
+        *_shared_splits(own, whole),
+        *_dependent_on_more(own),
+        *_dependent_on_seed(own, whole),
+        *_low_floor(own, whole),
+    ]
+
+
+def count_shared(first: SplitSurvey, second: SplitSurvey) -> int:
+    """Return how many examples of the second split also stand in the first, by their inputs."""
+    known = set(first.keys)
+    return sum(key in known for key in second.keys)
+
+
+def count_test_examples_in_training(datamodule: TaskDataModule) -> int | None:
+    """Return how many headline test examples have the inputs of a training example; None where training is drawn fresh.
+
+    Inputs are compared as the task has them, before a training example is augmented or its tokens are shuffled; labels
+    do not count.
+    """
+    own = own_form(datamodule)
+    if TRAIN not in own.splits:
+        return None
+    return count_shared(survey_split(own, TRAIN), survey_split(own, own.test_splits[0]))
+
+
+def own_form(datamodule: TaskDataModule) -> TaskDataModule:
+    """Return the task itself, where the datamodule is another form of it, such as one with its tokens shuffled."""
+    return own_form(datamodule.inner) if isinstance(datamodule, DerivedDataModule) else datamodule
+
+
+def _is_from_outside(datamodule: TaskDataModule) -> bool:
+    return type(own_form(datamodule)).__module__.partition(".")[0] != "datamodules"
+
+
+def _raise(datamodule: TaskDataModule, faults: list[str]) -> None:
+    if faults:
+        raise ValueError("\n".join(f"task {type(own_form(datamodule)).__name__}: {fault}." for fault in faults))
+
+
+def _faults_at_sight(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    faults = [fault for found in surveys.values() for fault in found.faults]
+    needed = (VALIDATION, *datamodule.test_splits)
+    if len(needed) < 2 or not set(needed) <= set(surveys):
+        faults.append(
+            f"expected `splits` with validation and at least one test set, got {', '.join(surveys) or 'none'}"
+        )
+    if not isinstance(getattr(datamodule, "source", None), str):
+        faults.append("expected `source`, one sentence that says where the examples come from, got none")
+    return faults or _faults_of_training(datamodule)
+
+
+def _faults_of_training(datamodule: TaskDataModule) -> list[str]:
+    first, _, again = (datamodule.training_batch(step) for step in (0, 1, 0))
+    faults = faults_of_batch(first, datamodule.task, datamodule.batch_size)
+    if not faults and not _same(first, again):
+        faults = ["expected the same examples each time it is asked for, got others"]
+    return [f"training batch of step 0: {fault}" for fault in faults]
+
+
+def _shared_splits(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    pairs = [
+        (first, second)
+        for first in (TRAIN, VALIDATION)
+        for second in (VALIDATION, *datamodule.test_splits)
+        if first in surveys and first != second
+    ]
+    faults = []
+    for first, second in pairs:
+        shared = count_shared(surveys[first], surveys[second])
+        if shared > MOST_SHARED * surveys[second].examples:
+            faults.append(
+                f"{second}: expected examples that do not stand in {first}, got {shared:,} of "
+                f"{surveys[second].examples:,} with the same inputs"
+            )
+    return faults
+
+
+def _dependent_on_more(datamodule: TaskDataModule) -> list[str]:
+    if _same(datamodule.training_batch(1), _made_again(datamodule, datamodule.seed).training_batch(1)):
+        return []
+    return [
+        "expected the training batch of step 1 to depend on seed and step alone, got another from a datamodule made "
+        "anew: a run that is resumed would train on other examples"
+    ]
+
+
+def _dependent_on_seed(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    other = _made_again(datamodule, datamodule.seed + 1)
+    return [
+        f"{split}: expected the same examples whatever the seed, got others with seed {other.seed} than with "
+        f"{datamodule.seed}"
+        for split in (VALIDATION, *datamodule.test_splits)
+        if surveys[split].keys != survey_split(other, split).keys
+        or datamodule.examples(split).fingerprint() != other.examples(split).fingerprint()
+    ]
+
+
+def _made_again(datamodule: TaskDataModule, seed: int) -> TaskDataModule:
+    arguments, keywords = datamodule.made_with
+    return type(datamodule)(*arguments, **{**keywords, "seed": seed})
+
+
+def _low_floor(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    """Return a fault where a floor from outside lies below the commonest answer by more than chance explains."""
+    headline = datamodule.test_splits[0]
+    commonest, floor = surveys[headline].commonest, datamodule.task.floor
+    spread = math.sqrt(commonest * (1 - commonest) / surveys[headline].examples)
+    if floor >= commonest - ERRORS_OF_FLOOR * spread or not _is_from_outside(datamodule):
+        return []
+    return [
+        f"expected a floor of at least {100 * commonest:.1f} %, which the commonest class alone scores on {headline}, "
+        f"got {100 * floor:.1f} %. Put trivial={{'commonest class': {commonest:.4f}}} into the TaskSpec"
+    ]
+
+
+def _same(first: Batch, second: Batch) -> bool:
+    return keys_of(first) == keys_of(second) and torch.equal(first.labels, second.labels)

@@ -1,0 +1,118 @@
+"""`inspect`: what the data of a task are, and what is wrong with them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from fpt_bench.commands.console import FAILED, notes, out
+from fpt_bench.commands.options import DataRoot, Offline, ProfileName
+from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.report.words import percent
+from fpt_bench.results.predictions import shorten, spell
+from fpt_bench.results.workspace import Workspace
+
+if TYPE_CHECKING:
+    from datamodules.contract import TaskDataModule
+    from datamodules.survey import SplitSurvey
+
+
+def inspect(
+    task: Annotated[str, typer.Argument(help="a task, or the class of your own as MODULE:CLASS")],
+    data: Annotated[str | None, typer.Option(help="real, embedded or auto; by default what `run` takes")] = None,
+    data_arguments: Annotated[
+        list[str] | None, typer.Option(help="arguments of the task's class, as name=value; may be repeated")
+    ] = None,
+    profile: ProfileName = "embedded",
+    data_root: DataRoot = None,
+    offline: Offline = False,
+) -> None:
+    """Show what a task's data are, and every fault in them: exit code 1 where there is one. Nothing is trained."""
+    fields: dict[str, Any] = {"task": task}
+    fields |= {"data": data} if data else {}
+    fields |= {"data_arguments": data_arguments} if data_arguments else {}
+    spec = spec_from_options(fields, profile)
+    workspace = Workspace(Path(), data_root, offline)
+    with notes.status("loading PyTorch"):
+        from datamodules.checks import judge, survey
+        from fpt_bench.training.resolve import make_datamodule, resolve_data
+
+    spec, warning = resolve_data(spec, workspace)
+    if warning:
+        notes.print(warning, style="yellow", markup=False, soft_wrap=True)
+    datamodule = make_datamodule(spec, workspace)
+    with notes.status(f"looking at {spec.task}"):
+        surveys: dict[str, SplitSurvey] = {}
+        try:
+            surveys = survey(datamodule)
+            faults = judge(datamodule, surveys)
+        except ValueError as error:  # examples that cannot be made
+            faults = [str(error)]
+    for line in _describe(datamodule, spec.task):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if surveys:
+        out.print(_draw(surveys))
+    if not faults:
+        for line in _tell(datamodule):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print("sound: no fault was found", style="green")
+        return
+    for fault in faults:
+        out.print(f"fault: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(FAILED)
+
+
+def _describe(datamodule: "TaskDataModule", name: str) -> Iterator[str]:
+    """Yield what is known of a task before its examples are, a line each."""
+    task = datamodule.task
+    values = _count(task.input_size, "number") if task.input_kind == "vectors" else f"one of {task.input_size} tokens"
+    yield f"{name}: {datamodule.data}: {getattr(datamodule, 'source', None)}"
+    yield (
+        f"input: at most {_count(task.max_length, 'position')}, each {values}; answer: "
+        f"{_count(task.num_labels, 'label')} of {task.num_classes} classes, read out at the last "
+        f"{_count(task.read_positions, 'position')}"
+    )
+    trivial = "; ".join(f"{baseline} {percent(accuracy)}" for baseline, accuracy in task.trivial.items())
+    yield f"floor {percent(task.floor)}: {trivial or 'one class of all, since the task names no trivial baseline'}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _draw(surveys: Mapping[str, "SplitSurvey"]) -> Table:
+    """Draw what each split holds, a row each."""
+    from datamodules.checks import count_shared
+
+    table = Table("split", "examples", "positions", "classes", "commonest", "also in", box=None, pad_edge=False)
+    names = list(surveys)
+    for number, (split, found) in enumerate(surveys.items()):
+        shared = {earlier: count_shared(surveys[earlier], found) for earlier in names[:number]}
+        table.add_row(
+            split,
+            f"{found.examples:,}",
+            _span(found.lengths),
+            str(int(np.count_nonzero(found.answers.sum(axis=0)))),
+            percent(found.commonest) if found.lengths else "",
+            ", ".join(f"{earlier} {count:,}" for earlier, count in shared.items() if count) or "none",
+        )
+    return table
+
+
+def _span(lengths: list[int]) -> str:
+    lowest, highest = min(lengths, default=0), max(lengths, default=0)
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
+
+
+def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
+    """Yield one example in words, and how many records were read, a line each."""
+    headline = datamodule.test_splits[0]
+    batch = datamodule.examples(headline).batch(np.arange(1))
+    words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))
+    yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(tuple(batch.labels[0].tolist())))}"
+    for name, counts in (datamodule.record_counts() or {}).items():
+        why = "".join(f"; left out: {count:,} {reason}" for reason, count in counts.left_out.items() if count)
+        yield f"records of {name}: {counts.held:,}, of which {counts.read:,} read{why}"

@@ -1,0 +1,99 @@
+"""`inspect`: what a task's data are, and every fault in them."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fpt_bench.cli import app
+from tests.paths import EXAMPLES
+
+FAULTY = """
+from my_task import MajorityDataModule
+from datamodules.examples import ArrayExamples
+
+class OneSplit(MajorityDataModule):
+    def examples(self, split):
+        return super().examples("train")
+
+class Floats(MajorityDataModule):
+    def examples(self, split):
+        whole = super().examples(split)
+        return ArrayExamples(whole.inputs, whole.labels + 0.5)
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the task of the docs and two that are wrong, from which modules are imported."""
+    (tmp_path / "my_task.py").write_text((EXAMPLES / "my_task.py").read_text())
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ("my_task", "faulty"):
+        sys.modules.pop(name, None)
+
+
+def inspect(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", *arguments])
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_sound_task_is_shown_and_nothing_is_wrong() -> None:
+    done = inspect("my_task:MajorityDataModule", "--data-arguments", "length=9")
+    assert done.exit_code == 0, done.output
+    assert "my_task:MajorityDataModule: real: all rows of bits, shuffled once" in done.stdout
+    assert "answer: 1 label of 2 classes, read out at the last 1 position" in done.stdout
+    assert "floor 50.0 %: guess 50.0 %" in done.stdout
+    assert ["train", "384", "9", "2", "51.3", "%", "none"] in rows(done.stdout)
+    assert "first example of test: " in done.stdout
+    assert "sound: no fault was found" in done.stdout
+
+
+def test_records_are_counted(tmp_path: Path) -> None:
+    small = ("folds=2", "superfamilies=1", "min_residues=1000", "max_residues=1100")
+    arguments = [word for argument in small for word in ("--data-arguments", argument)]
+    done = inspect("homology", *arguments, "--data-root", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    assert "records of train: 16, of which 5 read; left out: 11 longer than 1,024 residues" in done.stdout
+
+
+@pytest.mark.usefixtures("outside")
+def test_every_fault_is_named_and_the_exit_code_says_so() -> None:
+    done = inspect("faulty:OneSplit")
+    assert done.exit_code == 1
+    assert ["test", "1,536", "11", "2", "50.1", "%", "train", "1,536,", "validation", "1,536"] in rows(done.stdout)
+    for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert f"fault: {second}: expected examples that do not stand in {first}, got 1,536 of 1,536" in done.stdout
+    assert "sound" not in done.stdout
+
+
+@pytest.mark.usefixtures("outside")
+def test_examples_that_cannot_be_made_are_a_fault() -> None:
+    done = inspect("faulty:Floats")
+    assert done.exit_code == 1
+    assert "fault: expected labels as integers from 0 to C - 1, got float64" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cifr"], "unknown task 'cifr'. Did you mean 'cifar'?"),
+        (["mnist", "--data", "reel"], "data: Input should be 'auto', 'real' or 'embedded', got 'reel'"),
+        (["bit-xor", "--data-arguments", "string_bit=3"], "Did you mean 'string_bits'?"),
+        (
+            ["mnist", "--data", "real", "--offline", "--data-root", "nowhere"],
+            "train-images-idx3-ubyte.gz (9.9 MB) is mis",
+        ),
+    ],
+)
+def test_wrong_input_is_a_sentence_and_exit_code_2(arguments: list[str], message: str) -> None:
+    done = inspect(*arguments)
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
