@@ -11,6 +11,7 @@ from scipy import stats
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.effects import judge_effect
+from fpt_bench.analysis.export import as_csv, without_guard
 from fpt_bench.analysis.statistics import CONFIDENCE
 from fpt_bench.config.experiment import Effect
 
@@ -100,13 +101,13 @@ def read_baseline(path: Path) -> list[KeptCell]:
     if words or frame.empty:
         raise ValueError(f"{path}: expected a row for each cell, with numbers in {', '.join(words or numbers)}")
     rows: list[dict[Any, Any]] = frame[list(COLUMNS)].fillna(dict.fromkeys(_TEXTS, "")).to_dict("records")
-    return [KeptCell(**row) for row in rows]
+    return [KeptCell(**row | {name: without_guard(row[name]) for name in _TEXTS}) for row in rows]
 
 
 def write_baseline(kept: Sequence[KeptCell]) -> str:
     """Return a baseline file's content."""
     frame = pd.DataFrame([asdict(cell) for cell in kept], columns=list(COLUMNS))
-    return frame.to_csv(index=False, float_format="%.6g")
+    return as_csv(frame)
 
 
 def make_baseline(bench: Bench, previous: Sequence[KeptCell] = ()) -> list[KeptCell]:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import PREDICTIONS_FILE
+from fpt_bench.results.regular_files import read_regular
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""
@@ -29,6 +31,12 @@ class Prediction(BaseModel):
     """L classes."""
     predicted: tuple[int, ...]
     """As many."""
+
+    @model_validator(mode="after")
+    def _says_as_many_as_there_are(self) -> Self:
+        if not self.labels or len(self.labels) != len(self.predicted):
+            raise ValueError(f"expected a class for each label, got {len(self.predicted)} for {len(self.labels)}")
+        return self
 
     @property
     def right(self) -> int:
@@ -81,11 +89,12 @@ def read_predictions(folder: Path) -> tuple[Prediction, ...]:
     """Return the predictions in a run's folder; none where there is no file, as with runs of earlier versions.
 
     Raises:
+        OSError: the file cannot be read.
         ValueError: the file is there but holds no predictions; the message names it.
     """
     path = folder / PREDICTIONS_FILE
     try:
-        return _Predictions.validate_json(path.read_bytes())
+        return _Predictions.validate_json(read_regular(path))
     except FileNotFoundError:
         return ()
     except ValidationError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.results import lease
-from fpt_bench.results.lease import Lease, is_leased
+from fpt_bench.results.lease import Lease, holding
 
 
 def killed_owner(path: Path) -> None:
@@ -49,10 +49,10 @@ def test_one_at_a_time_and_nothing_stays(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_killed_owner_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
     killed_owner(tmp_path / "lease")
-    assert not is_leased(tmp_path / "lease")
+    assert not holding(tmp_path / "lease")
     started = time.monotonic()
     with Lease(tmp_path / "lease"):
-        assert is_leased(tmp_path / "lease")
+        assert holding(tmp_path / "lease")
     assert time.monotonic() - started < lease.LEASE_SECONDS / 2
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +62,7 @@ def test_an_owner_elsewhere_is_waited_for_until_its_lease_is_over(
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.5)
     owner_elsewhere(tmp_path / "lease")
-    assert is_leased(tmp_path / "lease")
+    assert holding(tmp_path / "lease")
     started = time.monotonic()
     with Lease(tmp_path / "lease"):
         assert time.monotonic() - started >= 0.5
@@ -105,7 +105,7 @@ def test_an_owner_that_was_robbed_leaves_the_new_lease_alone(tmp_path: Path) -> 
     path = tmp_path / "lease"
     with Lease(path):
         owner_elsewhere(path)
-    assert is_leased(path)
+    assert holding(path)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -96,10 +96,12 @@ DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
 
 @contextmanager
 def house_style() -> Any:
-    """Draw in the report's style for a while."""
+    """Draw in the report's style for a while, whatever a `matplotlibrc` says: one may lie in the working directory."""
     import matplotlib as mpl
 
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
         yield
 
 
