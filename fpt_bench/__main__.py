@@ -5,13 +5,13 @@ import sys
 
 
 def working_directory_last() -> None:
-    """Let Python look in the working directory after everything else: for tasks and bodies that users name, not for ours.
+    """Let Python look in the working directory last: for tasks and bodies that users name, and for nothing of ours.
 
     A folder may come from somebody else, and hold a file that is called as a library of ours. Only where the working
     directory is the checkout that this package is imported from does it stay where it is.
     """
     here = os.getcwd()  # noqa: PTH109  # nothing may be imported yet that is not loaded anyway
-    if here in sys.path and __file__ == os.sep.join((here, "fpt_bench", "__main__.py")):
+    if here in sys.path and __file__ == f"{here}{os.sep}fpt_bench{os.sep}__main__.py":
         return
     sys.path[:] = [*(path for path in sys.path if path not in ("", ".", here)), here]
 

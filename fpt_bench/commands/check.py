@@ -31,9 +31,9 @@ def check(
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)
         return
     verdict = check_bench(bench, kept)
-    for path, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
-        if path is not None:
-            write_atomically(path, text)
+    for file, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
+        if file is not None:
+            write_atomically(file, text)
     for line in (*verdict.problems, verdict.line):
         out.print(line, highlight=False, soft_wrap=True)
     if verdict.problems:

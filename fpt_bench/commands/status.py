@@ -142,9 +142,7 @@ def show_status(states: Mapping[str, list[RunState]], runs: Path) -> RenderableT
     if len(troubled) > SHOWN:
         parts.append(Text(f"and {len(troubled) - SHOWN} more in trouble"))
     if troubled:
-        parts.append(
-            Text(f"The same `bench` command does them again; a lease is taken over after {LEASE_SECONDS:.0f} s.")
-        )
+        parts.append(Text("The same `bench` command does them again; it takes a silent lease over after minutes."))
     return Group(*parts)
 
 

@@ -1,9 +1,9 @@
 """Names into things: by `module:attribute`, or by an installed package's entry points."""
 
 import importlib
-import os
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from fpt_bench.names import require_known
@@ -17,11 +17,12 @@ def offered(group: str) -> list[str]:
     return sorted({entry.name for entry in _installed(group)})
 
 
-def _installed(group: str, **wanted: str) -> list[EntryPoint]:
+def _installed(group: str) -> list[EntryPoint]:
     """Return entry points of installed packages: what lies in the working directory is not installed by that."""
-    here = os.path.realpath(".")
-    found = entry_points(group=group, **wanted)
-    return [entry for entry in found if entry.dist is None or os.path.realpath(entry.dist.locate_file("")) != here]
+    here = Path.cwd()
+    return [
+        e for e in entry_points(group=group) if e.dist is None or Path(str(e.dist.locate_file(""))).resolve() != here
+    ]
 
 
 def comes_from_outside(name: str, group: str) -> bool:
@@ -30,7 +31,7 @@ def comes_from_outside(name: str, group: str) -> bool:
 
 
 def is_path(name: str) -> bool:
-    """Return whether a name says itself what to import, as `module:attribute`, and nobody has installed it."""
+    """Return whether a name says itself what to import: `module:attribute`."""
     return ":" in name
 
 
@@ -50,8 +51,9 @@ def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None
         return import_attribute(kind, built_in[name])
     if is_path(name):
         return import_attribute(kind, name)
-    for entry in _installed(group, name=name) if group else ():
-        return entry.load()
+    for entry in _installed(group) if group else ():
+        if entry.name == name:
+            return entry.load()
     require_known(kind, name, [*built_in, *(offered(group) if group else ())])
     raise AssertionError("unreachable: the name is neither built in nor offered")
 

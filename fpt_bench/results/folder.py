@@ -151,7 +151,7 @@ def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
 def _entries(folder: Path) -> list[Path]:
     """Return what is in a folder, whatever it is, by name; nothing where there is no folder."""
     try:
-        return [folder / name for name in sorted(os.listdir(folder))]
+        return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -12,9 +12,8 @@ from fpt_bench.training.resolve import make_datamodule
 
 
 def _require_no_code(result: RunResult) -> None:
-    named = [
-        f"{kind} '{name}'" for kind, name in (("task", result.spec.task), ("body", result.spec.body)) if is_path(name)
-    ]
+    asked = {"task": result.spec.task, "body": result.spec.body}
+    named = [f"{kind} '{name}'" for kind, name in asked.items() if is_path(name)]
     if named:
         raise ValueError(
             f"run {result.spec.run_id}: expected a task and a body that are built in or installed, got "
