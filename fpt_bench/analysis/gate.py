@@ -1,5 +1,6 @@
 """The regression gate: a bench of now against a table that is kept in the repository."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -14,6 +15,7 @@ from fpt_bench.analysis.effects import judge_effect
 from fpt_bench.analysis.export import as_csv, without_guard
 from fpt_bench.analysis.statistics import CONFIDENCE
 from fpt_bench.config.experiment import Effect
+from fpt_bench.results.regular_files import read_regular
 
 MARGIN = 0.02
 """Fall of an accuracy that is passed over however small the noise is, unless the baseline file says otherwise."""
@@ -85,12 +87,14 @@ def read_baseline(path: Path) -> list[KeptCell]:
 
     Raises:
         FileNotFoundError: there is none.
+        OSError: it cannot be read.
         ValueError: the file is no baseline.
     """
     if not path.is_file():
         raise FileNotFoundError(f"baseline {path} does not exist; `make baseline` writes one from the smoke profile")
+    content = io.BytesIO(read_regular(path))
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str))
+        frame = pd.read_csv(content, dtype=dict.fromkeys(_TEXTS, str))
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"expected a baseline in CSV, but {path} is not one ({error})") from error
     missing = sorted(set(COLUMNS) - set(frame.columns))

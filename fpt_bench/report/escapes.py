@@ -5,7 +5,7 @@ The page escapes by its templates (jinja2), LaTeX in `latex.py`, CSV in `analysi
 
 import re
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 """Controls but tab and line break, marks that turn the direction of text, and bytes of a name that is not UTF-8."""
 _MARKDOWN = {
     re.compile(r"<(?=[A-Za-z/!?])"): "&lt;",
