@@ -14,6 +14,8 @@ def working_directory_last() -> None:
     if here in sys.path and __file__ == f"{here}{os.sep}fpt_bench{os.sep}__main__.py":
         return
     sys.path[:] = [*(path for path in sys.path if path not in ("", ".", here)), here]
+    # Workers, and jobs of a cluster, are given this path or call this too; until then they look there no sooner.
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ from fpt_bench.__main__ import working_directory_last
 from fpt_bench.analysis.cells import Bench
 from fpt_bench.bodies.weights import find_body
 from fpt_bench.cli import app
-from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.plugins import TASKS_GROUP, offered
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.slurm import _parameters, work
+from fpt_bench.launching.slurm import work
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.page.exhibits import embedded_attention
 from fpt_bench.results.folder import write_result
@@ -39,6 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with a module that leaves a trace when it is imported, and everything else found first."""
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath(__file__).with_name('trace').touch()\nTask = 1\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
     monkeypatch.setattr(sys, "path", [*sys.path])
     working_directory_last()
     yield tmp_path
@@ -136,6 +136,7 @@ def test_a_task_in_the_working_directory_is_found(here: Path) -> None:
 
 def test_the_working_directory_is_looked_in_last_by_both_doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
     for found in ([str(tmp_path), "/lib"], ["", "/lib"], ["/lib"], ["/lib", "."]):
         monkeypatch.setattr(sys, "path", found)
         monkeypatch.setattr(cli, "app", lambda: None)
@@ -195,13 +196,16 @@ def test_code_beside_weights_is_not_run_though_somebody_would_answer_yes(
     assert not (tmp_path / "trace").exists()
 
 
-def test_jobs_of_a_cluster_look_there_last_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", ["/lib", str(tmp_path)])
-    assert "export PYTHONSAFEPATH=${PYTHONSAFEPATH:-1}" in _parameters(Launcher(kind="slurm"))["setup"]
-    monkeypatch.setattr(sys, "path", [str(tmp_path), "/lib"])
-    assert "PYTHONSAFEPATH" not in str(_parameters(Launcher(kind="slurm"))["setup"]), "a checkout is found there alone"
-    monkeypatch.setattr("fpt_bench.training.one_run.run_one", lambda *_, **__: sys.path.copy())
-    with pytest.raises(AttributeError, match="'list' object has no attribute 'status'"):
-        work(RunSpec(task="bit-xor").model_dump_json(), Workspace(tmp_path))
-    assert sys.path == ["/lib", str(tmp_path)]
+def test_a_job_of_a_cluster_looks_there_last_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpt_bench.training.one_run.run_one", lambda *_, **__: made_up_result("bit-xor", 0, 0.9))
+    monkeypatch.setattr(sys, "path", [str(here), "/lib"])
+    work(RunSpec(task="bit-xor").model_dump_json(), Workspace(here))
+    assert sys.path == ["/lib", str(here)]
+
+
+def test_a_process_that_this_one_starts_looks_there_last_from_its_first_line_on(here: Path) -> None:
+    """As a worker is started, and the process that keeps account of its locks."""
+    for name in ("socket", "pickle"):
+        (here / f"{name}.py").write_text("raise SystemExit('hijacked')\n")
+    code = "from multiprocessing import resource_tracker, spawn"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,7 +19,7 @@ from typing import Any
 from fpt_bench.__main__ import working_directory_last
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.workers import ALLOCATOR, SAFE_PATH, describe, keep_failure
+from fpt_bench.launching.workers import ALLOCATOR, describe, keep_failure
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import SLURM
 from fpt_bench.results.lease import Lease
@@ -89,8 +89,6 @@ def _submit(
 
 def _parameters(launcher: Launcher) -> dict[str, Any]:
     """Return what submitit calls the launcher's options."""
-    # From a checkout that is not installed a job finds this package only where `python -m` looks first.
-    settings = ALLOCATOR if sys.path[0] == str(Path.cwd()) else {**ALLOCATOR, **SAFE_PATH}
     asked = {
         "partition": launcher.partition,
         "gpus_per_node": launcher.gpus or None,
@@ -104,7 +102,7 @@ def _parameters(launcher: Launcher) -> dict[str, Any]:
         "array_parallelism": launcher.parallelism,
         "signal_delay_s": min(_SECONDS_TO_LEAVE, launcher.time * 30),
         "stderr_to_stdout": True,
-        "setup": [f"export {name}=${{{name}:-{value}}}" for name, value in settings.items()],
+        "setup": [f"export {name}=${{{name}:-{value}}}" for name, value in ALLOCATOR.items()],
         "additional_parameters": {"requeue": True},
         **{name: value for name, value in asked.items() if value is not None},
     }

@@ -7,7 +7,7 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -105,7 +105,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.index, _gpus(), self.workspace), daemon=True)
-        with environment({**ALLOCATOR, **SAFE_PATH}):
+        with allocator_settings():
             self.process.start()
         theirs.close()
 
@@ -149,17 +149,13 @@ ALLOCATOR = {
 """Of glibc and torch, in a worker's environment: fewer page faults, and huge pages."""
 
 
-SAFE_PATH = {"PYTHONSAFEPATH": "1"}
-"""Of Python: a worker looks for modules where this process does, in the working directory last."""
-
-
 @contextlib.contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Put settings into this process's environment for a while, for the processes that it starts.
+def allocator_settings() -> Iterator[None]:
+    """Put ALLOCATOR into this process's environment for a while, for the processes that it starts.
 
-    glibc and Python read theirs when a process begins, so that it cannot set them itself. What users have set stays.
+    glibc reads it when a process begins, so that the process itself cannot set it. What users have set stays.
     """
-    added = {name: value for name, value in settings.items() if name not in os.environ}
+    added = {name: value for name, value in ALLOCATOR.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield
