@@ -29,7 +29,7 @@ _LOG_BYTES = 10_000
 
 
 def status(runs: BenchRuns = Path("runs")) -> None:
-    """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
+    """Show how many runs are queued, running, silent, done, failed or lost, and the log ends of those in trouble."""
     out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
 
 
