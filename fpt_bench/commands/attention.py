@@ -28,5 +28,5 @@ def attention(
     maps = maps_of_run(run, example, data_root, offline, trust)
     save_attention(maps, f"{run.resolve().name}, test example {example}", path)
     for shown in maps:
-        out.print(shown.title, markup=False, soft_wrap=True)
-    out.print(f"attention: {path}", markup=False, soft_wrap=True)
+        out.print(shown.title, soft_wrap=True)
+    out.print(f"attention: {path}", soft_wrap=True)
