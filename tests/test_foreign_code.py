@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
@@ -18,9 +19,11 @@ from fpt_bench.cli import app
 from fpt_bench.config.plugins import TASKS_GROUP, offered
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.slurm import work
+from fpt_bench.report.figures.attention_panels import save_attention
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.page.exhibits import embedded_attention
 from fpt_bench.results.folder import write_result
+from fpt_bench.results.predictions import AttentionMaps
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.attention_maps import _random_twin
@@ -170,6 +173,16 @@ def test_pictures_are_embedded_only_where_they_are_pictures(tmp_path: Path) -> N
         "another file. Remove it, or draw it again.",
         "a pipe or a device. Move it away.",
     ]
+
+
+def test_a_picture_is_drawn_in_place_of_a_link_and_not_into_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("mine")
+    (tmp_path / "attention-0.png").symlink_to("private")
+    maps = AttentionMaps("a body", ("0", "1"), np.full((1, 1, 2, 2), 0.5, np.float32))
+    save_attention([maps], "a run", tmp_path / "attention-0.png")
+    assert (tmp_path / "private").read_text() == "mine"
+    assert (tmp_path / "attention-0.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attention-0.png", "private"]
 
 
 def test_figures_are_drawn_in_our_style_whatever_a_matplotlibrc_says() -> None:
