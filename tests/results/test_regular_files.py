@@ -122,6 +122,8 @@ def test_what_cannot_be_looked_at_has_no_size(tmp_path: Path, good: Path) -> Non
     before = sizes_of_runs(tmp_path, [result])
     (good / "loop").symlink_to("loop")
     (good / "far").symlink_to("/", target_is_directory=True)
+    (tmp_path / "large").write_bytes(b"x" * 100_000)
+    (good / "link").symlink_to(tmp_path / "large")
     assert before[0] > 0
     assert sizes_of_runs(tmp_path, [result]) == before
 
