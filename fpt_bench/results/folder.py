@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from fpt_bench.config.grid import Grid
+from fpt_bench.names import require_known
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import RunResult
@@ -217,11 +218,14 @@ def read_grid(path: Path) -> Grid:
     """
     content = read_regular(path)
     try:
-        return Grid.model_validate_json(content)
+        grid = Grid.model_validate_json(content)
+        for arm in dict.fromkeys(run.arm for run in grid.runs):
+            require_known("arm of its experiment", arm, grid.experiment.arms)
     except ValueError as error:
         raise ValueError(
             f"{path}: expected a grid in JSON ({str(error).splitlines()[0]}). Run the bench again."
         ) from error
+    return grid
 
 
 def read_grids(runs: Path, console: Console) -> dict[Path, Grid]:

@@ -20,7 +20,7 @@ from fpt_bench.results.folder import (
 )
 from fpt_bench.results.predictions import read_predictions
 from fpt_bench.results.regular_files import LIMIT, read_regular
-from tests.made_up import made_up_result
+from tests.made_up import made_up_grid, made_up_result
 
 
 def large(path: Path) -> None:
@@ -89,6 +89,13 @@ def test_a_bad_grid_and_bad_predictions_are_named(tmp_path: Path, odd: str) -> N
     assert find_grids(tmp_path) == [tmp_path / "tables" / GRID_FILE / GRID_FILE]
 
 
+def test_a_grid_of_an_arm_that_its_experiment_has_not_is_named(tmp_path: Path) -> None:
+    content = made_up_grid().model_dump_json().replace('"arm":"language"', '"arm":"langauge"')
+    (tmp_path / GRID_FILE).write_text(content)
+    with pytest.raises(ValueError, match=r"grid\.json.*'langauge'. Did you mean 'language'\?"):
+        read_grid(tmp_path / GRID_FILE)
+
+
 @pytest.mark.usefixtures("good")
 def test_stray_entries_and_those_that_nobody_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loop").symlink_to("loop")
@@ -123,7 +130,7 @@ def test_what_cannot_be_looked_at_has_no_size(tmp_path: Path, good: Path) -> Non
     (good / "loop").symlink_to("loop")
     (good / "far").symlink_to("/", target_is_directory=True)
     (tmp_path / "large").write_bytes(b"x" * 100_000)
-    (good / "link").symlink_to(tmp_path / "large")
+    (good / "link").symlink_to("../large")
     assert before[0] > 0
     assert sizes_of_runs(tmp_path, [result]) == before
 
