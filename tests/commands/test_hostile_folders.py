@@ -15,6 +15,7 @@ from fpt_bench.results.events import Started
 from fpt_bench.results.folder import GRID_FILE, PREDICTIONS_FILE, RESULT_FILE, find_grids
 from tests.made_up_bench import made_up_bench, write_bench
 
+pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")
 HOSTILE = "[/red] \x1b[31m :smile: <script>x</script> ![a](http://b/c.png) a|b"
 
 

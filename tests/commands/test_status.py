@@ -103,6 +103,7 @@ def test_a_stray_record_is_one_warning(runs: Path, name: str, content: str | byt
     assert done.stderr.count(str(path)) == 1
 
 
+@pytest.mark.usefixtures("nothing_is_waited_for")
 def test_a_log_that_is_a_pipe_is_not_waited_for(runs: Path) -> None:
     os.mkfifo(runs / "log")
     assert last_lines(runs / "log") == []

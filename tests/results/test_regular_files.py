@@ -1,8 +1,7 @@
 """A folder of runs as others leave it: one bad entry is one sentence, and the rest is read."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,8 @@ from fpt_bench.results.predictions import read_predictions
 from fpt_bench.results.regular_files import LIMIT, read_regular
 from tests.made_up import made_up_grid, made_up_result
 
+pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")
+
 
 def large(path: Path) -> None:
     with path.open("wb") as stream:
@@ -36,20 +37,6 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "too large": (large, "expected at most 16 MB, got a larger file"),
     "garbage": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "got bytes that are not text"),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_waited_for() -> Iterator[None]:
-    """A pipe that is opened as a file would hold the tests up for ever."""
-
-    def too_long(*_: object) -> None:
-        raise AssertionError("waited")
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
