@@ -3,6 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,8 +11,12 @@ from fpt_bench.analysis.cells import Bench
 from fpt_bench.analysis.export import as_csv
 from fpt_bench.analysis.gate import Finding, Verdict, make_baseline, read_baseline, write_baseline
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell, for_terminal
+from fpt_bench.report.figures.attention_panels import save_attention
+from fpt_bench.report.figures.draw import draw_accuracy, draw_curves, finish, house_style
+from fpt_bench.report.figures.style import make_looks
 from fpt_bench.report.tables import write_tables
 from fpt_bench.report.verdict import render_junit, render_summary
+from fpt_bench.results.predictions import AttentionMaps
 from tests.made_up_bench import made_up_bench
 
 HOSTILE = "<img src=x> ![a](http://b/c.png) [d](http://e) a|b\n# c \x1b[31m \u202e"
@@ -66,6 +71,20 @@ def test_the_files_of_a_bench_whose_names_act(tmp_path: Path) -> None:
     (tmp_path / "baseline.csv").write_text(write_baseline(kept))
     assert "'=1+1" in (tmp_path / "baseline.csv").read_text()
     assert [cell.arm for cell in read_baseline(tmp_path / "baseline.csv")] == ["=1+1", "random", HOSTILE]
+
+
+def test_a_figure_reads_no_name_as_a_formula(tmp_path: Path) -> None:
+    name = r"a$\frac$b"
+    grid, results = made_up_bench(tasks=("bit-xor",), seeds=(0,), names={"full": name})
+    bench = Bench.of(grid, results)
+    with house_style():
+        for draw in (draw_accuracy, draw_curves):
+            drawing = draw(bench, make_looks(bench.arms))
+            assert drawing is not None
+            assert len(finish(drawing, "a", tmp_path).svg) > 1000
+    maps = AttentionMaps(name, ("0", name), np.full((1, 1, 2, 2), 0.5, np.float32))
+    save_attention([maps], name, tmp_path / "maps.png")
+    assert (tmp_path / "maps.png").is_file()
 
 
 def test_a_verdict_shows_text() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpt_bench.report.figures.draw import house_style
+from fpt_bench.report.figures.draw import house_style, show_as_text
 from fpt_bench.report.figures.style import INK, MUTED
 from fpt_bench.results.atomic import replaced_when_whole
 
@@ -35,6 +35,7 @@ def save_attention(maps: Sequence["AttentionMaps"], title: str, path: Path) -> N
         raise ValueError(f"{path}: expected a file that ends in {', '.join(KINDS)}")
     with house_style():
         figure = draw_attention(maps, title)
+        show_as_text(figure)
         path.parent.mkdir(parents=True, exist_ok=True)
         # At least two pixels a position: of fewer, whole rows would not be drawn.
         dpi = max(_DPI, math.ceil(2.5 * maps[0].weights.shape[-1] / _PANEL_INCHES))
