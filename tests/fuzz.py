@@ -37,7 +37,8 @@ BUSY_SECONDS, WALL_SECONDS = 30, 300
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
 ODD_TEXTS = (
     "", "[/red]", "[bold]x", ":smile:", "<script>alert(1)</script>", "![a](http://b/c.png)", "a|b\nc", "\x1b[31m",
-    "=1+1", "../../..", "a" * 10_000, "\u202egnp", "nan", "task:", "os:system", "%s{}", "`", "\\input{x}", "a$\\frac$b", "\ud800",
+    "=1+1", "../../..", "a" * 10_000, "\u202egnp", "nan", "task:",
+    "os:system", "%s{}", "`", "\\input{x}", "a$\\frac$b", "\ud800",
 )  # fmt: skip
 ODD_NUMBERS = (0, -1, 1, True, 1e308, -1e308, float("nan"), float("inf"), 10**30, 10**400, 0.1)
 
