@@ -12,7 +12,7 @@ from fpt_bench.analysis.export import as_csv
 from fpt_bench.analysis.gate import Finding, Verdict, make_baseline, read_baseline, write_baseline
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell, for_terminal
 from fpt_bench.report.figures.attention_panels import save_attention
-from fpt_bench.report.figures.draw import draw_accuracy, draw_curves, finish, house_style
+from fpt_bench.report.figures.draw import draw_accuracy, finish, house_style
 from fpt_bench.report.figures.style import make_looks
 from fpt_bench.report.tables import write_tables
 from fpt_bench.report.verdict import render_junit, render_summary
@@ -78,10 +78,9 @@ def test_a_figure_reads_no_name_as_a_formula(tmp_path: Path) -> None:
     grid, results = made_up_bench(tasks=("bit-xor",), seeds=(0,), names={"full": name})
     bench = Bench.of(grid, results)
     with house_style():
-        for draw in (draw_accuracy, draw_curves):
-            drawing = draw(bench, make_looks(bench.arms))
-            assert drawing is not None
-            assert len(finish(drawing, "a", tmp_path).svg) > 1000
+        drawing = draw_accuracy(bench, make_looks(bench.arms))
+        assert drawing is not None
+        assert len(finish(drawing, "a", tmp_path).svg) > 1000
     maps = AttentionMaps(name, ("0", name), np.full((1, 1, 2, 2), 0.5, np.float32))
     save_attention([maps], name, tmp_path / "maps.png")
     assert (tmp_path / "maps.png").is_file()
