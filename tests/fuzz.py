@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import tempfile
@@ -41,6 +42,8 @@ ODD_TEXTS = (
     "os:system", "%s{}", "`", "\\input{x}", "a$\\frac$b", "\ud800",
 )  # fmt: skip
 ODD_NUMBERS = (0, -1, 1, True, 1e308, -1e308, float("nan"), float("inf"), 10**30, 10**400, 0.1)
+MOST_BYTES = 12 * 2**30
+"""Of address space; libraries reserve a part of it."""
 
 
 class HangError(BaseException):
@@ -276,4 +279,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # What unfolds without end in C hears no alarm: it runs out of memory before the machine does.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     sys.exit(main())
