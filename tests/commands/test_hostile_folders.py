@@ -84,6 +84,17 @@ def test_a_garbled_grid_is_one_warning_beside_others_and_wrong_input_alone(runs:
     assert str(odd) in alone.stderr
 
 
+def test_a_garbled_grid_is_one_warning_of_a_plan(runs: Path) -> None:
+    odd = runs / "tables" / "headline-smoke" / GRID_FILE
+    odd.parent.mkdir()
+    command = ["plan", "headline", "--profile", "smoke", "--runs", str(runs)]
+    before = fpt_bench(*command)
+    os.mkfifo(odd)
+    done = fpt_bench(*command)
+    assert (done.exit_code, done.stdout) == (0, before.stdout)
+    assert done.stderr.count(f"{odd}: expected a regular file") == 1
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_garbled_predictions_are_one_warning_in_a_report(runs: Path) -> None:
     garbled = [path.with_name(PREDICTIONS_FILE) for path in runs.glob(f"*/{RESULT_FILE}")]
