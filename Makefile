@@ -1,11 +1,13 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke baseline check report benchmark test lint clean
+.PHONY: help setup bench smoke baseline check report benchmark test fuzz lint clean
 
 PROFILE ?= embedded
 EXPERIMENTS ?= headline
 RUNS ?= runs
 WORKERS ?=
+INPUTS ?= 400
+SEED ?= 0
 PYTHON ?= python3
 BASELINE := configs/baselines/smoke.csv
 SMOKE := $(RUNS)/smoke
@@ -47,6 +49,9 @@ benchmark: $(READY)  ## Time a step and the wait for data, and write both tables
 
 test: $(READY)  ## Run all tests
 	$(VENV)/bin/python -m pytest
+
+fuzz: $(READY)  ## Give INPUTS (400) damaged files to the commands that read files, by SEED (0)
+	$(VENV)/bin/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(READY)  ## Check style and types
 	$(VENV)/bin/ruff check .

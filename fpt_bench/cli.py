@@ -4,12 +4,12 @@ import importlib
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from fpt_bench.__main__ import working_directory_last
 from fpt_bench.commands.console import says_what_is_wrong
 
 COMMANDS = {
@@ -48,8 +48,7 @@ def fpt_bench() -> None:
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # As `python -m` does it, so that `fpt-bench` too finds a task or body that lies in the working directory.
-    sys.path.insert(0, str(Path.cwd()))
+    working_directory_last()
     # Reading a GGUF file, transformers draws a bar of its own over ours; Hugging Face's downloads still show theirs.
     os.environ.setdefault("TQDM_DISABLE", "1")
     app()

@@ -1,6 +1,7 @@
 """Shared by all tests: one thread, no network, small specs."""
 
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -42,3 +43,17 @@ def gpu_branch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_shapes()
     yield
     forget_shapes()
+
+
+@pytest.fixture
+def nothing_is_waited_for() -> Iterator[None]:
+    """A pipe that is opened as a file would hold the tests up for ever."""
+
+    def too_long(*_: object) -> None:
+        raise AssertionError("waited")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

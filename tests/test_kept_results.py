@@ -17,8 +17,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept results whose tables were rendered again."""
     copy = tmp_path_factory.mktemp("kept") / "results"
     shutil.copytree(KEPT_RESULTS, copy, ignore=shutil.ignore_patterns("table.md", "table.csv"))
+    results, _ = collect_results(copy)
     for path in find_grids(copy):
-        render_again(path, Console(quiet=True))
+        render_again(read_grid(path), results, path.parent, Console(quiet=True))
     return copy
 
 

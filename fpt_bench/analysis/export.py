@@ -5,6 +5,7 @@ known is NaN.
 """
 
 import math
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,32 @@ import pandas as pd
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import Estimate
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
+"""What makes a spreadsheet compute a cell. An arm named `+norm` can call nothing, and stays as it is."""
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return a frame's CSV, in which a spreadsheet computes no text: one that begins a formula has a `'` before it.
+
+    Numbers are never touched, and `without_guard` gives the text again.
+    """
+    texts = frame.select_dtypes(include=["object", "string"])
+    return frame.assign(**texts.map(_guarded)).to_csv(index=False, float_format="%.6g")
+
+
+def _guarded(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value.lstrip("'")) else value
+
+
+def without_guard(text: str) -> str:
+    """Return a text as it was before `as_csv` wrote it.
+
+    Example:
+        >>> without_guard("'=1+1"), without_guard("'tis"), without_guard("+norm")
+        ('=1+1', "'tis", '+norm')
+    """
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text.lstrip("'")) else text
 
 
 def cells_frame(bench: Bench) -> pd.DataFrame:

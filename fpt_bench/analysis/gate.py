@@ -1,5 +1,6 @@
 """The regression gate: a bench of now against a table that is kept in the repository."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -11,8 +12,10 @@ from scipy import stats
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.effects import judge_effect
+from fpt_bench.analysis.export import as_csv, without_guard
 from fpt_bench.analysis.statistics import CONFIDENCE
 from fpt_bench.config.experiment import Effect
+from fpt_bench.results.regular_files import read_regular
 
 MARGIN = 0.02
 """Fall of an accuracy that is passed over however small the noise is, unless the baseline file says otherwise."""
@@ -84,12 +87,14 @@ def read_baseline(path: Path) -> list[KeptCell]:
 
     Raises:
         FileNotFoundError: there is none.
+        OSError: it cannot be read.
         ValueError: the file is no baseline.
     """
     if not path.is_file():
         raise FileNotFoundError(f"baseline {path} does not exist; `make baseline` writes one from the smoke profile")
+    content = io.BytesIO(read_regular(path))
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str))
+        frame = pd.read_csv(content, dtype=dict.fromkeys(_TEXTS, str))
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"expected a baseline in CSV, but {path} is not one ({error})") from error
     missing = sorted(set(COLUMNS) - set(frame.columns))
@@ -100,13 +105,13 @@ def read_baseline(path: Path) -> list[KeptCell]:
     if words or frame.empty:
         raise ValueError(f"{path}: expected a row for each cell, with numbers in {', '.join(words or numbers)}")
     rows: list[dict[Any, Any]] = frame[list(COLUMNS)].fillna(dict.fromkeys(_TEXTS, "")).to_dict("records")
-    return [KeptCell(**row) for row in rows]
+    return [KeptCell(**row | {name: without_guard(row[name]) for name in _TEXTS}) for row in rows]
 
 
 def write_baseline(kept: Sequence[KeptCell]) -> str:
     """Return a baseline file's content."""
     frame = pd.DataFrame([asdict(cell) for cell in kept], columns=list(COLUMNS))
-    return frame.to_csv(index=False, float_format="%.6g")
+    return as_csv(frame)
 
 
 def make_baseline(bench: Bench, previous: Sequence[KeptCell] = ()) -> list[KeptCell]:

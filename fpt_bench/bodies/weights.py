@@ -108,7 +108,9 @@ class BodyFiles:
         """Return the arguments of transformers that say which files to read, and whether it may download them."""
         gguf = {"gguf_file": self.gguf} if self.gguf else {}
         revision = {"revision": self.revision} if self.revision else {}
-        return {"local_files_only": offline or Path(str(self.location)).is_dir(), **gguf, **revision}
+        # A configuration can name code of its own to run; without a word of ours transformers asks whoever sits there.
+        code = {"trust_remote_code": False}
+        return {"local_files_only": offline or Path(str(self.location)).is_dir(), **code, **gguf, **revision}
 
     def _cannot_be_loaded(self, what: str, error: OSError) -> FileNotFoundError:
         return FileNotFoundError(

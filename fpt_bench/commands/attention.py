@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import out
-from fpt_bench.commands.options import DataRoot, FinishedRun, Offline
+from fpt_bench.commands.options import DataRoot, FinishedRun, Offline, Trust
 from fpt_bench.results.folder import attention_picture
 
 
@@ -18,14 +18,15 @@ def attention(
     ] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
+    trust: Trust = False,
 ) -> None:
     """Draw who attends to whom, layer by head, in a run's model and in the same body at random."""
     from fpt_bench.report.figures.attention_panels import save_attention
     from fpt_bench.training.attention_maps import maps_of_run
 
     path = output or attention_picture(run, example)
-    maps = maps_of_run(run, example, data_root, offline)
+    maps = maps_of_run(run, example, data_root, offline, trust)
     save_attention(maps, f"{run.resolve().name}, test example {example}", path)
     for shown in maps:
-        out.print(shown.title, markup=False, soft_wrap=True)
-    out.print(f"attention: {path}", markup=False, soft_wrap=True)
+        out.print(shown.title, soft_wrap=True)
+    out.print(f"attention: {path}", soft_wrap=True)

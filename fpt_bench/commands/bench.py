@@ -29,7 +29,7 @@ from fpt_bench.config.yaml_files import listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import collect_results, read_results, tables_folder
+from fpt_bench.results.folder import collect_results, read_results, table_file, tables_folder
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 
@@ -61,7 +61,8 @@ def bench(
             out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
             continue
         results += run_grid(grid, workspace, workers or default_workers(), notes)
-        print_tables(tables_folder(runs, grid))
+        tables = tables_folder(runs, grid)
+        print_tables(table_file(tables, "md").read_text(), tables)
     troubled = [result for result in results if result.status != "ok"]
     for result in troubled:
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)

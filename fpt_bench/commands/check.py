@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from fpt_bench.commands.console import FAILED, notes
+from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.table import render_again
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import find_grids
+from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of
 
 
 def check(
@@ -22,20 +22,20 @@ def check(
     from fpt_bench.analysis.gate import check_bench, make_baseline, read_baseline, write_baseline
     from fpt_bench.report.verdict import render_junit, render_summary
 
-    grid_file = _one_bench(runs)
+    path = _one_bench(runs)
+    grid = read_grid(path)
+    kept = [] if renew and not baseline.is_file() else read_baseline(baseline)
+    bench = render_again(grid, read_results(runs_of(path), notes), path.parent, notes)
     if renew:
-        before = read_baseline(baseline) if baseline.is_file() else []
-        write_atomically(baseline, write_baseline(make_baseline(render_again(grid_file, notes), before)))
-        print(f"baseline written: {baseline}")
+        write_atomically(baseline, write_baseline(make_baseline(bench, kept)))
+        out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)
         return
-    kept = read_baseline(baseline)
-    verdict = check_bench(render_again(grid_file, notes), kept)
-    for path, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
-        if path is not None:
-            write_atomically(path, text)
-    for problem in verdict.problems:
-        print(problem)
-    print(verdict.line)
+    verdict = check_bench(bench, kept)
+    for file, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
+        if file is not None:
+            write_atomically(file, text)
+    for line in (*verdict.problems, verdict.line):
+        out.print(line, highlight=False, soft_wrap=True)
     if verdict.problems:
         raise typer.Exit(FAILED)
 

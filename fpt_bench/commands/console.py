@@ -4,14 +4,32 @@ import contextlib
 import functools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-out = Console()
-notes = Console(stderr=True)
+from fpt_bench.report.escapes import for_terminal
+
+
+class PlainConsole(Console):
+    """A terminal that only shows what it is told: names may come from files, and nothing in them acts.
+
+    No square brackets and no colons mean a style or a picture, and controls are written out.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else for_terminal(text), style, control)
+
+
+out = PlainConsole()
+notes = PlainConsole(stderr=True)
 
 FAILED = 1
 WRONG_INPUT = 2

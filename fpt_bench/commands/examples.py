@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.commands.console import out
-from fpt_bench.commands.options import DataRoot, FinishedRun, Offline
+from fpt_bench.commands.options import DataRoot, FinishedRun, Offline, Trust
 from fpt_bench.results.folder import read_run, runs_with
 from fpt_bench.results.workspace import Workspace
 
@@ -18,13 +18,13 @@ SHOWN_LETTERS = 60
 """Letters of a row of classes that fit a line beside the rest."""
 
 
-def examples(run: FinishedRun, data_root: DataRoot = None, offline: Offline = False) -> None:
+def examples(run: FinishedRun, data_root: DataRoot = None, offline: Offline = False, trust: Trust = False) -> None:
     """Show what a run's model says to the first test examples, and keep it for the report."""
     from fpt_bench.results.predictions import write_predictions
     from fpt_bench.training.predict import predict
     from fpt_bench.training.replay import restore
 
-    module, datamodule = restore(read_run(run), Workspace(runs_with(run), data_root, offline))
+    module, datamodule = restore(read_run(run), Workspace(runs_with(run), data_root, offline), trust)
     predictions = predict(module, datamodule, datamodule)
     write_predictions(predictions, run)
     out.print(show_predictions(predictions))

@@ -20,7 +20,7 @@ from fpt_bench.results.result import RunResult
 
 def _bars(console: Console) -> Bars:
     return Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         # Together with the longest texts this fits a terminal of 80 columns.
         BarColumn(bar_width=10),
         TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[accuracy]}"),

@@ -20,6 +20,9 @@ FinishedRun = Annotated[Path, typer.Argument(help="folder of a run that is over"
 DataRoot = Annotated[
     Path | None, typer.Option(help="folder of real data and caches; else FPT_BENCH_DATA, else the user's cache")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="import the task and body that the run's result names as module:attribute")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="never touch the network")]
 Loggers = Annotated[
     list[str] | None,

@@ -17,7 +17,16 @@ from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid, read_results, sizes_of_runs, tables_folder
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    read_grid,
+    read_results,
+    sizes_of_runs,
+    tables_folder,
+    warn_of,
+)
+from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult
 
 SETTLED = ("data", "precision", "body_execution")
@@ -96,7 +105,7 @@ def show_experiments(
         path = tables_folder(runs, grid) / GRID_FILE
         # What is asked for tells which runs are shared: of two grids, a bench may have resolved one alone.
         asked = [run.spec.run_id for run in grid.runs]
-        known = known_specs(grid, read_grid(path) if path.is_file() else None)
+        known = known_specs(grid, _kept_grid(path))
         new = [spec for spec, run_id in zip(known, asked, strict=True) if run_id not in counted]
         counted.update(asked)
         by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second)))
@@ -108,6 +117,17 @@ def show_experiments(
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")
     return Group(show_plan(rows, _together("all", costs), workers), *(Text(remark) for remark in remarks))
+
+
+def _kept_grid(path: Path) -> Grid | None:
+    """Return the grid that a bench wrote; None where there is none, or, with a warning, where it cannot be read."""
+    try:
+        return read_grid(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        warn_of([why_unread(path, error)], notes)
+        return None
 
 
 def plan_costs(

@@ -29,4 +29,4 @@ def report(
         watch_report(runs[0], output, notes)
     else:
         build_report(runs[0], output, notes)
-    out.print(f"report: {output}", markup=False, soft_wrap=True)
+    out.print(f"report: {output}", soft_wrap=True)

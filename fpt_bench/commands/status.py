@@ -1,5 +1,6 @@
 """`status`: how far runs are, from results, from leases of processes at work, and from Slurm's queue."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, find_grids, read_grid, read_results, runs_of
-from fpt_bench.results.lease import is_leased
+from fpt_bench.results.folder import LEASE_FILE, read_grids, read_results, runs_of, warn_of
+from fpt_bench.results.lease import LEASE_SECONDS, holding
+from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult
 
-STATES = ("open", "queued", "running", "done", "failed", "lost")
-"""Of a run. Open: nobody was asked to do it. Lost: it was sent, and is neither done nor in the queue."""
+STATES = ("open", "queued", "running", "silent", "done", "failed", "lost")
+"""Of a run. Open: nobody was asked to do it. Silent: somebody had begun it, and has renewed the lease no more.
+Lost: it was sent, and is neither done nor in the queue."""
+TROUBLE = ("silent", "failed", "lost")
 SHOWN = 10
 """Runs in trouble that are shown with the end of their logs."""
 LOG_LINES = 5
@@ -25,7 +29,7 @@ _LOG_BYTES = 10_000
 
 
 def status(runs: BenchRuns = Path("runs")) -> None:
-    """Show how many runs are queued, running, done, failed or lost, and the ends of the logs of those in trouble."""
+    """Show how many runs are queued, running, silent, done, failed or lost, and the log ends of those in trouble."""
     out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
 
 
@@ -62,8 +66,8 @@ def run_states(
             state = RunState(run_id, "done", job)
         elif run_id in queued:
             state = RunState(run_id, queued[run_id], job)
-        elif is_leased(runs / run_id / LEASE_FILE):
-            state = RunState(run_id, "running", job)
+        elif (leased := _leased(run_id, runs, job)) is not None:
+            state = leased
         elif result is not None:
             state = RunState(run_id, "failed", job, result.error)
         else:
@@ -72,24 +76,53 @@ def run_states(
     return states
 
 
+def _leased(run_id: str, runs: Path, job: str | None) -> RunState | None:
+    """Return the state of a run that a process has leased; None where none has."""
+    path = runs / run_id / LEASE_FILE
+    try:
+        found = holding(path)
+    except OSError as error:
+        return RunState(run_id, "silent", job, f"{path}: expected a lease that can be read, got: {error.strerror}")
+    if found is None:
+        return None
+    if found.silent_seconds <= LEASE_SECONDS:
+        return RunState(run_id, "running", job)
+    whose = "what is in its lease's place names no owner, and was" if found.is_garbled else "its lease was"
+    return RunState(run_id, "silent", job, f"{whose} not renewed for {_spell(found.silent_seconds)}")
+
+
+def _spell(seconds: float) -> str:
+    """Write a time as people say it.
+
+    Example:
+        >>> _spell(130), _spell(3 * 3600), _spell(400 * 86400)
+        ('2 min', '3 h', '400 days')
+    """
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.0f} days"
+
+
 def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
 
     Raises:
         FileNotFoundError: there is no grid, so nothing was ever asked for.
+        ValueError: no grid can be read.
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    paths = find_grids(runs)
-    grids, runs = [read_grid(path) for path in paths], runs_of(paths[0])
+    grids = read_grids(runs, console)
+    runs, queued = runs_of(next(iter(grids))), {}
     results = {result.spec.run_id: result for result in read_results(runs, console)}
-    jobs, queued = sent_jobs(runs), {}
+    jobs, problems = sent_jobs(runs)
+    warn_of(problems, console)
     try:
         queued = queued_runs(runs)
     except OSError as error:
-        console.print(f"{error}; what was sent and is not done is called lost", style="yellow", soft_wrap=True)
+        warn_of([f"{error}; what was sent and is not done is called lost"], console)
     states = {}
-    for grid in grids:
+    for grid in grids.values():
         over = {run_id: result for run_id, result in results.items() if result.status != "failed"}
         wanted = dict.fromkeys(run.spec.run_id for run in grid.runs)
         given_up = given_up_runs(grid, over)
@@ -103,13 +136,13 @@ def show_status(states: Mapping[str, list[RunState]], runs: Path) -> RenderableT
     for name, of_grid in states.items():
         counts = Counter(state.state for state in of_grid)
         table.add_row(name, *(str(counts[state]) for state in STATES))
-    troubled = {s.run_id: s for of_grid in states.values() for s in of_grid if s.state in ("failed", "lost")}
+    troubled = {s.run_id: s for of_grid in states.values() for s in of_grid if s.state in TROUBLE}
     parts: list[RenderableType] = [table]
     parts += [_trouble(state, runs) for state in list(troubled.values())[:SHOWN]]
     if len(troubled) > SHOWN:
-        parts.append(Text(f"and {len(troubled) - SHOWN} more that failed or were lost"))
+        parts.append(Text(f"and {len(troubled) - SHOWN} more in trouble"))
     if troubled:
-        parts.append(Text("The same `bench` command sends them again."))
+        parts.append(Text("The same `bench` command does them again; it takes a silent lease over after minutes."))
     return Group(*parts)
 
 
@@ -126,9 +159,9 @@ def _trouble(state: RunState, runs: Path) -> Text:
 def last_lines(log: Path, count: int = LOG_LINES) -> list[str]:
     """Return the last lines of a log that say anything; none where it is not there."""
     try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _LOG_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except OSError:
+        with open_regular(log) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LOG_BYTES))
+            lines = stream.read(_LOG_BYTES).decode(errors="replace").splitlines()
+    except (OSError, ValueError):
         return []
     return [line for line in lines if line.strip()][-count:]

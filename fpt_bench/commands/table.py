@@ -1,5 +1,6 @@
 """`table`: the tables of a bench again, from its results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,9 @@ from rich.console import Console
 
 from fpt_bench.commands.console import notes
 from fpt_bench.commands.options import BenchRuns
-from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of, table_file
+from fpt_bench.config.grid import Grid
+from fpt_bench.results.folder import read_grids, read_results, runs_of
+from fpt_bench.results.result import RunResult
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench
@@ -15,26 +18,32 @@ if TYPE_CHECKING:
 
 def table(runs: BenchRuns = Path("runs")) -> None:
     """Render the tables of a bench again from its results, without training."""
-    for path in find_grids(runs):
-        render_again(path, notes)
-        print_tables(path.parent)
+    from fpt_bench.report.tables import markdown
+
+    grids = read_grids(runs, notes)
+    results = read_results(runs_of(next(iter(grids))), notes)
+    for path, grid in grids.items():
+        print_tables(markdown(render_again(grid, results, path.parent, notes)), path.parent)
 
 
-def print_tables(folder: Path) -> None:
+def print_tables(page: str, folder: Path) -> None:
     """Print a bench's page of tables, and where it lies."""
-    print(table_file(folder, "md").read_text())
-    notes.print(f"tables: {folder}", markup=False, soft_wrap=True)
+    print(page)
+    notes.print(f"tables: {folder}", soft_wrap=True)
 
 
-def render_again(grid_path: Path, console: Console) -> "Bench":
-    """Render the tables beside a grid's file again from the results in its folder of runs, and return the bench.
+def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console: Console) -> "Bench":
+    """Render the tables of a bench in their folder again, and return the bench.
 
-    Raises:
-        ValueError: a grid file that is none.
+    Where they cannot be written, as in somebody else's folder, a line says so.
     """
     from fpt_bench.analysis.cells import Bench
     from fpt_bench.report.tables import write_tables
 
-    bench = Bench.of(read_grid(grid_path), read_results(runs_of(grid_path), console))
-    write_tables(bench, grid_path.parent)
+    bench = Bench.of(grid, results)
+    try:
+        write_tables(bench, folder)
+    except OSError as error:
+        why = error.strerror or error
+        console.print(f"{folder}: the tables there stay as they are, got: {why}", style="yellow", soft_wrap=True)
     return bench

@@ -2,7 +2,8 @@
 
 import importlib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from fpt_bench.names import require_known
@@ -13,12 +14,25 @@ TASKS_GROUP, BODIES_GROUP = "fpt_bench.tasks", "fpt_bench.bodies"
 
 def offered(group: str) -> list[str]:
     """Return the names that installed packages offer in an entry point group; imports none of them."""
-    return sorted({entry.name for entry in entry_points(group=group)})
+    return sorted({entry.name for entry in _installed(group)})
+
+
+def _installed(group: str) -> list[EntryPoint]:
+    """Return entry points of installed packages: what lies in the working directory is not installed by that."""
+    here = Path.cwd()
+    return [
+        e for e in entry_points(group=group) if e.dist is None or Path(str(e.dist.locate_file(""))).resolve() != here
+    ]
 
 
 def comes_from_outside(name: str, group: str) -> bool:
     """Return whether a name is a path of the form `module:attribute` or offered by an installed package."""
-    return ":" in name or name in offered(group)
+    return is_path(name) or name in offered(group)
+
+
+def is_path(name: str) -> bool:
+    """Return whether a name says itself what to import: `module:attribute`."""
+    return ":" in name
 
 
 def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None = None) -> Any:
@@ -35,10 +49,11 @@ def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None
     """
     if name in built_in:
         return import_attribute(kind, built_in[name])
-    if ":" in name:
+    if is_path(name):
         return import_attribute(kind, name)
-    for entry in entry_points(group=group, name=name) if group else ():
-        return entry.load()
+    for entry in _installed(group) if group else ():
+        if entry.name == name:
+            return entry.load()
     require_known(kind, name, [*built_in, *(offered(group) if group else ())])
     raise AssertionError("unreachable: the name is neither built in nor offered")
 

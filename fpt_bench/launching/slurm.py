@@ -7,6 +7,7 @@ one job does it and the other finds it done.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from fpt_bench.__main__ import working_directory_last
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.crew import ALLOCATOR
@@ -22,6 +24,7 @@ from fpt_bench.launching.workers import describe, keep_failure
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import SLURM
 from fpt_bench.results.lease import Lease
+from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.workspace import Workspace
 
 JOB_NAME = "fpt_bench"
@@ -31,6 +34,8 @@ LEFT_EARLY = 75
 """Exit code of a job that left its run at a checkpoint."""
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "SUSPENDED"}
 _SECONDS_TO_LEAVE = 120
+_ARRAY, _JOB = re.compile(r"[0-9]{1,18}"), re.compile(r"[0-9]+(_[0-9]+)?")
+"""Number of a job array, and of one of its jobs: a part of its log's name, which leads out of no folder."""
 
 
 def send(
@@ -109,6 +114,7 @@ def work(spec_json: str, workspace: Workspace) -> None:
 
     Asked to leave, it saves a checkpoint and exits; before the end of its time, it puts itself back into the queue.
     """
+    working_directory_last()
     os.environ["OMP_NUM_THREADS"] = os.environ.get("SLURM_CPUS_PER_TASK", "1")
     from fpt_bench.training.one_run import run_one
     from fpt_bench.training.preemption import Notice, PreemptedError
@@ -136,15 +142,46 @@ def _requeue() -> None:
     subprocess.run(["scontrol", "requeue", job], check=False, timeout=60)
 
 
-def sent_jobs(runs: Path) -> dict[str, str]:
-    """Return the last job that was sent for each run, by run id; records that cannot be read are passed over."""
+def sent_jobs(runs: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the last job that was sent for each run, by run id, and a sentence for each record that is none."""
     jobs: dict[str, str] = {}
-    for path in sorted((runs / SLURM).glob("sent-*.json"), key=lambda path: int(path.stem.partition("-")[2])):
+    problems = []
+    for path in sorted((runs / SLURM).glob("sent-*.json"), key=_array_of):
         try:
-            jobs |= {run_id: job for job, run_id in json.loads(path.read_text()).items()}
-        except (ValueError, AttributeError):
+            jobs |= _read_record(path)
+        except FileNotFoundError:  # removed since it was listed
             continue
-    return jobs
+        except (OSError, ValueError) as error:
+            problems.append(why_unread(path, error))
+    return jobs, problems
+
+
+def _array_of(record: Path) -> tuple[int, str]:
+    """Return what records are sorted by: the array's number, as Slurm counts them; a stray file's name comes first."""
+    number = record.stem.partition("-")[2]
+    return (int(number) if _ARRAY.fullmatch(number) else -1), record.name
+
+
+def _read_record(path: Path) -> dict[str, str]:
+    """Return the jobs of one array, by run id.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no record; the message names it.
+    """
+    expected = f"{path}: expected the record of a job array"
+    if not _ARRAY.fullmatch(path.stem.partition("-")[2]):
+        raise ValueError(f"{expected} to be called sent-NUMBER.json. Move it away.")
+    content = read_regular(path)
+    try:
+        jobs = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{expected} in JSON, got: {error}. It may be deleted.") from error
+    if not isinstance(jobs, dict) or not all(
+        _JOB.fullmatch(job) and isinstance(run_id, str) for job, run_id in jobs.items()
+    ):
+        raise ValueError(f"{expected}, a run id for each job, got other values. It may be deleted.")
+    return {run_id: job for job, run_id in jobs.items()}
 
 
 def queued_runs(runs: Path) -> dict[str, str]:
@@ -153,7 +190,7 @@ def queued_runs(runs: Path) -> dict[str, str]:
     Raises:
         OSError: the queue cannot be asked.
     """
-    jobs = sent_jobs(runs)
+    jobs, _ = sent_jobs(runs)
     if not jobs:
         return {}
     states = _queue()

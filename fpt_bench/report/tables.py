@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpt_bench.analysis.cells import Bench, Cell, Overall
-from fpt_bench.analysis.export import cells_frame, overall_frame, rates_frame
+from fpt_bench.analysis.export import as_csv, cells_frame, overall_frame, rates_frame
 from fpt_bench.analysis.sweep import RateScore
+from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.words import cell_label, plus_minus, points, steps
@@ -48,10 +49,10 @@ class TextTable:
 
 def markdown(bench: Bench) -> str:
     """Render a bench as a Markdown page: its claim, tables, notes."""
-    lines = [f"# {bench.grid.name}", "", bench.grid.experiment.claim.strip(), ""]
+    lines = [f"# {for_markdown(bench.grid.name)}", "", for_markdown(bench.grid.experiment.claim.strip()), ""]
     for table in text_tables(bench):
         lines += [f"## {table.title}", "", *_markdown_table(table), ""]
-    lines += [f"- {note}" for note in bench_notes(bench)]
+    lines += [f"- {for_markdown(note)}" for note in bench_notes(bench)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -165,7 +166,7 @@ def _overall_entries(overall: Overall) -> dict[str, Entry]:
 
 
 def _markdown_table(table: TextTable) -> list[str]:
-    texts = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, *table.texts)]
+    texts = [[for_markdown_cell(cell) for cell in line] for line in (table.header, *table.texts)]
     widths = [max(len(line[i]) for line in texts) for i in range(len(table.header))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in texts
@@ -186,4 +187,4 @@ def write_tables(bench: Bench, folder: Path) -> None:
     write_atomically(table_file(folder, "json"), frame.to_json(orient="records", indent=1) + "\n")
     for name, table in (("table", frame), ("rates", rates_frame(bench)), ("overall", overall_frame(bench))):
         if len(table):
-            write_atomically(table_file(folder, "csv", name), table.to_csv(index=False, float_format="%.6g"))
+            write_atomically(table_file(folder, "csv", name), as_csv(table))

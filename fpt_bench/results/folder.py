@@ -18,6 +18,7 @@ RUNS/
 import contextlib
 import gc
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from fpt_bench.config.grid import Grid
 from fpt_bench.config.spec import explain
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.refusal import RefusedError
+from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import SCHEMA, RunResult
 
 # In the folder of a run, which its spec names: `runs / spec.run_id`.
@@ -42,7 +44,12 @@ GRID_FILE = "grid.json"
 
 def runs_with(run: Path) -> Path:
     """Return the folder of runs that a run's folder is in."""
-    return run.resolve().parent
+    return _real(run).parent
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links, as `Path.resolve`, which raises RuntimeError where links lead round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def checkpoint_file(run: Path, name: str) -> Path:
@@ -57,7 +64,7 @@ def attention_picture(run: Path, example: int) -> Path:
 
 def attention_pictures(run: Path) -> dict[str, Path]:
     """Return the pictures of attention in a run's folder, by the test example that they show."""
-    return {path.stem.partition("-")[2]: path for path in sorted(run.glob("attention-*.png"))}
+    return {path.stem.partition("-")[2]: path for path in _entries(run) if path.match("attention-*.png")}
 
 
 def tables_folder(runs: Path, grid: Grid) -> Path:
@@ -85,12 +92,13 @@ def read_result(run: Path) -> RunResult | None:
 
     Raises:
         RefusedError: the file is a result of another schema.
+        OSError: the file cannot be read.
         ValueError: it is no result; the message names it.
     """
     path = run / RESULT_FILE
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        content = read_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return _parse_result(content, path)
 
@@ -100,6 +108,7 @@ def read_run(run: Path) -> RunResult:
 
     Raises:
         FileNotFoundError: there is none.
+        OSError: it cannot be read.
         ValueError: the file is no result.
     """
     result = read_result(run)
@@ -129,7 +138,7 @@ def _require_schema(content: bytes, path: Path) -> None:
     """Raise a RefusedError if this is a whole result of another schema than ours."""
     try:
         fields = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if not (isinstance(fields, dict) and {"spec", "status"} <= fields.keys()):
         return
@@ -145,26 +154,43 @@ def _require_schema(content: bytes, path: Path) -> None:
 
 
 def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
-    """Return all results under a folder of runs, by run id, and a sentence for each file that is none."""
+    """Return all results under a folder of runs, by run id, and a sentence for each that is none or cannot be read.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
     results, problems = [], []
     with _without_collector():
-        for path in sorted(runs.glob(f"*/{RESULT_FILE}")):
+        for run in _entries(runs):
             try:
-                result = read_result(path.parent)
-            except ValueError as error:
-                problems.append(str(error))
+                result = read_result(run)
+            except (OSError, ValueError) as error:
+                problems.append(why_unread(run / RESULT_FILE, error))
                 continue
-            # None: gone between listing and reading, somebody removes runs.
+            # None: a stray file or folder, or a run that is not over.
             results += [] if result is None else [result]
     return results, problems
 
 
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, whatever it is, by name; nothing where there is no folder."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def read_results(runs: Path, console: Console) -> list[RunResult]:
-    """Return all results in a folder of runs, and print a sentence for each file that is none."""
+    """Return all results in a folder of runs, and print a sentence for each that is none or cannot be read."""
     results, problems = collect_results(runs)
+    warn_of(problems, console)
+    return results
+
+
+def warn_of(problems: Iterable[str], console: Console) -> None:
+    """Print what could not be read and was left out, a sentence a line."""
     for problem in problems:
         console.print(problem, style="yellow", markup=False, soft_wrap=True)
-    return results
 
 
 @contextlib.contextmanager
@@ -193,38 +219,63 @@ def find_grids(runs: Path) -> list[Path]:
     grids = _grid_files(runs)
     if not grids:
         raise FileNotFoundError(
-            f"{runs.resolve()}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none. Run `bench` first."
+            f"{_real(runs)}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none. Run `bench` first."
         )
     return grids
 
 
 def _grid_files(runs: Path) -> list[Path]:
-    runs = runs.resolve()
-    return [runs / GRID_FILE] if (runs / GRID_FILE).is_file() else sorted(runs.glob(f"{TABLES}/*/{GRID_FILE}"))
+    runs = _real(runs)
+    if os.path.lexists(runs / GRID_FILE):
+        return [runs / GRID_FILE]
+    paths = (folder / GRID_FILE for folder in _entries(runs / TABLES))
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def read_grid(path: Path) -> Grid:
     """Read the grid that a bench wrote.
 
     Raises:
+        OSError: the file cannot be read.
         ValueError: the file is no grid.
     """
+    content = read_regular(path)
     try:
-        return Grid.model_validate_json(path.read_text())
+        grid = Grid.model_validate_json(content)
     except ValueError as error:
         wrong = explain(error.errors(), Grid) if isinstance(error, ValidationError) else str(error)
         raise ValueError(f"{path}: expected a grid in JSON ({wrong}). Run the bench again.") from error
+    return grid
+
+
+def read_grids(runs: Path, console: Console) -> dict[Path, Grid]:
+    """Return the grids that `find_grids` finds, by file, and print a sentence for each that cannot be read.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there is one alone, or several, and none of them can be read.
+    """
+    grids, problems = {}, []
+    for path in find_grids(runs):
+        try:
+            grids[path] = read_grid(path)
+        except (OSError, ValueError) as error:
+            problems.append(why_unread(path, error))
+    if not grids:
+        raise ValueError(" ".join(problems))
+    warn_of(problems, console)
+    return grids
 
 
 def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:
     """Return what changes when a run is over or a bench begins: file, time of change, size."""
     grids = _grid_files(runs)
-    roots = {runs_of(path) for path in grids} or {runs.resolve()}
+    roots = {runs_of(path) for path in grids} or {_real(runs)}
     marks = []
-    for path in sorted([*grids, *(found for root in roots for found in root.glob(f"*/{RESULT_FILE}"))]):
+    for path in sorted([*grids, *(run / RESULT_FILE for root in roots for run in _entries(root))]):
         try:
             found = path.stat()
-        except FileNotFoundError:  # removed since it was listed
+        except OSError:  # a run that is not over, or what nobody can read
             continue
         # A bench writes its grid again after each run, always the same: its time says nothing.
         marks.append((str(path), found.st_mtime_ns if path.name == RESULT_FILE else 0, found.st_size))
@@ -232,6 +283,14 @@ def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def sizes_of_runs(runs: Path, results: Iterable[RunResult]) -> list[int]:
-    """Return the bytes on disk of each result's run folder."""
-    folders = (runs / result.spec.run_id for result in results)
-    return [sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file()) for folder in folders]
+    """Return the bytes on disk of each result's run folder; what cannot be looked at counts as nothing."""
+    return [_size(runs / result.spec.run_id) for result in results]
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (Path(parent) / name).lstat().st_blocks * 512
+    return size

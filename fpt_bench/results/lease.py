@@ -9,20 +9,29 @@ and that an opened file shows its last change within LEASE_SECONDS. Locks are no
 """
 
 import contextlib
+import errno
 import functools
 import json
 import os
+import shutil
 import socket
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
+
+from fpt_bench.results.regular_files import open_regular
 
 LEASE_SECONDS = 120.0
 """A lease of another machine that was not renewed for so long is taken over."""
 BEAT_SECONDS = 10.0
 """A lease is renewed so often."""
 _POLL_SECONDS = 0.2
+_LONGEST = 4096
+"""Bytes that are read of a lease: it is a tenth as long."""
+_NO_LEASE = {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO}
+"""Nothing there, a link to nothing or in a circle, another user's, a socket."""
 
 
 class LeaseLostError(RuntimeError):
@@ -88,8 +97,11 @@ class Lease:
         return found is not None and found[0] == self._text
 
     def _renew(self) -> None:
-        while not self._over.wait(BEAT_SECONDS) and self._is_ours():
+        while not self._over.wait(BEAT_SECONDS):
+            # What a network file system answers for a while is no reason to let go: the next beat asks again.
             with contextlib.suppress(OSError):
+                if not self._is_ours():
+                    return
                 os.utime(self.path)
 
     def _evict(self, text: str) -> None:
@@ -97,35 +109,65 @@ class Lease:
         aside = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(aside)
-            if aside.read_text() != text:
+            found = _read(aside)
+            if found is not None and found[0] != text:
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, self.path)
-            aside.unlink()
+            shutil.rmtree(aside) if aside.is_dir() and not aside.is_symlink() else aside.unlink()
 
 
-def is_leased(path: Path) -> bool:
-    """Return whether a process has leased `path` and is not known to be dead."""
+@dataclass(frozen=True)
+class Holding:
+    """A lease as somebody sees it who does not want it."""
+
+    silent_seconds: float
+    """Since it was renewed, by this machine's clock: of another machine's lease only about right."""
+    is_garbled: bool
+    """Whether it names no owner: garbled, being written, or something else in a lease's place."""
+
+
+def holding(path: Path) -> Holding | None:
+    """Return how `path` is leased; None where it is not, or its owner is known to be dead.
+
+    Raises:
+        OSError: its folder cannot be read.
+    """
     found = _read(path)
-    return found is not None and not _has_died(found[0])
+    if found is None or _has_died(found[0]):
+        return None
+    return Holding(time.time() - found[1] / 1e9, _owner(found[0]) is None)
 
 
 def _read(path: Path) -> tuple[str, int] | None:
-    """Return a lease's text and time of change; None where there is none."""
+    """Return a lease's text and time of change; None where there is none.
+
+    Where something else is in its place, or what this user may not read, the text is empty: its time alone decides.
+    """
     try:
         # Opening makes a network file system ask its server; a plain stat may be answered from a cache.
-        with path.open() as stream:
-            return stream.read(), os.fstat(stream.fileno()).st_mtime_ns
-    except FileNotFoundError:
+        with open_regular(path) as stream:
+            return stream.read(_LONGEST).decode(errors="replace"), os.fstat(stream.fileno()).st_mtime_ns
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LEASE:
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            return "", path.lstat().st_mtime_ns
         return None
 
 
 def _has_died(text: str) -> bool:
     """Return whether a lease's owner lived where this process lives, and does so no more."""
+    owner = _owner(text)
+    return owner is not None and owner[0] == _space() and owner[1] != _started(owner[2])
+
+
+def _owner(text: str) -> tuple[object, object, int] | None:
+    """Return the space, start and process id of a lease's owner; None where it is being written, or garbled."""
     try:
         owner = json.loads(text)
-        return bool(owner["space"] == _space() and owner["started"] != _started(int(owner["pid"])))
-    except (ValueError, KeyError, TypeError):
-        return False  # being written, or garbled: its lease decides
+        return owner["space"], owner["started"], int(owner["pid"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _this_process() -> dict[str, str | int | None]:

@@ -4,14 +4,15 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
+from fpt_bench.results.regular_files import read_regular
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""
@@ -34,6 +35,12 @@ class Prediction(BaseModel):
     """L classes."""
     predicted: tuple[int, ...]
     """As many."""
+
+    @model_validator(mode="after")
+    def _says_as_many_as_there_are(self) -> Self:
+        if not self.labels or len(self.labels) != len(self.predicted):
+            raise ValueError(f"expected a class for each label, got {len(self.predicted)} for {len(self.labels)}")
+        return self
 
     @property
     def right(self) -> int:
@@ -121,11 +128,12 @@ def read_answers(folder: Path) -> Answers | None:
     """
     path = folder / TEST_PREDICTIONS_FILE
     try:
-        with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(read_regular(path))
+        with zipfile.ZipFile(content) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
             raise ValueError(f"it unpacks to {size:,} bytes, over {MAX_BYTES:,}")
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(content, allow_pickle=False) as arrays:
             labels, classes, confidence = (arrays[name] for name in ("labels", "classes", "confidence"))
     except FileNotFoundError:
         return None
@@ -140,11 +148,12 @@ def read_predictions(folder: Path) -> tuple[Prediction, ...]:
     """Return the predictions in a run's folder; none where there is no file, as with runs of earlier versions.
 
     Raises:
+        OSError: the file cannot be read.
         ValueError: the file is there but holds no predictions; the message names it.
     """
     path = folder / PREDICTIONS_FILE
     try:
-        return _Predictions.validate_json(path.read_bytes())
+        return _Predictions.validate_json(read_regular(path))
     except FileNotFoundError:
         return ()
     except ValidationError as error:

@@ -19,7 +19,7 @@ RANDOM = "random"
 
 
 def maps_of_run(
-    folder: Path, example: int, data_root: Path | None = None, offline: bool = False
+    folder: Path, example: int, data_root: Path | None = None, offline: bool = False, trust: bool = False
 ) -> list[AttentionMaps]:
     """Return the attention of a run's model, and of a random body beside it, on the test example of that index.
 
@@ -28,14 +28,14 @@ def maps_of_run(
 
     Raises:
         FileNotFoundError: no run is there, or data or weights are not available.
-        ValueError: there is no such example, or the body has no attention.
+        ValueError: there is no such example, the body has no attention, or, without `trust`, a result names code.
     """
     result = read_run(folder)
     workspace = Workspace(runs_with(folder), data_root, offline)
-    module, datamodule = restore(result, workspace)
+    module, datamodule = restore(result, workspace, trust)
     maps = [attention_maps(module, datamodule, example, f"{result.spec.init}, trained, step {result.best_step}")]
     if result.spec.init != RANDOM:
-        twin, words = _random_twin(result.spec, datamodule, workspace)
+        twin, words = _random_twin(result.spec, datamodule, workspace, trust)
         maps.append(attention_maps(twin, datamodule, example, words))
     return maps
 
@@ -58,11 +58,11 @@ def attention_maps(module: FPTModule, datamodule: TaskDataModule, example: int, 
     return AttentionMaps(title, tuple(words), weights.numpy())
 
 
-def _random_twin(spec: RunSpec, datamodule: TaskDataModule, workspace: Workspace) -> tuple[FPTModule, str]:
+def _random_twin(spec: RunSpec, datamodule: TaskDataModule, workspace: Workspace, trust: bool) -> tuple[FPTModule, str]:
     """Return the model that differs in its init alone, trained where it was, and a title that says which."""
     twin = spec.model_copy(update={"init": RANDOM})
     result = read_result(workspace.runs / twin.run_id)
     if result is not None and result.best_step is not None:
-        return restore(result, workspace)[0], f"{RANDOM}, trained, step {result.best_step}"
+        return restore(result, workspace, trust)[0], f"{RANDOM}, trained, step {result.best_step}"
     untrained, _ = make_model(twin, datamodule.task, workspace, trained=None)
     return untrained, f"{RANDOM}, untrained: its run is not in {workspace.runs}"

@@ -1,6 +1,8 @@
 """A finished run's model, with the weights that were tested."""
 
 from datamodules.contract import TaskDataModule
+from fpt_bench.config.plugins import is_path
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.model import load_best, make_model
@@ -9,13 +11,31 @@ from fpt_bench.training.one_run import trained_body
 from fpt_bench.training.resolve import make_datamodule
 
 
-def restore(result: RunResult, workspace: Workspace) -> tuple[FPTModule, TaskDataModule]:
+def _require_no_code(result: RunResult) -> None:
+    asked = {"task": result.spec.task, "body": result.spec.body}
+    named = [f"{kind} '{name}'" for kind, name in asked.items() if is_path(name)]
+    if named:
+        raise ValueError(
+            f"run {result.spec.run_id}: expected a task and a body that are built in or installed, got "
+            f"{' and '.join(named)} from its {RESULT_FILE}, which would be imported and run. "
+            "Type --trust if you know that code."
+        )
+
+
+def restore(result: RunResult, workspace: Workspace, trust: bool = False) -> tuple[FPTModule, TaskDataModule]:
     """Return the model that a run in `workspace` tested, ready to be asked, and the run's data.
 
+    Args:
+        result: read from a file, which somebody else may have written.
+        workspace: where the run lies.
+        trust: whether to import what the result names as `module:attribute`; else only what is built in or installed.
+
     Raises:
-        ValueError: the run has no best validation, or weights have changed since.
+        ValueError: the run has no best validation, weights have changed since, or it names code that is not trusted.
         FileNotFoundError: its checkpoint, data or weights are not available.
     """
+    if not trust:
+        _require_no_code(result)
     if result.best_step is None or result.body is None:
         raise ValueError(
             f"run {result.spec.run_id} {result.status}: expected one with a best validation, it kept no weights"

@@ -29,7 +29,7 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     """
     build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
-    arguments = dict(spec.data_arguments)
+    arguments = _checked_arguments(spec.task, spec.data_arguments)
     shuffled = arguments.pop("shuffled", False)
     own = build(
         data=spec.data,

@@ -1,7 +1,9 @@
 """What `status` says of runs, and what the Slurm launcher says where there is no Slurm."""
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,9 +59,59 @@ def test_a_failed_run_shows_its_error_and_the_end_of_its_log(runs: Path) -> None
     assert len(last_lines(log_of(runs, "7_1"))) == 5
 
 
+def test_a_lease_that_is_renewed_no_more_is_called_silent_and_since_when(runs: Path) -> None:
+    for place, text in ((4, '{"host": "far", "space": "another", "pid": 1, "started": "1"}'), (5, "garbage")):
+        path = runs / IDS[place] / LEASE_FILE
+        path.parent.mkdir()
+        path.write_text(text)
+        os.utime(path, (0, time.time() - 3 * 3600))
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs)])
+    assert done.exit_code == 0, done.stderr
+    assert f"{IDS[4]} silent: its lease was not renewed for 3 h" in done.stdout
+    assert f"{IDS[5]} silent: what is in its lease's place names no owner, and was not renewed for 3 h" in done.stdout
+    assert done.stdout.split()[7:15] == [GRID.name, "0", "1", "1", "2", "1", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("sent-abc.json", "{}", "to be called sent-NUMBER.json"),
+        ("sent-123 (copy).json", "{}", "to be called sent-NUMBER.json"),
+        ("sent-9.json", "[1]", "a run id for each job, got other values"),
+        ("sent-9.json", '{"9_0": ["a"]}', "a run id for each job, got other values"),
+        ("sent-9.json", '{"9_0": 3}', "a run id for each job, got other values"),
+        ("sent-9.json", '{"../../private": "a"}', "a run id for each job, got other values"),
+        ("sent-9.json", "[" * 100_000, "in JSON, got: "),
+        ("sent-9.json", b"\xff\xfe\xfd", "in JSON, got: "),
+        ("sent-9.json", None, "expected a regular file, got a pipe or a device"),
+    ],
+)
+def test_a_stray_record_is_one_warning(runs: Path, name: str, content: str | bytes | None, message: str) -> None:
+    (runs / SLURM / "sent-8.json").unlink()
+    before, problems = sent_jobs(runs)
+    assert problems == []
+    path = runs / SLURM / name
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    jobs, problems = sent_jobs(runs)
+    assert jobs == before
+    assert [message in problem and str(path) in problem for problem in problems] == [True]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs)])
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count(str(path)) == 1
+
+
+@pytest.mark.usefixtures("nothing_is_waited_for")
+def test_a_log_that_is_a_pipe_is_not_waited_for(runs: Path) -> None:
+    os.mkfifo(runs / "log")
+    assert last_lines(runs / "log") == []
+
+
 def test_records_may_be_deleted(runs: Path) -> None:
     (runs / SLURM / "sent-7.json").unlink()
-    assert sent_jobs(runs) == {}
+    assert sent_jobs(runs)[0] == {}
     states = [state.state for state in folder_status(runs, Console(stderr=True))[GRID.name]]
     assert states == ["done", "failed", "open", "open", "open", "open"]
 
@@ -73,7 +125,7 @@ def test_without_a_queue_what_is_not_done_is_called_lost_and_the_reason_is_said(
     monkeypatch.setattr("fpt_bench.launching.slurm._queue", refuse)
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs)])
     assert "squeue, got: none; what was sent and is not done is called lost" in done.stderr
-    assert done.stdout.split()[6:13] == [GRID.name, "1", "0", "0", "1", "1", "3"]
+    assert done.stdout.split()[7:15] == [GRID.name, "1", "0", "0", "0", "1", "1", "3"]
 
 
 def test_a_folder_without_a_grid_is_wrong_input(tmp_path: Path) -> None:

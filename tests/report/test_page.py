@@ -145,7 +145,7 @@ def test_what_its_interval_does_not_show_is_not_said() -> None:
 def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
     def names(grid: Grid, results: list[RunResult]) -> list[str]:
         bench = Bench.of(grid, results)
-        section = make_section(bench, make_looks(bench.arms), tmp_path)
+        section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
         return [picture.name.removeprefix("made-up-embedded-") for picture in section.pictures]
 
     grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
@@ -156,7 +156,7 @@ def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
 
 def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
     bench = Bench.of(*made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2)))
-    section = make_section(bench, make_looks(bench.arms), tmp_path)
+    section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
     svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
     assert "0.01 gives 10.0" in svg, "diverged runs count as the floor"
     assert {row.entries[0].text for table in section.tables[:3] for row in table.rows} == {"mnist†"}

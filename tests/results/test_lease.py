@@ -1,16 +1,18 @@
 """One process at a time, by exclusive create alone: killed owners, owners elsewhere, and clocks that are wrong."""
 
+import errno
 import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fpt_bench.results import lease
-from fpt_bench.results.lease import Lease, is_leased
+from fpt_bench.results.lease import Lease, holding
 
 
 def killed_owner(path: Path) -> None:
@@ -49,10 +51,10 @@ def test_one_at_a_time_and_nothing_stays(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_killed_owner_of_this_machine_is_not_waited_for(tmp_path: Path) -> None:
     killed_owner(tmp_path / "lease")
-    assert not is_leased(tmp_path / "lease")
+    assert not holding(tmp_path / "lease")
     started = time.monotonic()
     with Lease(tmp_path / "lease"):
-        assert is_leased(tmp_path / "lease")
+        assert holding(tmp_path / "lease")
     assert time.monotonic() - started < lease.LEASE_SECONDS / 2
     assert list(tmp_path.iterdir()) == []
 
@@ -62,7 +64,7 @@ def test_an_owner_elsewhere_is_waited_for_until_its_lease_is_over(
 ) -> None:
     monkeypatch.setattr(lease, "LEASE_SECONDS", 0.5)
     owner_elsewhere(tmp_path / "lease")
-    assert is_leased(tmp_path / "lease")
+    assert holding(tmp_path / "lease")
     started = time.monotonic()
     with Lease(tmp_path / "lease"):
         assert time.monotonic() - started >= 0.5
@@ -105,7 +107,57 @@ def test_an_owner_that_was_robbed_leaves_the_new_lease_alone(tmp_path: Path) -> 
     path = tmp_path / "lease"
     with Lease(path):
         owner_elsewhere(path)
-    assert is_leased(path)
+    assert holding(path)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b"\xff\xfe garbage"),
+        lambda path: path.write_text("[1, 2]"),
+        lambda path: path.symlink_to("nothing"),
+        lambda path: path.symlink_to(path.name),
+        os.mkfifo,
+        lambda path: (path.mkdir(), (path / "file").touch()),
+    ],
+    ids=["bytes", "values", "link to nothing", "loop", "pipe", "folder"],
+)
+def test_what_is_no_lease_is_taken_over_when_a_lease_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.3)
+    make(tmp_path / "lease")
+    found = holding(tmp_path / "lease")
+    assert found is not None
+    assert found.is_garbled
+    with Lease(tmp_path / "lease"):
+        own = holding(tmp_path / "lease")
+        assert own is not None
+        assert not own.is_garbled
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_of_which_the_file_system_knows_nothing_for_a_while_is_still_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.02)
+    answers = iter([OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "Input/output error")])
+    read = lease._read
+
+    def answer(path: Path) -> tuple[str, int] | None:
+        error = next(answers, None)
+        if error is not None:
+            raise error
+        return read(path)
+
+    with Lease(tmp_path / "lease"):
+        monkeypatch.setattr(lease, "_read", answer)
+        os.utime(tmp_path / "lease", (0, 0))
+        deadline = time.monotonic() + 10
+        while (tmp_path / "lease").stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert (tmp_path / "lease").stat().st_mtime > 0
+        assert next(answers, None) is None
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

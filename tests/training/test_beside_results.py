@@ -122,7 +122,9 @@ def test_the_report_shows_predictions_of_the_best_runs_and_maps_where_there_are_
     grid, results = made_up_bench(tasks=("mnist",), seeds=(0, 1))
     runs = write_bench(tmp_path / "runs", grid, results)
     (bench,) = benches_in(runs, Console(quiet=True))
-    assert example_tables(bench, make_looks(bench.arms)) == [], "runs of earlier versions kept none"
+    assert example_tables(bench, make_looks(bench.arms), Console(quiet=True)) == [], (
+        "runs of earlier versions kept none"
+    )
     mine = [r for r in results if r.spec.init == "pretrained"]
     best = max(mine, key=lambda r: r.validation_accuracy or 0)
     for said, run in enumerate(mine):

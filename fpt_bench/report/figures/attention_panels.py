@@ -1,14 +1,16 @@
 """Attention maps: layer by head, one model below the other on one scale."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpt_bench.report.figures.draw import house_style
+from fpt_bench.report.figures.draw import house_style, show_as_text
 from fpt_bench.report.figures.style import INK, MUTED
+from fpt_bench.results.atomic import replaced_when_whole
 
 if TYPE_CHECKING:
     from fpt_bench.results.predictions import AttentionMaps
@@ -33,10 +35,14 @@ def save_attention(maps: Sequence["AttentionMaps"], title: str, path: Path) -> N
         raise ValueError(f"{path}: expected a file that ends in {', '.join(KINDS)}")
     with house_style():
         figure = draw_attention(maps, title)
+        show_as_text(figure)
         path.parent.mkdir(parents=True, exist_ok=True)
         # At least two pixels a position: of fewer, whole rows would not be drawn.
         dpi = max(_DPI, math.ceil(2.5 * maps[0].weights.shape[-1] / _PANEL_INCHES))
-        figure.savefig(path, dpi=dpi, facecolor="white", bbox_inches="tight", pad_inches=0.05)
+        # Not into what may lie there already: a link in somebody's folder of runs could lead to any file.
+        with replaced_when_whole(path, path.with_name(f".{path.name}.{os.getpid()}")) as stream:
+            style = {"dpi": dpi, "facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.05}
+            figure.savefig(stream, format=path.suffix.removeprefix("."), **style)
 
 
 def draw_attention(maps: Sequence["AttentionMaps"], title: str) -> Any:

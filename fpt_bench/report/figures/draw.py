@@ -96,10 +96,12 @@ DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
 
 @contextmanager
 def house_style() -> Any:
-    """Draw in the report's style for a while."""
+    """Draw in the report's style for a while, whatever a `matplotlibrc` says: one may lie in the working directory."""
     import matplotlib as mpl
 
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
         yield
 
 
@@ -110,8 +112,18 @@ def draw_bench(bench: Bench, looks: Mapping[str, Look], folder: Path) -> list[Pi
         return [finish(drawing, slug(bench.grid.name), folder) for drawing in drawings]
 
 
+def show_as_text(figure: Any) -> None:
+    """Let no name be read as a formula, as what stands between two dollars is; ticks of powers are ours."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and not text.get_text().startswith("$\\mathdefault"):
+            text.set_parse_math(False)
+
+
 def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
     """Write a drawing's files and give it as the page shows it, the footnote of embedded data with it."""
+    show_as_text(drawing.figure)
     name = f"{prefix}-{drawing.name}"
     files = tuple(save_files(drawing, folder / name))
     return Picture(name, drawing.title, f"{drawing.caption}{_footnote(drawing)}", make_svg(drawing, name), files)

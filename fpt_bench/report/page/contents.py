@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.config.command_line import make_command
 from fpt_bench.report.figures.draw import Picture, draw_bench
@@ -48,8 +50,8 @@ class Section:
     examples: Sequence[Table]
 
 
-def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Section:
-    """Return what the page says about one bench, and write its figures."""
+def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path, console: Console) -> Section:
+    """Return what the page says about one bench, and write its figures; the console is told what is left out."""
     anchor = slug(bench.grid.name)
     runs = [(cell, result) for cell in bench.cells for result in cell.tried]
     once = {result.spec.run_id: (cell.arm, result) for cell, result in runs}
@@ -62,9 +64,9 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path) -> Sect
         notes=bench_notes(bench),
         pictures=draw_bench(bench, looks, figures),
         run_table=_run_table(runs, looks, anchor),
-        runs=[_run(arm, result, looks[arm], bench, anchor) for arm, result in once.values()],
+        runs=[_run(arm, result, looks[arm], bench, anchor, console) for arm, result in once.values()],
         environments=_environments(bench.results),
-        examples=example_tables(bench, looks),
+        examples=example_tables(bench, looks, console),
     )
 
 
@@ -106,7 +108,7 @@ def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look]
     return Table("Every run that is over", columns, tuple(rows))
 
 
-def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str) -> Run:
+def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, console: Console) -> Run:
     facts = {
         "arm": arm,
         "status": result.status,
@@ -130,7 +132,7 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str) -> 
         command=make_command(result.spec, bench.grid.profile),
         facts=tuple((name, value) for name, value in facts.items() if value),
         spec=tuple((name, _spec_text(value)) for name, value in result.spec.model_dump(mode="json").items()),
-        maps=embedded_attention(bench, result),
+        maps=embedded_attention(bench, result, console),
     )
 
 

@@ -13,7 +13,7 @@ from fpt_bench.analysis.cells import Bench
 from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import find_grids, has_bench, read_grid, read_results, runs_of, state_of_results
+from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results
 
 FIGURES = "figures"
 """Folder beside the page that holds its figures as PDF and PNG."""
@@ -27,16 +27,16 @@ def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int 
     Args:
         runs: folder of results, or the tables' folder of one bench.
         page: the HTML file to write.
-        console: told of results that cannot be read.
+        console: told of what cannot be read and is left out.
         refresh_seconds: let the open page read itself again that often while runs are missing.
 
     Raises:
         FileNotFoundError: no bench is there.
-        ValueError: a grid file that is none.
+        ValueError: no grid can be read.
     """
     benches = benches_in(runs, console)
     looks = make_looks([arm for bench in benches for arm in bench.arms])
-    sections = [make_section(bench, looks, page.parent / FIGURES) for bench in benches]
+    sections = [make_section(bench, looks, page.parent / FIGURES, console) for bench in benches]
     values = {
         "title": "Report on " + ", ".join(bench.grid.name for bench in benches),
         "made_of": _made_of(benches),
@@ -48,10 +48,11 @@ def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int 
 
 
 def benches_in(runs: Path, console: Console) -> list[Bench]:
-    """Return the benches under a folder of runs, and print a sentence for each result that cannot be read."""
-    grids = {path: runs_of(path) for path in find_grids(runs)}
-    results = {folder: read_results(folder, console) for folder in set(grids.values())}
-    return [Bench.of(read_grid(path), results[folder], folder=folder) for path, folder in grids.items()]
+    """Return the benches under a folder of runs, and print a sentence for each file that cannot be read."""
+    grids = read_grids(runs, console)
+    folder = runs_of(next(iter(grids)))
+    results = read_results(folder, console)
+    return [Bench.of(grid, results, folder=folder) for grid in grids.values()]
 
 
 def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:
@@ -66,7 +67,9 @@ def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Loo
     )
     environment.filters["code"] = _mark_code
     style = {"looks": list(looks.values()), "light": LIGHT, "dark": DARK, "colours": len(LIGHT)}
-    write_atomically(page, environment.get_template(template).render(version=__version__, **style, **values))
+    text = environment.get_template(template).render(version=__version__, **style, **values)
+    # A path need not be UTF-8, a page must be.
+    write_atomically(page, text.encode(errors="backslashreplace").decode())
 
 
 def _mark_code(text: str) -> Any:
