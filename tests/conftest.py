@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import fpt_bench.commands.console  # noqa: F401 - made before a test sets COLUMNS, which would be its width for good
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from tests.counting import forget_shapes
