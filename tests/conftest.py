@@ -5,6 +5,7 @@ import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ.pop("COLUMNS", None)
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import fpt_bench.commands.console  # noqa: F401 - made before a test sets COLUMNS, which would be its width for good
+import fpt_bench.commands.console  # noqa: F401 - a console is for good as wide as COLUMNS says when it is made
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from tests.counting import forget_shapes
