@@ -1,6 +1,6 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke baseline check report benchmark test fuzz lint clean
+.PHONY: help setup bench smoke baseline check report benchmark test fuzz kills lint clean
 
 PROFILE ?= embedded
 EXPERIMENTS ?= headline
@@ -52,6 +52,9 @@ test: $(READY)  ## Run all tests
 
 fuzz: $(READY)  ## Give INPUTS (400) damaged files to the commands that read files, by SEED (0)
 	$(VENV)/bin/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
+
+kills: $(READY)  ## Kill and stop processes of benches at random, and compare with undisturbed ones; takes half an hour
+	$(VENV)/bin/python -m tests.kills
 
 lint: $(READY)  ## Check style and types
 	$(VENV)/bin/ruff check .
