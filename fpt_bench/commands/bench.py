@@ -29,7 +29,7 @@ from fpt_bench.config.yaml_files import listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import collect_results, read_results, table_file, tables_folder
+from fpt_bench.results.folder import collect_results, read_results, require_own_grid, table_file, tables_folder
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 
@@ -79,6 +79,7 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
         FileNotFoundError: data or weights that are not available.
     """
     grid = named_grid(experiment, profile)
+    require_own_grid(tables_folder(workspace.runs, grid))
     with notes.status("loading PyTorch"):
         from fpt_bench.training.resolve import resolve
         from fpt_bench.training.sources import CurrentSources

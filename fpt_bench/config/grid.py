@@ -2,9 +2,9 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
@@ -12,6 +12,9 @@ from fpt_bench.config.named import named_experiment, named_profile
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
+
+GRID_SCHEMA = 1
+"""Number of the form that grids have here; it grows with every field that older code would not know."""
 
 
 class GridRun(BaseModel):
@@ -27,8 +30,10 @@ class GridRun(BaseModel):
 class Grid(BaseModel):
     """All runs of one experiment at one profile, and what a table of them must know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
+    schema_version: Annotated[int, Field(ge=GRID_SCHEMA, le=GRID_SCHEMA, alias="schema")] = GRID_SCHEMA
+    """Number of this form; a later one is left as it is."""
     experiment: Experiment
     profile: str
     targets: dict[str, float]

@@ -13,7 +13,7 @@ from fpt_bench.report.latex import latex_page
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.words import cell_label, plus_minus, points, steps
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import GRID_FILE, table_file
+from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
 NOT_REACHED = 1e15
 """Added, in sorting, to what a text is only a lower bound of."""
@@ -179,7 +179,12 @@ def write_tables(bench: Bench, folder: Path) -> None:
     """Write all tables of a bench and its grid into a folder.
 
     Files: table.md, table.tex, table.csv and table.json; rates.csv where rates were swept; overall.csv over tasks.
+
+    Raises:
+        RefusedError: a later version's tables are there.
+        OSError: the folder cannot be written.
     """
+    require_own_grid(folder)
     frame = cells_frame(bench)
     write_atomically(folder / GRID_FILE, bench.grid.model_dump_json(indent=1) + "\n")
     write_atomically(table_file(folder, "md"), markdown(bench))

@@ -25,7 +25,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.config.spec import explain
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.refusal import RefusedError
@@ -136,14 +136,8 @@ def _parse_result(content: bytes, path: Path) -> RunResult:
 
 def _require_schema(content: bytes, path: Path) -> None:
     """Raise a RefusedError if this is a whole result of another schema than ours."""
-    try:
-        fields = json.loads(content)
-    except (ValueError, RecursionError):
-        return
-    if not (isinstance(fields, dict) and {"spec", "status"} <= fields.keys()):
-        return
-    schema = fields.get("schema", 1)
-    if not isinstance(schema, int) or schema == SCHEMA:
+    schema = _schema_of(content, {"spec", "status"})
+    if schema in (None, SCHEMA):
         return
     advice = (
         "A newer fpt_bench made it: update this one"
@@ -151,6 +145,30 @@ def _require_schema(content: bytes, path: Path) -> None:
         else f"An older fpt_bench made it: `python -m fpt_bench.results.migration {path.parent.parent}` moves it"
     )
     raise RefusedError(f"{path}: expected a result of schema {SCHEMA}, got one of schema {schema}. {advice}.")
+
+
+def _schema_of(content: bytes, keys: set[str]) -> int | None:
+    """Return the schema that a file says, the first where it says none; None where it is no mapping with these keys."""
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    schema = fields.get("schema", 1) if isinstance(fields, dict) and keys <= fields.keys() else None
+    return schema if isinstance(schema, int) else None
+
+
+def require_own_grid(tables: Path) -> None:
+    """Raise a RefusedError where a later version's bench is in a folder of tables: they would be written over."""
+    path = tables / GRID_FILE
+    try:
+        schema = _schema_of(read_regular(path), {"experiment", "runs"})
+    except (OSError, ValueError):
+        return
+    if schema is not None and schema > GRID_SCHEMA:
+        raise RefusedError(
+            f"{path}: expected a grid of schema {GRID_SCHEMA}, got one of schema {schema}. "
+            "A newer fpt_bench made it: update this one, or take another --runs folder."
+        )
 
 
 def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
-from fpt_bench.results.folder import RESULT_FILE, collect_results, read_result, write_result
+from fpt_bench.report.tables import write_tables
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_result, tables_folder, write_result
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -19,6 +22,7 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.provenance import this_attempt
 from tests.made_up import made_up_result
+from tests.made_up_bench import made_up_bench, write_bench
 from tests.paths import KEPT_RESULTS, ROOT
 
 RESULT = made_up_result("bit-xor", seed=0, accuracy=0.9)
@@ -148,3 +152,15 @@ def test_every_field_is_described() -> None:
         for name, f in part["properties"].items()
         if not f.get("description")
     ] == []
+
+
+def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
+    grid, results = made_up_bench(tasks=("mnist",), seeds=(0,))
+    folder = tables_folder(write_bench(tmp_path, grid, results), grid)
+    write_tables(Bench.of(grid, results), folder)
+    later = {**json.loads(grid.model_dump_json()), "schema": GRID_SCHEMA + 1, "surprise": 1}
+    (folder / GRID_FILE).write_text(json.dumps(later))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(RefusedError, match="A newer fpt_bench made it: update this one, or take another --runs folder"):
+        write_tables(Bench.of(grid, results), folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
