@@ -9,6 +9,7 @@ from fpt_bench.training.model import load_best, make_model
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import trained_body
 from fpt_bench.training.resolve import make_datamodule
+from fpt_bench.training.sources import Sources
 
 
 def _require_no_code(result: RunResult) -> None:
@@ -31,21 +32,19 @@ def restore(result: RunResult, workspace: Workspace, trust: bool = False) -> tup
         trust: whether to import what the result names as `module:attribute`; else only what is built in or installed.
 
     Raises:
-        ValueError: the run has no best validation, weights have changed since, or it names code that is not trusted.
+        RefusedError: its data or its body's weights have changed since.
+        ValueError: the run has no best validation, or it names code that is not trusted.
         FileNotFoundError: its checkpoint, data or weights are not available.
     """
     if not trust:
         _require_no_code(result)
-    if result.best_step is None or result.body is None:
+    if result.best_step is None or result.body is None or result.data is None:
         raise ValueError(
             f"run {result.spec.run_id} {result.status}: expected one with a best validation, it kept no weights"
         )
     datamodule = make_datamodule(result.spec, workspace)
     module, record = make_model(result.spec, datamodule.task, workspace, trained_body(result.spec, workspace))
-    if record.fingerprint != result.body.fingerprint:
-        raise ValueError(
-            f"run {result.spec.run_id}: expected the body with fingerprint {result.body.fingerprint[:16]}, got "
-            f"{record.fingerprint[:16]}: its weights have changed since. Remove the run's folder and ask for it again."
-        )
+    now = Sources(datamodule.fingerprint(), record.fingerprint)
+    now.require_same(result.spec.run_id, "was done", result.data.fingerprint, result.body.fingerprint)
     load_best(module, workspace.runs / result.spec.run_id, result.best_step)
     return module.eval(), datamodule

@@ -125,3 +125,12 @@ def test_the_command_line_refuses_with_a_sentence_and_exit_code_2(at: Workspace)
         assert (done.exit_code, "was done with other weights" in done.stderr) == (2, True), done.stderr
     (path,) = at.runs.glob(f"*/{RESULT_FILE}")
     assert read_run(path.parent).status == "ok", "nothing was trained, and no result was replaced by a failure"
+
+
+def test_nothing_is_said_of_a_run_whose_body_is_another_by_now(at: Workspace) -> None:
+    spec = asked(at)
+    run_one(spec, at)
+    save_body(Path("mine"), seed=1)
+    for command in (["examples"], ["attention", "--example", "0"]):
+        done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, str(at.runs / spec.run_id), "--offline"])
+        assert (done.exit_code, "was done with other weights" in done.stderr) == (2, True), done.output
