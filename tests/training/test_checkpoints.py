@@ -138,13 +138,19 @@ def test_every_bit_of_the_numbers_in_a_checkpoint_is_checked(begun: Workspace) -
     assert believed == []
 
 
-def test_a_checkpoint_is_read_once(whole: RunResult, begun: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The owner that was thought dead writes its next one between the reading for the data and that for the weights."""
-    path = checkpoint_file(begun.runs / SPEC.run_id, "last")
+def test_a_checkpoint_is_read_once(
+    whole: RunResult, begun: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner that was thought dead writes another one between the reading for the data and that for the weights."""
+    other = Workspace(tmp_path / "other", offline=True)
+    with pytest.raises(StopError):
+        run_one(SPEC, other, stop_after(12))
     real = one_run.make_trainer
 
     def meanwhile(*arguments: Any) -> Any:
-        rewrite(path, lambda last: {**last, "global_step": 10})
+        shutil.copy(
+            checkpoint_file(other.runs / SPEC.run_id, "last"), checkpoint_file(begun.runs / SPEC.run_id, "last")
+        )
         return real(*arguments)
 
     monkeypatch.setattr(one_run, "make_trainer", meanwhile)
