@@ -129,8 +129,9 @@ def _largest_log_likelihood(first: tuple[int, int], second: tuple[int, int], exc
 def e_bh(log_evidence: ArrayLike, level: float) -> NDArray[np.bool_]:
     """Return which statements of a family are refuted, by e-BH.
 
-    They are the k largest e-values, for the largest k of which all are at least K / (k level), K in the family. The expected share of wrong ones among them is at most `level`, however the e-values depend on each other
-    (Wang and Ramdas 2022); where none is right to refute, that is the chance of a single wrong one.
+    They are the k largest e-values, for the largest k of which all are at least K / (k level), K in the family. The
+    expected share of wrong ones among them is at most `level`, however the e-values depend on each other (Wang and
+    Ramdas 2022); where none is right to refute, that is the chance of a single wrong one.
 
     Example:
         >>> e_bh(np.log([50.0, 45.0, 3.0]), 0.05).tolist(), e_bh(np.log([50.0, 3.0, 3.0]), 0.05).tolist()

@@ -103,7 +103,7 @@ def confidence_sequence(
 
 
 def _border(refuted: Callable[[float], bool], outer: float, inner: float) -> float:
-    """Return where a statement stops being refuted between outer and inner, by halving; `outer` if it is not even there."""
+    """Return where a statement stops being refuted on the way in, by halving; `outer` if it is not even there."""
     if not refuted(outer):
         return outer
     for _ in range(50):
