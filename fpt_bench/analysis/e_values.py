@@ -133,16 +133,21 @@ def e_bh(log_evidence: ArrayLike, level: float) -> NDArray[np.bool_]:
     expected share of wrong ones among them is at most `level`, however the e-values depend on each other (Wang and
     Ramdas 2022); where none is right to refute, that is the chance of a single wrong one.
 
+    Args:
+        log_evidence: (..., K) log e-values.
+        level: between 0 and 1.
+
     Example:
         >>> e_bh(np.log([50.0, 45.0, 3.0]), 0.05).tolist(), e_bh(np.log([50.0, 3.0, 3.0]), 0.05).tolist()
         ([True, True, False], [False, False, False])
     """
     logs = np.asarray(log_evidence, dtype=float)
-    order = np.argsort(-logs, kind="stable")
-    ranks = np.arange(1, len(logs) + 1)
-    passing = logs[order] >= np.log(len(logs)) - np.log(ranks * level)
-    refuted = np.zeros(len(logs), dtype=bool)
-    refuted[order[: ranks[passing].max(initial=0)]] = True
+    order = np.argsort(-logs, axis=-1, kind="stable")
+    ranks = np.arange(1, logs.shape[-1] + 1)
+    passing = np.take_along_axis(logs, order, -1) >= np.log(len(ranks)) - np.log(ranks * level)
+    largest = np.where(passing, ranks, 0).max(axis=-1, keepdims=True)
+    refuted = np.zeros(logs.shape, dtype=bool)
+    np.put_along_axis(refuted, order, ranks <= largest, -1)
     return refuted
 
 

@@ -34,7 +34,7 @@ class Rule:
 
     Args:
         margin: the smallest difference that matters, in units of the score, or of the chance to learn.
-        level: the share of families with a wrong "better", and of those with a wrong "same", that is put up with.
+        level: the share of each word's verdicts that may be wrong, on average; a wrong one at all where none can fall.
         seeds: what is assumed of them. normal: about normal around each arm's mean. bounded: in the range, no more.
             learned: each reaches `reached` or does not.
         low, high: the range of scores.

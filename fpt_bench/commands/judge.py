@@ -98,8 +98,8 @@ def _remarks(docket: "Docket") -> list[str]:
 def _family(docket: "Docket", rule: "Rule") -> str:
     words = ", ".join(f"{word} {docket.count(word)}" for word in ("better", "worse", "same", "open"))
     line = (
-        f"Family of {len(docket.verdicts)}: {words}; margin {rule.margin:g}; each word wrong in at most "
-        f"{rule.level:.0%} of families, however often they are looked at."
+        f"Family of {len(docket.verdicts)}: {words}; margin {rule.margin:g}; of each word at most "
+        f"{rule.level:.0%} are wrong, on average and however often one looks."
     )
     mean = docket.mean
     if mean is None or mean.high - mean.low <= SEEN:
