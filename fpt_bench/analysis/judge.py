@@ -84,8 +84,8 @@ class Verdict:
         learned: how many of them learned; None where that is not judged.
         better, worse, same: e-values for each word: against the first arm being no better, no worse, and a difference
             of the margin or more in either direction.
-        apart: an arm's scores fall into two groups, so that `learned` would be the right rule.
-        flat: no seed of an arm differs from its others, so that its spread is unknown.
+        apart: an arm's scores fall into two groups, so that `learned` would be the right rule, not `normal`.
+        flat: no seed of an arm differs from its others, so that `normal` rests on the other arm's spread.
     """
 
     task: str
@@ -208,7 +208,7 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     words: tuple[Word, ...] = ("better", "worse", "same")
     better, worse, same = (as_evidence(value) for value in logs)
     estimate = float(case.first.mean() - case.second.mean())
-    learned = rule.seeds == "learned"
+    learned, normal = rule.seeds == "learned", rule.seeds == "normal"
     return Verdict(
         task=case.task,
         first=float(case.first.mean()),
@@ -220,6 +220,6 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         worse=worse,
         same=same,
         word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
-        apart=not learned and any(groups_apart(arm, rule.width) for arm in (case.first, case.second)),
-        flat=not learned and any(np.ptp(arm) <= 1e-12 * rule.width for arm in (case.first, case.second)),
+        apart=normal and any(groups_apart(arm, rule.width) for arm in (case.first, case.second)),
+        flat=normal and any(np.ptp(arm) <= 1e-12 * rule.width for arm in (case.first, case.second)),
     )

@@ -82,7 +82,7 @@ def _figures(verdict: "Verdict") -> list[str]:
 
 
 def _remarks(docket: "Docket") -> list[str]:
-    """Say of which tasks the assumption on seeds is visibly wrong."""
+    """Say on which tasks it is visibly wrong that seeds are about normal."""
     apart = [verdict.task for verdict in docket.verdicts if verdict.apart]
     flat = [verdict.task for verdict in docket.verdicts if verdict.flat]
     lines = []
@@ -91,7 +91,7 @@ def _remarks(docket: "Docket") -> list[str]:
             f"{', '.join(apart)}: seeds of an arm fall into two groups; judge who learns, with `--reached SCORE`"
         )
     if flat:
-        lines.append(f"{', '.join(flat)}: all seeds of an arm are equal, so that its spread is not known")
+        lines.append(f"{', '.join(flat)}: all seeds of an arm are equal; `--assume bounded` does without a spread")
     return lines
 
 
