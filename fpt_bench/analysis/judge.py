@@ -27,6 +27,9 @@ Word = Literal["better", "worse", "same", "open"]
 Seeds = Literal["normal", "bounded", "learned"]
 LogEvidence = Callable[[float], float]
 
+FLAT = 0.2
+"""Share of the wider arm's range of seeds below which the other arm counts as flat."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -85,7 +88,7 @@ class Verdict:
         better, worse, same: e-values for each word: against the first arm being no better, no worse, and a difference
             of the margin or more in either direction.
         apart: an arm's scores fall into two groups, so that `learned` would be the right rule, not `normal`.
-        flat: no seed of an arm differs from its others, so that `normal` rests on the other arm's spread.
+        flat: an arm hardly varies beside the other, or neither does, so that `normal` rests on one arm's spread alone.
     """
 
     task: str
@@ -208,6 +211,7 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     words: tuple[Word, ...] = ("better", "worse", "same")
     better, worse, same = (as_evidence(value) for value in logs)
     estimate = float(case.first.mean() - case.second.mean())
+    narrow, wide = sorted((case.first, case.second), key=np.std)
     learned, normal = rule.seeds == "learned", rule.seeds == "normal"
     return Verdict(
         task=case.task,
@@ -221,5 +225,5 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         same=same,
         word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
         apart=normal and any(groups_apart(arm, rule.width) for arm in (case.first, case.second)),
-        flat=normal and any(np.ptp(arm) <= 1e-12 * rule.width for arm in (case.first, case.second)),
+        flat=normal and bool(np.ptp(narrow) <= FLAT * np.ptp(wide)),
     )

@@ -91,7 +91,7 @@ def _remarks(docket: "Docket") -> list[str]:
             f"{', '.join(apart)}: seeds of an arm fall into two groups; judge who learns, with `--reached SCORE`"
         )
     if flat:
-        lines.append(f"{', '.join(flat)}: all seeds of an arm are equal; `--assume bounded` does without a spread")
+        lines.append(f"{', '.join(flat)}: an arm hardly varies; all rests on the other's seeds being about normal")
     return lines
 
 

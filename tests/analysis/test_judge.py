@@ -188,8 +188,11 @@ def test_arms_may_have_different_numbers_of_seeds() -> None:
 
 
 def test_what_cannot_be_normal_is_seen() -> None:
-    docket = judge({"gap": ([0.75, 0.75, 0.99], LOW), "flat": ([1.0, 1.0, 1.0], LOW), "plain": (HIGH, LOW)}, RULE)
-    assert [(v.apart, v.flat) for v in docket.verdicts] == [(True, False), (False, True), (False, False)]
+    near = {"nearly flat": (LOW, [0.99, 0.991, 0.992])}
+    docket = judge(
+        {"gap": ([0.75, 0.75, 0.99], LOW), "flat": ([1.0, 1.0, 1.0], LOW), "plain": (HIGH, LOW)} | near, RULE
+    )
+    assert [(v.apart, v.flat) for v in docket.verdicts] == [(True, False), (False, True), (False, False), (False, True)]
 
 
 def test_who_learned_is_counted() -> None:
