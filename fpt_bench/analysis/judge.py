@@ -68,6 +68,10 @@ class Rule:
             )
         if (self.seeds == "learned") != (self.reached is not None):
             raise ValueError("expected the score that counts as learned where seeds are `learned`, and only there")
+        if self.reached is not None and not self.low <= self.reached <= self.high:
+            raise ValueError(
+                f"expected the score that counts as learned from {self.low:g} to {self.high:g}, got {self.reached:g}"
+            )
 
     @property
     def width(self) -> float:

@@ -40,6 +40,8 @@ def judge(
     from fpt_bench.analysis.score_table import pick_pairs, read_scores
 
     require_known("assumption", assume, ASSUMED)
+    if reached is not None and assume == "bounded":
+        raise ValueError("expected `--assume bounded` or `--reached`, got both: who learned needs no assumption")
     rule = Rule(
         margin=margin,
         level=level,

@@ -209,7 +209,9 @@ def test_who_learned_is_counted() -> None:
         ({"margin": 1.0}, "expected a margin above 0 and below 1, got 1"),
         ({"margin": 0.1, "level": 5}, "expected a level between 0 and 1, as 0.05, got 5"),
         ({"margin": 0.1, "low": 1.0, "high": 0.0}, "expected a range of scores from low to high, got 1 to 0"),
-        ({"margin": 0.1, "seeds": "learned"}, "expected the score that counts as learned"),
+        ({"margin": 0.1, "seeds": "learned"}, "expected the score that counts as learned where"),
+        ({"margin": 0.1, "seeds": "learned", "reached": 90.0}, "counts as learned from 0 to 1, got 90"),
+        ({"margin": 0.1, "seeds": "learned", "reached": float("nan")}, "counts as learned from 0 to 1, got nan"),
     ],
 )
 def test_a_rule_that_settles_nothing_is_refused(arguments: dict[str, float], message: str) -> None:

@@ -101,6 +101,7 @@ def test_seeds_that_are_not_normal_are_remarked_upon(tmp_path: Path) -> None:
         (SOUND, ["--columns", "task,arm,seed,accuracy"], "unknown column 'accuracy'. "),
         (SOUND, ["--columns", "task,arm"], "expected the names of four columns"),
         (SOUND, ["--assume", "norml"], "unknown assumption 'norml'. Did you mean 'normal'?"),
+        (SOUND, ["--assume", "bounded", "--reached", "0.9"], "expected `--assume bounded` or `--reached`, got both"),
         (SOUND, ["--level", "1.5"], "expected a level between 0 and 1, as 0.05, got 1.5"),
         ([], [], "unknown arm 'ours'"),
     ],
