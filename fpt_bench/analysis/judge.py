@@ -113,10 +113,15 @@ class Verdict:
 class Docket:
     """The verdicts of a family of tasks on two arms.
 
-    `mean` is the mean of differences over tasks, its interval for a fixed number of seeds; None of who learned.
+    Attributes:
+        better_anywhere, worse_anywhere: e-values against the first arm being better, or worse, on none of the tasks:
+            products over tasks, whose seeds are independent. They say that there is such a task, not which.
+        mean: the mean of differences over tasks, its interval for a fixed number of seeds; None of who learned.
     """
 
     verdicts: tuple[Verdict, ...]
+    better_anywhere: float
+    worse_anywhere: float
     mean: Interval | None
 
     def count(self, word: Word) -> int:
@@ -167,7 +172,9 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule) -> Docke
     verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
     scores = [(case.first, case.second) for case in cases]
     # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
-    return Docket(tuple(verdicts), None if rule.seeds == "learned" else mean_over_tasks(scores, rule.level))
+    mean = None if rule.seeds == "learned" else mean_over_tasks(scores, rule.level)
+    anywhere = logs.sum(0)
+    return Docket(tuple(verdicts), as_evidence(anywhere[0]), as_evidence(anywhere[1]), mean)
 
 
 def _checked(task: str, scores: ArrayLike, rule: Rule) -> Floats:

@@ -155,6 +155,13 @@ def test_lower_scores_may_be_the_better_ones() -> None:
     assert word(LOW, HIGH, Rule(margin=0.5, seeds="learned", reached=0.8, higher=False)) == "better"
 
 
+def test_tasks_that_settle_nothing_alone_do_so_together() -> None:
+    docket = judge({f"task {i}": ([0.6, 0.7, 0.65], [0.5, 0.58, 0.55]) for i in range(4)}, RULE)
+    assert {verdict.word for verdict in docket.verdicts} == {"open"}
+    assert docket.better_anywhere == pytest.approx(docket.verdicts[0].better ** 4)
+    assert docket.better_anywhere > 20 > 1 > docket.worse_anywhere
+
+
 def test_a_real_difference_within_the_margin_is_the_same() -> None:
     verdict = judge({"task": (HIGH, [score - 0.04 for score in HIGH])}, Rule(margin=0.2)).verdicts[0]
     assert verdict.better > 20
@@ -276,6 +283,12 @@ def test_intervals_hold_at_every_look() -> None:
     for kinds in KINDS:
         assert coverage_at_every_look(7000, kinds, seed=0) >= 0.95
     assert coverage_of_bounded(300, seed=0) >= 0.95
+
+
+@pytest.mark.parametrize("kinds", KINDS)
+def test_better_on_some_task_is_rarely_said_of_none(kinds: tuple[str, str]) -> None:
+    together = draw(np.random.default_rng(0), 600, kinds, np.zeros(7)).log_above(0).sum(1)
+    assert float((together >= np.log(20)).any(-1).mean()) <= 0.05
 
 
 def test_who_learned_is_rarely_judged_wrong() -> None:

@@ -43,7 +43,8 @@ def test_a_table_of_verdicts_and_the_familys(tmp_path: Path) -> None:
     assert lines[3].startswith(
         "Family of 2: better 1, worse 0, same 1, open 0; margin 0.05; of each word at most 5% are wrong"
     )
-    assert len(lines) == 4
+    assert lines[4].startswith("Better on some task: e ")
+    assert len(lines) == 5
 
 
 def test_tasks_columns_and_range_are_options(tmp_path: Path) -> None:
@@ -56,6 +57,10 @@ def test_tasks_columns_and_range_are_options(tmp_path: Path) -> None:
 
 def test_lower_may_be_better(tmp_path: Path) -> None:
     assert "better 0, worse 1, same 1, open 0" in judged(tmp_path, SOUND, "--lower").stdout
+
+
+def test_an_interval_that_excludes_nothing_says_so(tmp_path: Path) -> None:
+    assert " any " in judged(tmp_path, [line for line in SOUND if line.split(",")[2] in "012"]).stdout
 
 
 def test_who_reached_a_score_is_counted(tmp_path: Path) -> None:
