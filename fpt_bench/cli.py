@@ -14,20 +14,8 @@ from fpt_bench.commands.console import says_what_is_wrong
 
 COMMANDS = {
     name: f"fpt_bench.commands.{name}"
-    for name in (
-        "run",
-        "bench",
-        "plan",
-        "status",
-        "table",
-        "report",
-        "attention",
-        "examples",
-        "check",
-        "fetch",
-        "judge",
-    )
-} | {"list": "fpt_bench.commands.listing"}
+    for name in ("run", "bench", "plan", "status", "table", "report", "attention", "examples", "check", "fetch")
+} | {"judge": "fpt_bench.commands.judge", "list": "fpt_bench.commands.listing"}
 """Every command, in the order of the help: the module with a function of its name."""
 
 
