@@ -34,10 +34,10 @@ def test_language_hears_and_a_random_body_of_small_weights_hardly(workspace: Wor
 
 
 def test_a_ragged_example_keeps_its_length_and_its_last_token() -> None:
-    inputs = torch.tensor([[1, 2, 3], [4, 5, 0]])
-    mask = torch.tensor([[True, True, True], [True, True, False]])
+    inputs = torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]])
+    mask = inputs > 0
     replaced = with_others_replaced(Batch(inputs, mask, torch.zeros(2, 1, dtype=torch.int64)))
-    assert replaced.inputs.tolist() == [[4, 5, 3], [1, 5, 0]]
+    assert replaced.inputs.tolist() == [[5, 6, 3, 4], [1, 6, 0, 0]]
     assert replaced.mask.tolist() == mask.tolist()
 
 

@@ -1,0 +1,240 @@
+"""The one place where *better*, *worse*, *same* and *open* come from: two arms' scores, task by task, in; verdicts out.
+
+Seeds may be added one by one and judged after each, until a verdict falls: see docs/judging.md for what that costs and
+assumes. numpy and scipy alone; nothing here knows what a bench is.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fpt_bench.analysis.e_values import (
+    Floats,
+    as_evidence,
+    bounded_log_evidence,
+    e_bh,
+    learned_log_evidence,
+    normal_log_evidence,
+)
+from fpt_bench.analysis.intervals import Interval, confidence_sequence, groups_apart, mean_over_tasks
+
+Word = Literal["better", "worse", "same", "open"]
+Seeds = Literal["normal", "bounded", "learned"]
+LogEvidence = Callable[[float], float]
+
+FLAT = 0.2
+"""Share of the wider arm's range of seeds below which the other arm counts as flat."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How arms are judged, fixed before the first score is seen.
+
+    Args:
+        margin: the smallest difference that matters, in units of the score, or of the chance to learn.
+        level: the share of each word's verdicts that may be wrong, on average; a wrong one at all where none can fall.
+        seeds: what is assumed of them. normal: about normal around each arm's mean. bounded: in the range, no more.
+            learned: each reaches `reached` or does not.
+        low, high: the range of scores.
+        reached: the score that counts as learned.
+        higher: whether a higher score is the better one.
+
+    Raises:
+        ValueError: a margin that no difference can lie within or beyond, an empty range, a level that is no chance.
+    """
+
+    margin: float
+    level: float = 0.05
+    seeds: Seeds = "normal"
+    low: float = 0.0
+    high: float = 1.0
+    reached: float | None = None
+    higher: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.low < self.high and math.isfinite(self.high - self.low)):
+            raise ValueError(f"expected a range of scores from low to high, got {self.low:g} to {self.high:g}")
+        if not 0 < self.level < 1:
+            raise ValueError(f"expected a level between 0 and 1, as 0.05, got {self.level:g}")
+        if not 0 < self.margin < self.width:
+            raise ValueError(
+                f"expected a margin above 0 and below {self.width:g}, got {self.margin:g}: "
+                "it is the smallest difference that matters, and no number of seeds shows a difference of nothing"
+            )
+        if (self.seeds == "learned") != (self.reached is not None):
+            raise ValueError("expected the score that counts as learned where seeds are `learned`, and only there")
+        if self.reached is not None and not self.low <= self.reached <= self.high:
+            raise ValueError(
+                f"expected the score that counts as learned from {self.low:g} to {self.high:g}, got {self.reached:g}"
+            )
+
+    @property
+    def width(self) -> float:
+        """Return the largest difference that there can be."""
+        return 1.0 if self.seeds == "learned" else self.high - self.low
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is settled between two arms on a task, and what it rests on.
+
+    Attributes:
+        first, second: mean scores, or shares of seeds that learned.
+        difference: first minus second, with the interval that holds at every look; the interval is wider than the
+            verdict needs, since it has two sides.
+        counts: seeds of both arms.
+        learned: how many of them learned; None where that is not judged.
+        better, worse, same: e-values for each word: against the first arm being no better, no worse, and a difference
+            of the margin or more in either direction.
+        apart: an arm's scores fall into two groups, so that `learned` would be the right rule, not `normal`.
+        flat: an arm hardly varies beside the other, or neither does, so that `normal` rests on one arm's spread alone.
+    """
+
+    task: str
+    first: float
+    second: float
+    difference: Interval
+    counts: tuple[int, int]
+    learned: tuple[int, int] | None
+    better: float
+    worse: float
+    same: float
+    word: Word
+    apart: bool
+    flat: bool
+
+
+@dataclass(frozen=True)
+class Docket:
+    """The verdicts of a family of tasks on two arms.
+
+    Attributes:
+        better_anywhere, worse_anywhere: e-values against the first arm being better, or worse, on none of the tasks:
+            products over tasks, whose seeds are independent. They say that there is such a task, not which.
+        mean: the mean of differences over tasks, its interval for a fixed number of seeds; None of who learned.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    better_anywhere: float
+    worse_anywhere: float
+    mean: Interval | None
+
+    def count(self, word: Word) -> int:
+        """Return on how many tasks a word fell."""
+        return sum(verdict.word == word for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Scores of two arms on a task, and log e-values by the difference that is to be exceeded."""
+
+    task: str
+    first: Floats
+    second: Floats
+    above: LogEvidence
+    below: LogEvidence
+
+    def log_evidence(self, rule: Rule) -> tuple[float, float, float]:
+        """Return log e-values for better, worse and same; the last is that of its weaker side."""
+        higher, lower = self.above(0.0), self.below(0.0)
+        same = min(self.above(-rule.margin), self.below(rule.margin))
+        # A seed that learned is the better one, whichever scores are.
+        return (higher, lower, same) if rule.higher or rule.seeds == "learned" else (lower, higher, same)
+
+
+def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule) -> Docket:
+    """Judge a family of tasks: the first arm is better, worse or the same as the second, or it is open.
+
+    Each word is given by e-BH over the family. *same* has the last word: a difference that is real and surely smaller
+    than the margin is none that matters.
+
+    Args:
+        pairs: scores of the first and the second arm by task, one a seed, in the order of their seeds.
+
+    Raises:
+        ValueError: a score that is no number or outside of the range; fewer than two seeds.
+
+    Example:
+        >>> pairs = {"copy": ([0.90, 0.92, 0.91, 0.93, 0.90], [0.70, 0.74, 0.71, 0.69, 0.72])}
+        >>> [verdict.word for verdict in judge(pairs, Rule(margin=0.05)).verdicts]
+        ['better']
+    """
+    cases = [_make_case(task, _checked(task, a, rule), _checked(task, b, rule), rule) for task, (a, b) in pairs.items()]
+    if not cases:
+        raise ValueError("expected scores of at least one task, got none")
+    logs = np.array([case.log_evidence(rule) for case in cases])
+    settled = np.array([e_bh(column, rule.level) for column in logs.T]).T
+    verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
+    scores = [(case.first, case.second) for case in cases]
+    # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
+    mean = None if rule.seeds == "learned" else mean_over_tasks(scores, rule.level)
+    anywhere = logs.sum(0)
+    return Docket(tuple(verdicts), as_evidence(anywhere[0]), as_evidence(anywhere[1]), mean)
+
+
+def _checked(task: str, scores: ArrayLike, rule: Rule) -> Floats:
+    found = np.asarray(scores, dtype=float)
+    if found.ndim != 1 or len(found) < 2:
+        raise ValueError(f"task '{task}': expected at least two seeds of each arm, got {found.size}; run another")
+    wrong = found[~((found >= rule.low) & (found <= rule.high))]
+    if wrong.size:
+        raise ValueError(
+            f"task '{task}': expected scores from {rule.low:g} to {rule.high:g}, got {wrong[0]:g}; "
+            "give the range that scores can have (`--range LOW HIGH`)"
+        )
+    if rule.reached is None:
+        return found
+    return (found >= rule.reached if rule.higher else found <= rule.reached).astype(float)
+
+
+def _make_case(task: str, first: Floats, second: Floats, rule: Rule) -> _Case:
+    """Bind the evidence of a rule to two arms' scores; worse is better with the arms exchanged."""
+    make = {"normal": _normal_above, "bounded": _bounded_above, "learned": _learned_above}[rule.seeds]
+    above, below = make(first, second, rule.width), make(second, first, rule.width)
+    return _Case(task, first, second, above, lambda at: below(-at))
+
+
+def _normal_above(first: Floats, second: Floats, width: float) -> LogEvidence:
+    difference = first.mean() - second.mean()
+    # Equal floats have a variance of 1e-34 where their mean is rounded.
+    variances = tuple(0.0 if np.ptp(arm) <= 1e-12 * width else arm.var(ddof=1) for arm in (first, second))
+    counts = (len(first), len(second))
+    return lambda at: float(normal_log_evidence(difference - at, (variances[0], variances[1]), counts))
+
+
+def _bounded_above(first: Floats, second: Floats, width: float) -> LogEvidence:
+    n = min(len(first), len(second))
+    differences = first[:n] - second[:n]
+    return lambda at: float(bounded_log_evidence(differences, at, width))
+
+
+def _learned_above(first: Floats, second: Floats, _width: float) -> LogEvidence:
+    counts = [(int(arm.sum()), len(arm)) for arm in (first, second)]
+    return partial(learned_log_evidence, counts[0], counts[1])
+
+
+def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verdict:
+    words: tuple[Word, ...] = ("better", "worse", "same")
+    better, worse, same = (as_evidence(value) for value in logs)
+    estimate = float(case.first.mean() - case.second.mean())
+    narrow, wide = sorted((case.first, case.second), key=np.std)
+    learned, normal = rule.seeds == "learned", rule.seeds == "normal"
+    return Verdict(
+        task=case.task,
+        first=float(case.first.mean()),
+        second=float(case.second.mean()),
+        difference=confidence_sequence(estimate, rule.width, rule.level, case.above, case.below),
+        counts=(len(case.first), len(case.second)),
+        learned=(int(case.first.sum()), int(case.second.sum())) if learned else None,
+        better=better,
+        worse=worse,
+        same=same,
+        word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
+        apart=normal and any(groups_apart(arm, rule.width) for arm in (case.first, case.second)),
+        flat=normal and bool(np.ptp(narrow) <= FLAT * np.ptp(wide)),
+    )

@@ -1,0 +1,113 @@
+"""`judge`: which of two arms is better, and on which tasks they are the same, on anybody's scores."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from fpt_bench.commands.console import out
+from fpt_bench.names import require_known
+
+if TYPE_CHECKING:
+    from fpt_bench.analysis.judge import Docket, Rule, Verdict
+
+ASSUMED = ("normal", "bounded")
+SEEN = 1e-9
+"""A narrower interval is that of rounded floats."""
+
+
+def judge(
+    scores: Annotated[Path, typer.Argument(help="CSV file with the columns task, arm, seed, score")],
+    better: Annotated[str, typer.Option(help="the arm that may be better")],
+    than: Annotated[str, typer.Option(help="the arm that it is compared with")],
+    margin: Annotated[float, typer.Option(help="the smallest difference that matters, in units of the score")],
+    task: Annotated[list[str] | None, typer.Option(help="a task; may be repeated; default: all")] = None,
+    level: Annotated[float, typer.Option(help="share of families with a wrong word that is put up with")] = 0.05,
+    higher: Annotated[bool, typer.Option("--higher/--lower", help="which scores are the better ones")] = True,
+    assume: Annotated[str, typer.Option(help="of seeds: normal, or bounded (in the range, no more)")] = "normal",
+    reached: Annotated[float | None, typer.Option(help="judge how many seeds reach this score, not how far")] = None,
+    score_range: Annotated[tuple[float, float], typer.Option("--range", help="that scores can have")] = (0.0, 1.0),
+    columns: Annotated[str, typer.Option(help="names of the four columns, in this order")] = "task,arm,seed,score",
+    as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
+) -> None:
+    """Say on which tasks an arm is better than another, worse, or the same. Exit code 0: judged; 2: wrong input."""
+    from fpt_bench.analysis.judge import Rule
+    from fpt_bench.analysis.judge import judge as give_verdicts
+    from fpt_bench.analysis.score_table import pick_pairs, read_scores
+
+    require_known("assumption", assume, ASSUMED)
+    if reached is not None and assume == "bounded":
+        raise ValueError("expected `--assume bounded` or `--reached`, got both: who learned needs no assumption")
+    rule = Rule(
+        margin=margin,
+        level=level,
+        seeds="learned" if reached is not None else "bounded" if assume == "bounded" else "normal",
+        low=score_range[0],
+        high=score_range[1],
+        reached=reached,
+        higher=higher,
+    )
+    table = read_scores(scores, tuple(name.strip() for name in columns.split(",")))
+    docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
+    if as_json:
+        print(json.dumps({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)}, indent=2))
+        return
+    out.print(_verdicts(docket, rule, better, than))
+    for line in (*_remarks(docket), _family(docket, rule)):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _verdicts(docket: "Docket", rule: "Rule", better: str, than: str) -> Table:
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("task")
+    for title in (better, than, "difference", "at every look", "seeds", "e better", "e worse", "e same"):
+        shown.add_column(Text(title), justify="right")
+    shown.add_column("verdict")
+    for verdict in docket.verdicts:
+        shown.add_row(Text(verdict.task), *map(Text, _figures(verdict, rule)), verdict.word)
+    return shown
+
+
+def _figures(verdict: "Verdict", rule: "Rule") -> list[str]:
+    means = [f"{mean:.3f}" for mean in (verdict.first, verdict.second)]
+    if verdict.learned is not None:
+        means = [f"{k} of {n}" for k, n in zip(verdict.learned, verdict.counts, strict=True)]
+    found = verdict.difference
+    # Without a spread in either arm the interval has no width, which says nothing of what other seeds would do.
+    interval = f"{found.low:+.3f} to {found.high:+.3f}" if found.high - found.low > SEEN else "no spread seen"
+    if found.high - found.low > 2 * rule.width - SEEN:
+        interval = "any"
+    evidence = [f"{value:.3g}" for value in (verdict.better, verdict.worse, verdict.same)]
+    return [*means, f"{found.estimate:+.3f}", interval, " / ".join(map(str, verdict.counts)), *evidence]
+
+
+def _remarks(docket: "Docket") -> list[str]:
+    """Say on which tasks it is visibly wrong that seeds are about normal."""
+    apart = [verdict.task for verdict in docket.verdicts if verdict.apart]
+    flat = [verdict.task for verdict in docket.verdicts if verdict.flat]
+    lines = []
+    if apart:
+        lines.append(
+            f"{', '.join(apart)}: seeds of an arm fall into two groups; judge who learns, with `--reached SCORE`"
+        )
+    if flat:
+        lines.append(f"{', '.join(flat)}: an arm hardly varies; all rests on the other's seeds being about normal")
+    return lines
+
+
+def _family(docket: "Docket", rule: "Rule") -> str:
+    words = ", ".join(f"{word} {docket.count(word)}" for word in ("better", "worse", "same", "open"))
+    line = (
+        f"Family of {len(docket.verdicts)}: {words}; margin {rule.margin:g}; of each word at most "
+        f"{rule.level:.0%} are wrong, on average and however often one looks.\n"
+        f"Better on some task: e {docket.better_anywhere:.3g}; worse on some task: e {docket.worse_anywhere:.3g}."
+    )
+    mean = docket.mean
+    if mean is None or mean.high - mean.low <= SEEN:
+        return line
+    interval = f"{mean.low:+.3f} to {mean.high:+.3f}"
+    return f"{line} Mean difference {mean.estimate:+.3f}, {interval} if the number of seeds was fixed beforehand."

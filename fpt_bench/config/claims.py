@@ -1,0 +1,63 @@
+"""What is claimed of two arms before their runs, and the hash by which it is known again afterwards."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Claim(BaseModel):
+    """A statement on two arms that the judge can refute.
+
+    Example:
+        >>> claim = Claim(
+        ...     better="language", worse="random", tasks=("listops", "bit-xor"), margin=0.05,
+        ...     refuted_by="same or worse on either task", source="Lu et al. 2021, table 2",
+        ... )
+        >>> claim.tasks, claim.hash[:12]
+        (('bit-xor', 'listops'), '9a20e0ad3ebd')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    better: Words = Field(
+        description="the arm that is claimed to be better, or one of two that are claimed to be the same"
+    )
+    worse: Words = Field(description="the arm that it is compared with")
+    tasks: tuple[Words, ...] = Field(
+        min_length=1, description="the family that is judged together; the order is kept sorted"
+    )
+    verdict: Literal["better", "same"] = Field("better", description="the judge's word that the claim expects")
+    margin: float = Field(
+        gt=0, allow_inf_nan=False, description="the smallest difference that matters, in units of the score"
+    )
+    refuted_by: Words = Field(description="what would refute it, in words")
+    source: Words = Field(description="who claims it, and where")
+    checked: str = Field("", description="page and date of looking the source up; empty: as transcribed")
+
+    @field_validator("tasks")
+    @classmethod
+    def _sorted(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        doubled = sorted({task for task in tasks if tasks.count(task) > 1})
+        if doubled:
+            raise ValueError(f"expected each task once, got {', '.join(doubled)} more than once")
+        return tuple(sorted(tasks))
+
+    @model_validator(mode="after")
+    def _two_arms(self) -> "Claim":
+        if self.better == self.worse:
+            raise ValueError(f"expected two arms, got '{self.better}' twice")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """Return the SHA-256 of the claim as canonical JSON: keys sorted, no spaces.
+
+        `checked` is left out: to look a source up later changes nothing in what was claimed.
+        """
+        content = self.model_dump(mode="json", exclude={"checked"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()

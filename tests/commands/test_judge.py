@@ -1,0 +1,142 @@
+"""`judge` on anybody's scores: what it prints, and what it refuses with one sentence and exit code 2."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fpt_bench.cli import app
+
+HIGH, LOW = [0.90, 0.92, 0.91, 0.93, 0.90, 0.91], [0.70, 0.74, 0.71, 0.69, 0.72, 0.71]
+NEAR = [0.913, 0.902, 0.924, 0.908, 0.911, 0.904]
+HEADER = "task,arm,seed,score"
+
+
+def rows(task: str, arm: str, scores: list[float]) -> list[str]:
+    return [f"{task},{arm},{seed},{score}" for seed, score in enumerate(scores)]
+
+
+SOUND = [
+    *rows("copy", "ours", HIGH),
+    *rows("copy", "theirs", LOW),
+    *rows("sort", "ours", HIGH),
+    *rows("sort", "theirs", NEAR),
+]
+
+
+def judged(tmp_path: Path, lines: list[str], *options: str, header: str = HEADER) -> Result:
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    usual = [] if "--margin" in options else ["--margin", "0.05"]
+    arms = [] if "--better" in options else ["--better", "ours", "--than", "theirs"]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["judge", str(path), *arms, *usual, *options])
+
+
+def test_a_table_of_verdicts_and_the_familys(tmp_path: Path) -> None:
+    done = judged(tmp_path, SOUND)
+    assert done.exit_code == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0] == "task ours theirs difference at every look seeds e better e worse e same verdict"
+    assert lines[1].startswith("copy 0.912 0.712 +0.200 +0.161 to +0.239 6 / 6")
+    assert (lines[1].split()[-1], lines[2].split()[-1]) == ("better", "same")
+    assert lines[3].startswith(
+        "Family of 2: better 1, worse 0, same 1, open 0; margin 0.05; of each word at most 5% are wrong"
+    )
+    assert lines[4].startswith("Better on some task: e ")
+    assert len(lines) == 5
+
+
+def test_tasks_columns_and_range_are_options(tmp_path: Path) -> None:
+    percent = [f"{task},{arm},{seed},{100 * float(s)}" for task, arm, seed, s in (line.split(",") for line in SOUND)]
+    options = ["--columns", "benchmark,method,run,accuracy", "--range", "0", "100", "--margin", "5", "--task", "copy"]
+    done = judged(tmp_path, percent, *options, header="benchmark,method,run,accuracy")
+    assert done.exit_code == 0, done.stderr
+    assert "Family of 1: better 1" in done.stdout
+
+
+def test_lower_may_be_better(tmp_path: Path) -> None:
+    assert "better 0, worse 1, same 1, open 0" in judged(tmp_path, SOUND, "--lower").stdout
+
+
+def test_an_interval_that_excludes_nothing_says_so(tmp_path: Path) -> None:
+    assert " any " in judged(tmp_path, [line for line in SOUND if line.split(",")[2] in "012"]).stdout
+
+
+def test_who_reached_a_score_is_counted(tmp_path: Path) -> None:
+    done = judged(tmp_path, SOUND, "--reached", "0.85", "--margin", "0.3", "--task", "copy")
+    assert "6 of 6  0 of 6" in done.stdout
+    assert "better 1" in done.stdout
+
+
+def test_everything_is_there_as_json(tmp_path: Path) -> None:
+    found = json.loads(judged(tmp_path, SOUND, "--json").stdout)
+    assert (found["better"], found["than"], found["rule"]["margin"]) == ("ours", "theirs", 0.05)
+    copy, sort = found["verdicts"]
+    assert (copy["word"], sort["word"], copy["counts"]) == ("better", "same", [6, 6])
+    assert copy["better"] > 20
+    assert found["mean"]["low"] < found["mean"]["estimate"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_seeds_that_are_not_normal_are_remarked_upon(tmp_path: Path) -> None:
+    lines = [*rows("gap", "ours", [0.99, 0.99, 0.6]), *rows("gap", "theirs", [0.5, 0.5, 0.5])]
+    done = judged(tmp_path, lines)
+    assert "gap: seeds of an arm fall into two groups" in done.stdout
+    assert "gap: an arm hardly varies" in done.stdout
+    assert judged(tmp_path, lines, "--assume", "bounded").stdout.count("gap: ") == 0, "nothing is assumed"
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        ([*SOUND[:-1], "sort,theirs,5,nan"], [], "line 25: expected a score, got nan"),
+        ([*SOUND[:-1], "sort,theirs,5,"], [], "line 25: expected a seed and a score as numbers, got '5' and ''"),
+        ([*SOUND[:-1], "sort,theirs,5"], [], "line 25: expected as many fields as there are columns"),
+        ([*SOUND[:-1], "sort,theirs,5,0.9,1"], [], "line 25: expected as many fields as there are columns"),
+        ([*SOUND, "other,third,0,inf"], [], "line 26: expected a score, got inf"),
+        ([*SOUND, SOUND[0]], [], "got another of task 'copy', arm 'ours', seed 0"),
+        (SOUND[:13] + SOUND[18:], [], "task 'sort': expected at least two seeds of each arm, got 1"),
+        (SOUND[:12] + SOUND[18:], [], "task 'sort': expected scores of arm 'ours', got none"),
+        ([*SOUND, "sort,ours,9,91"], [], "task 'sort': expected scores from 0 to 1, got 91"),
+        (SOUND, ["--margin", "0"], "expected a margin above 0 and below 1, got 0"),
+        (SOUND, ["--margin", "-0.1"], "expected a margin above 0 and below 1, got -0.1"),
+        (SOUND, ["--better", "our", "--than", "theirs"], "unknown arm 'our'. Did you mean 'ours'?"),
+        (SOUND, ["--better", "ours", "--than", "ours"], "expected two arms to judge, got 'ours' twice"),
+        (SOUND, ["--task", "cpy"], "unknown task 'cpy'. Did you mean 'copy'?"),
+        (SOUND, ["--columns", "task,arm,seed,accuracy"], "unknown column 'accuracy'. "),
+        (SOUND, ["--columns", "task,arm"], "expected the names of four columns"),
+        (SOUND, ["--assume", "norml"], "unknown assumption 'norml'. Did you mean 'normal'?"),
+        (SOUND, ["--assume", "bounded", "--reached", "0.9"], "expected `--assume bounded` or `--reached`, got both"),
+        (SOUND, ["--level", "1.5"], "expected a level between 0 and 1, as 0.05, got 1.5"),
+        ([], [], "unknown arm 'ours'"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_nothing_is_judged(
+    lines: list[str], options: list[str], message: str, tmp_path: Path
+) -> None:
+    done = judged(tmp_path, lines, *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "unknown column 'task'"),
+        (b"task,arm,sed,score\n", "unknown column 'seed'. Did you mean 'sed'?"),
+        (b"task,arm,seed,score,score\n", "expected one column 'score', got 2"),
+        (b"\xff\xfe\x00", "scores.csv: "),
+        (b'task,arm,seed,score\n"a', "scores.csv: "),
+    ],
+)
+def test_a_file_that_is_no_such_table(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_bytes(content)
+    arguments = ["judge", str(path), "--better", "a", "--than", "b", "--margin", "0.1"]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    path.unlink()
+    assert CliRunner().invoke(app, arguments).exit_code == 2
