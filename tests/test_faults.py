@@ -57,27 +57,29 @@ def test_disk_full_during_a_checkpoint(
 
 @needs_full
 def test_disk_full_during_a_result(tmp_path: Path) -> None:
+    run = tmp_path / made_up_spec("bit-xor", 0).run_id
     old, new = (made_up_result("bit-xor", seed=0, accuracy=accuracy) for accuracy in (0.8, 0.9))
-    write_result(old, tmp_path)
-    unfinished = tmp_path / f".{RESULT_FILE}.{socket.gethostname()}.{os.getpid()}"
+    write_result(old, run)
+    unfinished = run / f".{RESULT_FILE}.{socket.gethostname()}.{os.getpid()}"
     unfinished.symlink_to(FULL)
     with pytest.raises(OSError, match=r"no space left while writing; free some"):
-        write_result(new, tmp_path)
-    assert read_result(tmp_path) == old
-    assert [path.name for path in tmp_path.iterdir()] == [RESULT_FILE]
+        write_result(new, run)
+    assert read_result(run) == old
+    assert [path.name for path in run.iterdir()] == [RESULT_FILE]
 
 
 def test_a_folder_that_turns_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / made_up_spec("bit-xor", 0).run_id
     old = made_up_result("bit-xor", seed=0, accuracy=0.8)
-    write_result(old, tmp_path)
+    write_result(old, run)
 
     def refuse(path: Path, _: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match=r"Read-only file system.*result\.json"):
-        write_result(made_up_result("bit-xor", seed=0, accuracy=0.9), tmp_path)
-    assert read_result(tmp_path) == old
+        write_result(made_up_result("bit-xor", seed=0, accuracy=0.9), run)
+    assert read_result(run) == old
 
 
 def test_a_failure_does_not_replace_a_result(workspace: Workspace) -> None:

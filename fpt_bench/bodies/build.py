@@ -74,7 +74,14 @@ def build_body(
     freeze(body, body.groups, spec.train, family.absent)
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
-    return body, BodyRecord(source=source, fingerprint=fingerprint, execution=spec.body_execution, notes=tuple(notes))
+    record = BodyRecord(
+        source=source,
+        fingerprint=fingerprint,
+        trained_by=trained.run if trained is not None else None,
+        execution=spec.body_execution,
+        notes=tuple(notes),
+    )
+    return body, record
 
 
 def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
@@ -82,11 +89,11 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
 
     Not for an init that names a task: its body is known once it is trained.
     """
-    if init_kind(spec.init) in READ_WEIGHTS:
-        return plan.files.fingerprint()
     if spec.layers is not None:
         plan.config.num_hidden_layers = spec.layers
-    return config_fingerprint(plan.config)
+    return (
+        plan.files.fingerprint(plan.config) if init_kind(spec.init) in READ_WEIGHTS else config_fingerprint(plan.config)
+    )
 
 
 def _set_dropout(config: PretrainedConfig, dropout: float) -> None:

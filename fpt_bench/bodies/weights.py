@@ -40,6 +40,8 @@ class BodyFiles:
     """Configuration that needs no file at all; empty where a file has to be read."""
     revision: str | None = None
     """Commit of a repository on the Hub."""
+    is_own: bool = False
+    """Whether it is a folder that somebody brought, whose files may change."""
 
     def config(self, offline: bool) -> PretrainedConfig:
         """Read the architecture; never touches weights, except that GGUF keeps both in one file.
@@ -97,12 +99,19 @@ class BodyFiles:
                 f"got none that fits for {len(absent)}, such as {absent[0]}"
             )
 
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the weights files, or of repository and commit on the Hub: 64 hexadecimal digits."""
+    def fingerprint(self, config: PretrainedConfig) -> str:
+        """Return the SHA-256 of what the body is made of, 64 hexadecimal digits.
+
+        Of a named body the file of its weights, pinned with its architecture; of somebody's folder the weights and
+        `config`, the architecture as it will run; of the Hub repository and commit.
+        """
         digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
+        if self.is_own:
+            digests.append(config_fingerprint(config))
         if len(digests) == 1:
             return digests[0]
-        return hashlib.sha256("".join(digests or [str(self.location), str(self.revision)]).encode()).hexdigest()
+        commit = self.revision or getattr(config, "_commit_hash", None)
+        return hashlib.sha256("".join(digests or [str(self.location), str(commit)]).encode()).hexdigest()
 
     def _where(self, offline: bool) -> dict[str, Any]:
         """Return the arguments of transformers that say which files to read, and whether it may download them."""
@@ -162,7 +171,7 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
             f"body '{name}': expected config.json and safetensors in {folder}, found no config.json"
         )
     weights = tuple(sorted(folder.glob("*.safetensors")))
-    return BodyFiles(location=str(folder), source=f"{name} from folder {folder.name}", weights=weights)
+    return BodyFiles(str(folder), f"{name} from folder {folder.name}", weights=weights, is_own=True)
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,13 +25,25 @@ from fpt_bench.commands.table import print_tables
 from fpt_bench.config.command_line import launcher_from_options
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import collect_results, read_results, require_own_grid, table_file, tables_folder
+from fpt_bench.results.folder import (
+    collect_results,
+    read_result,
+    read_results,
+    require_own_grid,
+    table_file,
+    tables_folder,
+)
+from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fpt_bench.training.sources import Sources
 
 TABLES_EVERY_SECONDS = 5.0
 """While a bench goes on, its tables are at most so old: they take longer the more results there are."""
@@ -85,14 +97,33 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
         from fpt_bench.training.sources import CurrentSources
 
     runs, warnings, current = [], [], CurrentSources(workspace)
-    done = {result.spec.run_id: result for result in collect_results(workspace.runs)[0]}
     for run in grid.runs:
         spec, warning = resolve(run.spec, workspace)
-        if spec.run_id in done:
-            current.require_same(done[spec.run_id])
+        current.require_same(spec, *_made_from(spec, workspace))
         runs.append(run.model_copy(update={"spec": spec}))
         warnings.append(warning)
     return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
+
+
+def _made_from(spec: RunSpec, workspace: Workspace) -> "tuple[str, Sources | None]":
+    """Return whether a run was done or begun, and what it was made from, where there is anything.
+
+    Raises:
+        RefusedError: its result is another version's.
+    """
+    from fpt_bench.training.checkpoints import begun_from
+    from fpt_bench.training.sources import Sources
+
+    folder = workspace.runs / spec.run_id
+    try:
+        done = read_result(folder)
+    except RefusedError:
+        raise
+    except (OSError, ValueError):
+        return "was done", None  # the run is done again, and says why
+    if done is None or done.status == "failed":
+        return "was begun", begun_from(folder)
+    return "was done", Sources.of_result(done)
 
 
 def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:

@@ -26,8 +26,8 @@ def examples(run: FinishedRun, data_root: DataRoot = None, offline: Offline = Fa
 
     module, datamodule = restore(read_run(run), Workspace(runs_with(run), data_root, offline), trust)
     predictions = predict(module, datamodule, datamodule)
-    write_predictions(predictions, run)
     out.print(show_predictions(predictions))
+    write_predictions(predictions, run)
 
 
 def show_predictions(predictions: "Sequence[Prediction]") -> Table:

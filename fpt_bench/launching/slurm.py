@@ -24,6 +24,7 @@ from fpt_bench.launching.workers import describe, keep_failure
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import SLURM
 from fpt_bench.results.lease import Lease
+from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.workspace import Workspace
 
@@ -131,6 +132,8 @@ def work(spec_json: str, workspace: Workspace) -> None:
         if notice.signal != signal.SIGTERM:
             _requeue()
         sys.exit(LEFT_EARLY)
+    except RefusedError:
+        raise  # what is in the run's folder stays as it is
     except Exception as error:
         keep_failure(spec, describe(error), workspace)
         raise

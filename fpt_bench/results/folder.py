@@ -131,6 +131,11 @@ def _parse_result(content: bytes, path: Path) -> RunResult:
         ) from error
     if "schema_version" not in result.model_fields_set:
         _require_schema(content, path)
+    if result.spec.run_id != path.parent.name:
+        raise ValueError(
+            f"{path}: expected it in the folder {result.spec.run_id}, as its spec says. "
+            "A copy of a run belongs into another folder of runs."
+        )
     return result
 
 

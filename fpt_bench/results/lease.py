@@ -34,7 +34,7 @@ _NO_LEASE = {errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO}
 """Nothing there, a link to nothing or in a circle, another user's, a socket."""
 
 
-class LeaseLostError(RuntimeError):
+class LeaseLostError(OSError):
     """Another process has what this one had leased, because this one was stopped for longer than the lease."""
 
 
@@ -70,8 +70,10 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._beat.join()
-        if self._is_ours():
-            self.path.unlink(missing_ok=True)
+        # What is done is done: a file system that does not answer now leaves a lease that runs out.
+        with contextlib.suppress(OSError):
+            if self._is_ours():
+                self.path.unlink(missing_ok=True)
 
     def require(self) -> None:
         """Raise a LeaseLostError unless the lease is still ours."""

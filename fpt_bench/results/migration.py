@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fpt_bench.results.folder import RESULT_FILE, read_result, write_result
+from fpt_bench.results.regular_files import read_regular
 from fpt_bench.results.result import SCHEMA, RunResult
 
 Fields = dict[str, Any]
@@ -39,23 +40,30 @@ def moved(fields: Fields) -> Fields:
     return fields
 
 
-def move(runs: Path) -> int:
-    """Rewrite the results of an earlier schema under a folder of runs, and return how many there were.
+def move(runs: Path) -> tuple[int, list[str]]:
+    """Rewrite the results of an earlier schema under a folder of runs.
 
-    Raises:
-        ValueError: a file is no result, or a later version's; those before it are moved already.
+    Return how many there were, and a sentence for each file that is no result or a later version's: it is left.
     """
-    count = 0
+    count, problems = 0, []
     for path in sorted(runs.glob(f"**/{RESULT_FILE}")):
-        fields = json.loads(path.read_text())
-        if fields.get("schema", 1) < SCHEMA:
-            write_result(RunResult.model_validate_json(json.dumps(moved(fields))), path.parent)
-            count += 1
-        else:
-            read_result(path.parent)
-    return count
+        try:
+            fields = json.loads(read_regular(path))
+            if isinstance(fields, dict) and fields.get("schema", 1) in STEPS:
+                write_result(RunResult.model_validate_json(json.dumps(moved(fields))), path.parent)
+                count += 1
+            else:
+                read_result(path.parent)
+        except (OSError, ValueError, RecursionError) as error:
+            problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
+    return count, problems
 
 
 if __name__ == "__main__":
+    wrong: list[str] = []
     for folder in sys.argv[1:]:
-        print(f"{folder}: {move(Path(folder))} results moved to schema {SCHEMA}")
+        number, found = move(Path(folder))
+        wrong += found
+        print(f"{folder}: {number} results moved to schema {SCHEMA}")
+    print(*wrong, sep="\n", file=sys.stderr, end="")
+    sys.exit(1 if wrong else 0)

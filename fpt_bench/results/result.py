@@ -72,6 +72,8 @@ class BodyRecord(_Frozen):
     """One sentence: where architecture and weights come from."""
     fingerprint: str
     """SHA-256 of the weights' file, or of the architecture where no file was read."""
+    trained_by: str | None = None
+    """Id of the run of ours that trained it, where the init names a task."""
     execution: str
     """Whose forward pass ran."""
     notes: tuple[str, ...] = ()

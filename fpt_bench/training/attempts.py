@@ -1,5 +1,6 @@
 """What a run is made from, and by whom: kept with each checkpoint, for whoever goes on from it."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -30,6 +31,11 @@ class AttemptLog(Callback):
         """Return all attempts so far."""
         return (*self.before, self.made.model_copy(update={"phases": self.clock.total()}))
 
+    @classmethod
+    def sources_in(cls, checkpoint: dict[str, Any]) -> Sources:
+        """Return what the run that wrote a checkpoint was begun from."""
+        return Sources(**checkpoint["callbacks"][cls.__qualname__]["sources"])
+
     def go_on_from(self, checkpoint: dict[str, Any] | None) -> None:
         """Take up the attempts before a checkpoint, as `read_last` returns it.
 
@@ -44,13 +50,13 @@ class AttemptLog(Callback):
                 f"run {self.run}: expected a checkpoint of schema {SCHEMA}, got one of schema {state['schema']}. "
                 "A newer fpt_bench made it: update this one."
             )
-        self.sources.require_same(self.run, "was begun", state["data"], state["body"])
+        self.sources.require_same(self.run, "was begun", self.sources_in(checkpoint))
         self.before = tuple(Attempt.model_validate(each) for each in state["attempts"])
         self.made = self.made.model_copy(update={"first_step": checkpoint["global_step"]})
 
     def state_dict(self) -> dict[str, Any]:
         attempts = [attempt.model_dump(mode="json") for attempt in self.attempts()]
-        return {"schema": SCHEMA, "data": self.sources.data, "body": self.sources.body, "attempts": attempts}
+        return {"schema": SCHEMA, "sources": asdict(self.sources), "attempts": attempts}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         first = trainer.strategy.broadcast(self.made.first_step)

@@ -1,9 +1,11 @@
 """Checkpoints: written whole and only by the owner of the run, read once, and believed only where they are sound."""
 
 import logging
+import math
 import os
 import socket
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,9 +18,14 @@ from torch import Tensor
 
 from fpt_bench.results.atomic import replaced_when_whole
 from fpt_bench.results.folder import BEST, CHECKPOINTS, LAST, checkpoint_file
+from fpt_bench.training.attempts import AttemptLog
 from fpt_bench.training.callbacks import PERFECT, RunRecorder
+from fpt_bench.training.hearing import HearingTest
+from fpt_bench.training.sources import Sources
 
 _UNFINISHED = ".unfinished-"
+_REMEMBERED = tuple(callback.__qualname__ for callback in (RunRecorder, AttemptLog, HearingTest))
+"""What remembers over interruptions, as checkpoints name it."""
 Checkpoint = dict[str, Any]
 
 
@@ -82,12 +89,13 @@ def remove_unfinished(run: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_last(run: Path, learned: Mapping[str, Tensor]) -> Checkpoint | None:
+def read_last(run: Path, learned: Mapping[str, Tensor], own: bool = True) -> Checkpoint | None:
     """Return the checkpoint to go on from, or None; one that cannot be gone on from is reported and removed.
 
     Args:
         run: the run's folder.
         learned: what the run trains, by name.
+        own: whether this process has leased the run, so that it may remove what is damaged.
     """
     path = checkpoint_file(run, LAST)
     if not path.is_file():
@@ -97,11 +105,21 @@ def read_last(run: Path, learned: Mapping[str, Tensor]) -> Checkpoint | None:
         _require_resumable(last, learned)
         curve = last["callbacks"][RunRecorder.__qualname__]["curve"]
         if curve:
-            _read_best(run, max(curve, key=lambda step: curve[step]), learned)
+            _read_best(run, max(curve, key=lambda step: curve[step]), learned, newer_than=last["global_step"])
         return last
     except (ValueError, OSError) as error:
         logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, error)
-        path.unlink(missing_ok=True)  # another process of the run may have found it, too
+        if own:
+            path.unlink(missing_ok=True)
+        return None
+
+
+def begun_from(run: Path) -> Sources | None:
+    """Return what a run that is not over was begun from; None where there is nothing to go on from."""
+    try:
+        last = read_checkpoint(checkpoint_file(run, LAST))
+        return AttemptLog.sources_in(last)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -121,12 +139,19 @@ def read_best(run: Path, best_step: int, learned: Mapping[str, Tensor]) -> dict[
         raise ValueError(f"{error}. {advice}") from error
 
 
-def _read_best(run: Path, best_step: int, learned: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _read_best(
+    run: Path, best_step: int, learned: Mapping[str, Tensor], newer_than: float = math.inf
+) -> dict[str, Tensor]:
+    """Return the trained weights of `best_step`, or of a validation after that of the last checkpoint.
+
+    Of one validation the best checkpoint is written first: a process that ends in between leaves it ahead, and the next
+    one writes it again.
+    """
     path = checkpoint_file(run, BEST)
     try:
         best = read_checkpoint(path)
         _require_keys(best, ("global_step", "state_dict"))
-        if best["global_step"] != best_step:
+        if best["global_step"] != best_step and not best["global_step"] > newer_than:
             raise ValueError(
                 f"expected the trained weights of step {best_step}, got those of step {best['global_step']}"
             )
@@ -143,15 +168,17 @@ def _require_resumable(last: Checkpoint, learned: Mapping[str, Tensor]) -> None:
     _require_weights(last, learned)
     if not isinstance(last["loops"], dict) or "fit_loop" not in last["loops"]:
         raise ValueError("expected how far the training loop is in it, found nothing")
-    if not isinstance(last["callbacks"], dict) or RunRecorder.__qualname__ not in last["callbacks"]:
-        raise ValueError("expected the run's curve in it, found none")
+    absent = [name for name in _REMEMBERED if name not in last["callbacks"]]
+    if absent:
+        raise ValueError(f"expected the states of {', '.join(_REMEMBERED)} in it, found no {', '.join(absent)}")
     try:
         (optimizer,) = last["optimizer_states"]
-        shapes = sorted(tuple(state["exp_avg"].shape) for state in optimizer["state"].values())
+        shapes = Counter(tuple(state["exp_avg"].shape) for state in optimizer["state"].values())
     except (ValueError, TypeError, KeyError, AttributeError):
-        shapes = []
-    if shapes != sorted(tuple(value.shape) for value in learned.values()):
-        raise ValueError("expected the optimizer's state of every trained parameter in it, found another")
+        shapes = Counter()
+    # Of a parameter that no example has reached yet, Adam knows nothing.
+    if not shapes or not shapes <= Counter(tuple(value.shape) for value in learned.values()):
+        raise ValueError("expected the optimizer's state of the trained parameters in it, found another")
 
 
 def _require_keys(checkpoint: Checkpoint, keys: tuple[str, ...]) -> None:

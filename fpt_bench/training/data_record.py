@@ -4,14 +4,19 @@ from datamodules.checks import count_test_examples_in_training
 from datamodules.contract import RecordCounts, TaskDataModule
 from fpt_bench.results.result import DataRecord, RecordCount
 
-_TEST_IN_TRAINING: dict[str, int | None] = {}
-"""By fingerprint of the examples: the runs of a grid share them, and on real images counting takes seconds."""
+_KNOWN: dict[tuple[str, str], DataRecord] = {}
+"""By source and fingerprint: the runs of a grid share them, and counting takes seconds on real images and files."""
 
 
 def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
     """Return the record of a task's own data, not of features of them."""
-    if fingerprint not in _TEST_IN_TRAINING:
-        _TEST_IN_TRAINING[fingerprint] = count_test_examples_in_training(datamodule)
+    key = datamodule.source, fingerprint
+    if key not in _KNOWN:
+        _KNOWN[key] = _describe(datamodule, fingerprint)
+    return _KNOWN[key]
+
+
+def _describe(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
     counts = datamodule.record_counts()
     return DataRecord(
         kind=datamodule.data,
@@ -20,7 +25,7 @@ def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
         trivial=dict(datamodule.task.trivial),
         floor=datamodule.task.floor,
         records=None if counts is None else {name: _counted(each) for name, each in counts.items()},
-        test_in_training=_TEST_IN_TRAINING[fingerprint],
+        test_in_training=count_test_examples_in_training(datamodule),
     )
 
 

@@ -85,7 +85,7 @@ def run_one(
             with Lease(folder / LEASE_FILE) as lease:
                 done = _finished(folder)
                 if done is not None:
-                    CurrentSources(workspace).require_same(done)
+                    CurrentSources(workspace).require_same(spec, "was done", Sources.of_result(done))
                     return done
                 quiet_libraries()
                 remove_unfinished(folder)
@@ -179,8 +179,8 @@ def _set_up(
             datamodule = cache_features(module, datamodule, body, workspace.runs)
             module.given_features = True
             body = body.model_copy(update={"notes": (*body.notes, FEATURES_NOTE)})
-        checkpoint = read_last(folder, module.trained_parameters())
-        sources = Sources(fingerprint, body.fingerprint)
+        checkpoint = read_last(folder, module.trained_parameters(), own=devices.rank == 0)
+        sources = Sources(fingerprint, body.fingerprint, body.trained_by)
         log = AttemptLog(spec.run_id, sources, this_attempt(devices.processes), clock)
         log.go_on_from(checkpoint)
         if checkpoint is not None:

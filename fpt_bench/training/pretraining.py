@@ -10,7 +10,6 @@ from datamodules.sources.caches import made_once
 from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.inits.blueprint import TrainedBody
-from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import BEST, KEPT_BODY, WEIGHTS_FILE, checkpoint_file
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
@@ -25,7 +24,7 @@ def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
         OSError: the folder cannot be written.
     """
     training, folder = result.spec, workspace.runs / result.spec.run_id
-    made = made_once(folder / KEPT_BODY, lambda unfinished: _save(training, workspace, folder, unfinished))
+    made = made_once(folder / KEPT_BODY, lambda unfinished: _save(result, workspace, folder, unfinished))
     weights = made / WEIGHTS_FILE
     assert result.data is not None
     story = (
@@ -33,15 +32,21 @@ def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
         f"of {training.batch_size} at {training.learning_rate:g}, seed {training.seed}, validation accuracy "
         f"{result.validation_accuracy:.3f} at step {result.best_step}"
     )
-    return TrainedBody(weights, story, remembered_checksum(weights).removeprefix("sha256:"))
+    return TrainedBody(weights, story, remembered_checksum(weights).removeprefix("sha256:"), training.run_id)
 
 
-def _save(training: RunSpec, workspace: Workspace, folder: Path, unfinished: Path) -> None:
+def _save(result: RunResult, workspace: Workspace, folder: Path, unfinished: Path) -> None:
     """Write the body as it was at the best validation; what was frozen in it is drawn again as it was."""
+    training, path = result.spec, checkpoint_file(folder, BEST)
     torch.manual_seed(derive_seed(training.seed, "body"))
     body, _ = build_body(training, make_datamodule(training, workspace).task.max_length, workspace.offline)
-    best = read_checkpoint(checkpoint_file(folder, BEST))["state_dict"]
-    learned = {name.removeprefix("body."): value for name, value in best.items() if name.startswith("body.")}
-    missing = body.load_state_dict(learned, strict=False)
-    assert not missing.unexpected_keys
+    try:
+        best = read_checkpoint(path)
+        weights = {name.removeprefix("body."): v for name, v in best["state_dict"].items() if name.startswith("body.")}
+        trained = {name for name, parameter in body.named_parameters() if parameter.requires_grad}
+        if best["global_step"] != result.best_step or weights.keys() != trained:
+            raise ValueError(f"expected the body's trained weights of step {result.best_step}, got others")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: {error}. Remove {folder} and ask for the run again.") from error
+    body.load_state_dict(weights, strict=False)
     save_file({name: value.contiguous() for name, value in body.state_dict().items()}, unfinished / WEIGHTS_FILE)

@@ -38,13 +38,14 @@ def restore(result: RunResult, workspace: Workspace, trust: bool = False) -> tup
     """
     if not trust:
         _require_no_code(result)
-    if result.best_step is None or result.body is None or result.data is None:
+    before = Sources.of_result(result)
+    if result.best_step is None or before is None:
         raise ValueError(
             f"run {result.spec.run_id} {result.status}: expected one with a best validation, it kept no weights"
         )
     datamodule = make_datamodule(result.spec, workspace)
     module, record = make_model(result.spec, datamodule.task, workspace, trained_body(result.spec, workspace))
-    now = Sources(datamodule.fingerprint(), record.fingerprint)
-    now.require_same(result.spec.run_id, "was done", result.data.fingerprint, result.body.fingerprint)
+    now = Sources(datamodule.fingerprint(), record.fingerprint, record.trained_by)
+    now.require_same(result.spec.run_id, "was done", before)
     load_best(module, workspace.runs / result.spec.run_id, result.best_step)
     return module.eval(), datamodule

@@ -20,17 +20,34 @@ class Sources:
     data: str
     body: str | None
     """None: known once another run has trained it."""
+    trained_by: str | None = None
+    """Id of that run, where the init names a task."""
 
-    def require_same(self, run: str, did_what: str, data: str, body: str | None) -> None:
+    @classmethod
+    def of_result(cls, result: RunResult) -> "Sources | None":
+        """Return what a result was made from; None where it says nothing of it, as a failed one."""
+        if result.data is None or result.body is None:
+            return None
+        return cls(result.data.fingerprint, result.body.fingerprint, result.body.trained_by)
+
+    def require_same(self, run: str, did_what: str, before: "Sources") -> None:
         """Raise a RefusedError unless a run was made from these sources, too."""
-        both = (("data", data, self.data), ("body", body, self.body))
-        for kind, before, now in both:
-            if None not in (before, now) and before != now:
+        kinds = (
+            ("data", "the data with fingerprint", before.data, self.data),
+            ("weights", "the body with fingerprint", before.body, self.body),
+            ("weights", "the body trained by", before.trained_by, self.trained_by),
+        )
+        for kind, what, then, now in kinds:
+            if then is not None and now is not None and then != now:
                 raise RefusedError(
-                    f"run {run} {did_what} with other {'data' if kind == 'data' else 'weights'}: expected the {kind} "
-                    f"with fingerprint {str(before)[:16]}, got {str(now)[:16]}: files have changed since. "
-                    "Bring them back, take another --runs folder, or remove the run's folder and ask for it again."
+                    f"run {run} {did_what} with other {kind}: expected {what} {_short(then)}, got {_short(now)}: "
+                    "files have changed since. Bring them back, take another --runs folder, or remove the run's folder "
+                    "and ask for it again."
                 )
+
+
+def _short(name: str) -> str:
+    return name if "_" in name else name[:16]
 
 
 class CurrentSources:
@@ -40,16 +57,16 @@ class CurrentSources:
         self.workspace = workspace
         self._data: dict[str, str] = {}
 
-    def require_same(self, result: RunResult) -> None:
-        """Raise a RefusedError where a result was made from other data or another body than it would be now.
+    def require_same(self, spec: RunSpec, did_what: str, before: Sources | None) -> None:
+        """Raise a RefusedError where a resolved run was made from other data or another body than it would be now.
 
-        A result without a record of them, as a failed one, says nothing.
+        Args:
+            spec: of the run.
+            did_what: `was done` or `was begun`.
+            before: what it was made from, where that is known.
         """
-        if result.data is None or result.body is None:
-            return
-        self.of(result.spec).require_same(
-            result.spec.run_id, "was done", result.data.fingerprint, result.body.fingerprint
-        )
+        if before is not None:
+            self.of(spec).require_same(spec.run_id, did_what, before)
 
     def of(self, spec: RunSpec) -> Sources:
         """Return the sources of a resolved run; builds no model."""
@@ -57,14 +74,13 @@ class CurrentSources:
         key = spec.model_copy(update={"seed": 0}).canonical(_NOT_DATA)
         if key not in self._data:
             self._data[key] = datamodule.fingerprint()
-        return Sources(self._data[key], self._body(spec, datamodule.task.max_length))
-
-    def _body(self, spec: RunSpec, max_length: int) -> str | None:
         if not spec.init.startswith(TASK_PREFIX):
-            return planned_fingerprint(spec, plan_body(spec, max_length, self.workspace.offline))
+            plan = plan_body(spec, datamodule.task.max_length, self.workspace.offline)
+            return Sources(self._data[key], planned_fingerprint(spec, plan))
         training, _ = resolve(pretraining_spec(spec), self.workspace)
         weights = self.workspace.runs / BODIES / training.run_id / KEPT_BODY / WEIGHTS_FILE
-        return remembered_checksum(weights).removeprefix("sha256:") if weights.is_file() else None
+        made = remembered_checksum(weights).removeprefix("sha256:") if weights.is_file() else None
+        return Sources(self._data[key], made, training.run_id)
 
 
 _NOT_DATA = frozenset(RunSpec.model_fields) - {"task", "data", "data_arguments", "seed"}

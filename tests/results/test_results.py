@@ -12,9 +12,10 @@ from tests.made_up import made_up_result
 
 def test_a_result_comes_back_as_it_was(tmp_path: Path) -> None:
     result = made_up_result("bit-xor", seed=1, accuracy=0.9)
-    write_result(result, tmp_path)
-    assert read_result(tmp_path) == result
-    assert [path.name for path in tmp_path.iterdir()] == [RESULT_FILE]
+    run = tmp_path / result.spec.run_id
+    write_result(result, run)
+    assert read_result(run) == result
+    assert [path.name for path in run.iterdir()] == [RESULT_FILE]
 
 
 def test_a_run_that_is_not_over_has_no_result(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def fields() -> dict[str, Any]:
 )
 def test_a_value_that_cannot_be_is_one_warning(tmp_path: Path, change: dict[str, Any]) -> None:
     good = made_up_result("bit-xor", seed=1, accuracy=0.9)
-    write_result(good, tmp_path / "good")
-    write_result(RESULT, tmp_path / "bad")
-    (tmp_path / "bad" / RESULT_FILE).write_text(json.dumps({**fields(), **change}))
+    write_result(good, tmp_path / good.spec.run_id)
+    write_result(RESULT, tmp_path / RESULT.spec.run_id)
+    (tmp_path / RESULT.spec.run_id / RESULT_FILE).write_text(json.dumps({**fields(), **change}))
     results, problems = collect_results(tmp_path)
     assert results == [good]
     assert len(problems) == 1
@@ -94,13 +94,27 @@ def test_a_result_of_an_earlier_version_is_moved_by_the_script_and_not_trained_a
     path.write_text(json.dumps({**old, "provenance": attempt, "phases": {"train": 2.5}}))
     with pytest.raises(RefusedError, match=r"got one of schema 1\. .*python -m fpt_bench\.results\.migration"):
         run_one(RESULT.spec, workspace)
-    assert (move(workspace.runs), move(workspace.runs)) == (1, 0)
+    (path.parent / "other").mkdir()
+    (path.parent / "other" / RESULT_FILE).write_text("{")
+    for count in (1, 0):
+        moved, (problem,) = move(workspace.runs)
+        assert moved == count
+        assert f"other/{RESULT_FILE}" in problem, "what is no result is left, and stops nothing"
     result = read_result(path.parent)
     assert result is not None
     assert result.numbers() == RESULT.numbers()
     assert result.phases == {"train": 2.5}
     assert (result.finished_at, result.attempts[0].flags) == (None, None), "what was not recorded is not made up"
     assert result.attempts[0].threads == attempt["threads"]
+
+
+def test_a_copy_of_a_run_counts_once(tmp_path: Path) -> None:
+    write_result(RESULT, tmp_path / RESULT.spec.run_id)
+    copy = RESULT.model_copy(update={"test_accuracy": 0.1})
+    write_result(copy, tmp_path / f"{RESULT.spec.run_id}.old")
+    results, (problem,) = collect_results(tmp_path)
+    assert results == [RESULT]
+    assert f".old/{RESULT_FILE}: expected it in the folder {RESULT.spec.run_id}, as its spec says" in problem
 
 
 def test_a_result_says_where_its_attempts_differ() -> None:

@@ -19,7 +19,7 @@ from fpt_bench.results.lease import LeaseLostError
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training import one_run
-from fpt_bench.training.checkpoints import AtomicCheckpoints, read_checkpoint
+from fpt_bench.training.checkpoints import AtomicCheckpoints, read_checkpoint, read_last
 from fpt_bench.training.one_run import run_one
 
 SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=30, eval_every=10, precision="float32")
@@ -95,6 +95,44 @@ def test_a_damaged_checkpoint_starts_the_run_over(
     assert run_one(SPEC, begun).numbers() == whole.numbers()
     assert "last.ckpt cannot be read" in caplog.text
     assert "the run starts over" in caplog.text
+
+
+def test_a_process_that_ended_between_two_checkpoints_of_one_validation_loses_nothing(
+    whole: RunResult, begun: Workspace, tmp_path: Path
+) -> None:
+    """The best one is written first, so that it may be a validation ahead of the last."""
+    other = Workspace(tmp_path / "other", offline=True)
+    with pytest.raises(StopError):
+        run_one(SPEC, other, stop_after(12))
+    folder = begun.runs / SPEC.run_id
+    rewrite(checkpoint_file(folder, "best"), lambda best: {**best, "global_step": 20})
+    shutil.copy(checkpoint_file(other.runs / SPEC.run_id, "last"), checkpoint_file(folder, "last"))
+    result = run_one(SPEC, begun)
+    assert result.numbers() == whole.numbers()
+    assert [attempt.first_step for attempt in result.attempts] == [0, 10]
+
+
+def test_a_checkpoint_of_an_earlier_version_starts_the_run_over(
+    whole: RunResult, begun: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    def as_before(last: dict[str, Any]) -> object:
+        return {**last, "callbacks": {k: v for k, v in last["callbacks"].items() if k != "AttemptLog"}}
+
+    rewrite(checkpoint_file(begun.runs / SPEC.run_id, "last"), as_before)
+    assert run_one(SPEC, begun).numbers() == whole.numbers()
+    assert "found no AttemptLog): the run starts over" in caplog.text
+
+
+def test_a_parameter_that_no_example_reached_is_no_reason_to_start_over(begun: Workspace) -> None:
+    def without_one(last: dict[str, Any]) -> object:
+        (optimizer,) = last["optimizer_states"]
+        states = dict(list(optimizer["state"].items())[1:])
+        return {**last, "optimizer_states": [{**optimizer, "state": states}]}
+
+    path = checkpoint_file(begun.runs / SPEC.run_id, "last")
+    learned = torch.load(path, weights_only=True)["state_dict"]
+    rewrite(path, without_one)
+    assert read_last(begun.runs / SPEC.run_id, learned) is not None
 
 
 @pytest.mark.parametrize("key", ["state_dict", "optimizer_states", "callbacks", "loops"])

@@ -63,6 +63,31 @@ def test_a_run_begun_with_other_weights_is_not_gone_on_with(at: Workspace) -> No
     assert (at.runs / spec.run_id / "checkpoints" / "last.ckpt").is_file()
 
 
+def test_a_result_of_another_architecture_is_not_given_back(at: Workspace) -> None:
+    """The same weights with one head in place of two are another model."""
+    spec = asked(at)
+    run_one(spec, at)
+    path = Path("mine") / "config.json"
+    path.write_text(path.read_text().replace('"n_head": 2', '"n_head": 1'))
+    with pytest.raises(RefusedError, match="was done with other weights"):
+        run_one(spec, at)
+
+
+def test_a_result_of_a_body_that_another_run_trained_is_not_given_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where configs/pretraining.yaml changes, an init has the same name and means another run."""
+    row = {"data": "real", "max_steps": 4, "eval_every": 2}
+    monkeypatch.setattr("fpt_bench.config.inits.read_yaml", lambda _: {"bit-xor": row})
+    fields = {"init": "task:bit-xor", "layers": 1, "max_steps": 4, "eval_every": 2, "precision": "float32"}
+    spec, _ = resolve(RunSpec(task="bit-xor", data="real", **fields), workspace)
+    result = run_one(spec, workspace)
+    assert run_one(spec, workspace) == result
+    row["max_steps"] = 6
+    with pytest.raises(RefusedError, match="was done with other weights: expected the body trained by bit-xor_minilm_"):
+        run_one(spec, workspace)
+
+
 @pytest.mark.parametrize("way", ["mine", "./mine", "mine/", "other/../mine", "absolute"])
 def test_a_folder_has_one_name_however_it_is_typed(at: Workspace, way: str) -> None:
     Path("other").mkdir()
@@ -124,6 +149,11 @@ def test_the_command_line_refuses_with_a_sentence_and_exit_code_2(at: Workspace)
         done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*command, "--offline"])
         assert (done.exit_code, "was done with other weights" in done.stderr) == (2, True), done.stderr
     (path,) = at.runs.glob(f"*/{RESULT_FILE}")
+    with pytest.raises(StopError):
+        run_one(asked(at, seed=1), at, stop_after(12))
+    save_body(Path("mine"), seed=0)
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, [*grid, "--offline"])
+    assert (done.exit_code, "was begun with other weights" in done.stderr) == (2, True), done.stderr
     assert read_run(path.parent).status == "ok", "nothing was trained, and no result was replaced by a failure"
 
 

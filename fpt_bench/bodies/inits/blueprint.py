@@ -20,6 +20,8 @@ class TrainedBody:
     """What trained it, as a sentence for the record."""
     fingerprint: str
     """SHA-256 of the file, 64 hexadecimal digits."""
+    run: str
+    """Id of the run that trained it."""
 
 
 @dataclass(frozen=True)

@@ -6,4 +6,4 @@ from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 def pretrained(plan: Blueprint) -> Initialized:
     """The weights that pretraining left."""
     model = plan.files.load(plan.config, plan.attention, plan.offline)
-    return Initialized(model, plan.files.source, plan.files.fingerprint())
+    return Initialized(model, plan.files.source, plan.files.fingerprint(plan.config))

@@ -216,7 +216,7 @@ def _picture(
             "difference",
             draw_rows_of(bench, cells, known, looks, "accuracy after minus before (pp)"),
             "Difference in accuracy",
-            "Test accuracy after minus before, with Welch's 95 % interval (cut at the edge).",
+            "Test accuracy after minus before, with its 95 % interval (cut at the edge).",
             f"Difference in test accuracy in percentage points. {words}.",
             cells,
         )
