@@ -8,6 +8,7 @@ import numpy as np
 
 from datamodules.examples import SequenceExamples
 from datamodules.sources.caches import made_once
+from datamodules.sources.packages import remembered_checksum
 
 SPLITS_FILE = "splits.npz"
 
@@ -44,7 +45,10 @@ def cached_splits(
     return load_splits(folder / SPLITS_FILE, names)
 
 
-def state_of_files(*paths: Path) -> str:
-    """Return 16 hexadecimal digits that change when a file is replaced: a hash of names, sizes and times of change."""
-    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+def key_of_files(*paths: Path) -> str:
+    """Return 16 hexadecimal digits for names and contents of files, so that other contents are never taken for these.
+
+    Each file is read once a process, and again after its size or time of change is another.
+    """
+    contents = [(path.name, remembered_checksum(path)) for path in paths]
+    return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]

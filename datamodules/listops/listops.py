@@ -23,7 +23,7 @@ from datamodules.contract import (
 )
 from datamodules.examples import SequenceExamples
 from datamodules.listops.trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
-from datamodules.sequence_files import cached_splits, state_of_files
+from datamodules.sequence_files import cached_splits, key_of_files
 from datamodules.sources.downloads import data_root
 
 DATA_SEED = 0
@@ -154,8 +154,8 @@ class ListOpsDataModule(TaskDataModule):
         """Read all splits, from the cache where they were made before."""
         sizes = "-".join(str(size) for size in self.sizes.values())
         if self._published is not None:
-            state = state_of_files(*(self._published / name for name in PUBLISHED_FILES.values()))
-            name, make = f"published-{state}-{sizes}", self._read
+            key = key_of_files(*(self._published / name for name in PUBLISHED_FILES.values()))
+            name, make = f"published-{key}-{sizes}", self._read
         else:
             rules = "-".join(str(value) for value in vars(self.rules).values())
             name, make = f"generated-{rules}-{sizes}-seed{DATA_SEED}", self._generate

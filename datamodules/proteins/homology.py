@@ -15,7 +15,7 @@ from datamodules.proteins.protein_files import (
     tape_file,
 )
 from datamodules.proteins.protein_task import ProteinDataModule
-from datamodules.sequence_files import cached_splits, state_of_files
+from datamodules.sequence_files import cached_splits, key_of_files
 from datamodules.sources.caches import unpack
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
 
@@ -125,8 +125,8 @@ class HomologyDataModule(ProteinDataModule):
         missing = [f"remote_homology_{TAPE_SPLITS[split]}" for split in self.splits if split not in found]
         if missing:
             raise FileNotFoundError(f"{folder}: expected also {', '.join(missing)} (.json or .lmdb). Copy them there.")
-        state = state_of_files(*(content_of(path) for path in found.values()))
-        path = data_root(self.root) / "homology" / f"tape-{state}"
+        key = key_of_files(*(content_of(path) for path in found.values()))
+        path = data_root(self.root) / "homology" / f"tape-{key}"
         return cached_splits(path, self.splits, lambda: {split: read_tape(file) for split, file in found.items()})
 
     def _evolve(self) -> dict[str, SequenceExamples]:

@@ -17,7 +17,7 @@ from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_files import encode_residues
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.randomness import random_permutation
-from datamodules.sequence_files import SPLITS_FILE, load_splits, save_splits, state_of_files
+from datamodules.sequence_files import SPLITS_FILE, key_of_files, load_splits, save_splits
 from datamodules.sources.caches import made_once
 from datamodules.sources.downloads import data_root
 
@@ -203,7 +203,7 @@ class HomologyScopeDataModule(ProteinDataModule):
                 f"{self.fasta or data_root(self.root) / 'astral*.fa'} is missing. Get a FASTA file of domains from "
                 "https://scop.berkeley.edu/astral and put it there, or name it by the argument fasta."
             )
-        name = f"{state_of_files(self.fasta)}-{self.num_folds}-{self.min_superfamilies}-seed{self.split_seed}-counted"
+        name = f"{key_of_files(self.fasta)}-{self.num_folds}-{self.min_superfamilies}-seed{self.split_seed}-counted"
         return made_once(data_root(self.root) / "homology-scope" / name, partial(self._build, self.fasta))
 
     def _build(self, fasta: Path, folder: Path) -> None:

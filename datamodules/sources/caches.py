@@ -18,21 +18,32 @@ from datamodules.sources.unfinished import left_behind, own_name, remove
 
 CHECKSUMS_FILE = "checksums.json"
 """In every such folder: for each other file, by its path in the folder, the size in bytes and `sha256:digits`."""
+_NOT_THERE = "not there"
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Return `folder`, filled by `make` unless it is there and whole; a damaged one is made again, and a log says so.
 
-    `make` gets an empty folder beside it. Where it fails nothing is left. Sizes and checksums are compared at the first
-    call of a process, sizes and times of change at later ones; SHA-256 reads 0.5 to 1 GB a second.
+    `make` gets an empty folder beside it. Where it fails nothing is left of it, and a damaged folder stays: there may
+    be no other. Sizes and checksums are compared at the first call of a process, sizes and times of change at later
+    ones; SHA-256 reads 0.5 to 1 GB a second.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written.
+        OSError: the disk is full, the folder cannot be written, or it is damaged and `make` raised an OSError or a
+            ValueError.
     """
     _remove_left_behind(folder.parent)
-    while not _is_whole(folder):
-        if _publish(folder, lambda unfinished: _make_with_checksums(unfinished, make)):
-            break
+    while (damage := _damage(folder)) is not None:
+        if damage != _NOT_THERE:
+            logging.getLogger(__name__).warning("%s is damaged (%s): it is made again.", folder, damage)
+        try:
+            if _publish(folder, lambda unfinished: _make_with_checksums(unfinished, make), _replace_damaged):
+                break
+        except (OSError, ValueError) as error:
+            if damage == _NOT_THERE:
+                raise
+            message = f"{folder} is damaged ({damage}) and stays as it is, since making it again failed: {error}"
+            raise OSError(message) from error
     return folder
 
 
@@ -49,11 +60,11 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     _remove_left_behind(folder.parent)
     if not folder.exists():
-        _publish(folder, lambda unfinished: unpack_into(archive, unfinished))
+        _publish(folder, lambda unfinished: unpack_into(archive, unfinished), _rename)
     return folder
 
 
-def _publish(folder: Path, make: Callable[[Path], None]) -> bool:
+def _publish(folder: Path, make: Callable[[Path], None], put: Callable[[Path, Path], bool]) -> bool:
     """Make a folder and let it appear at once, whole and on the disk; return False where another was first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = own_name(folder)
@@ -63,7 +74,7 @@ def _publish(folder: Path, make: Callable[[Path], None]) -> bool:
         for path in _files(unfinished):
             with path.open("rb+") as stream:
                 os.fsync(stream.fileno())
-        return _rename(unfinished, folder)
+        return put(unfinished, folder)
     except OSError as error:
         explain_full_disk(error, folder)
         raise
@@ -82,6 +93,26 @@ def _rename(unfinished: Path, folder: Path) -> bool:
     return True
 
 
+def _replace_damaged(unfinished: Path, folder: Path) -> bool:
+    """Rename a folder as `_rename` does, but let a damaged one give way, which is removed once the new one is there."""
+    aside = own_name(folder)
+    try:
+        found = folder.lstat()
+        if _damage(folder) is None:
+            return False
+        folder.rename(aside)
+    except FileNotFoundError:
+        return _rename(unfinished, folder)
+    try:
+        taken = aside.lstat()
+        # If it is no longer the damaged one, another process has made it again in the meantime.
+        is_other = (taken.st_ino, taken.st_mtime_ns) != (found.st_ino, found.st_mtime_ns)
+        return not is_other and _rename(unfinished, folder)
+    finally:
+        _rename(aside, folder)  # back to where it was, unless a new one is there
+        remove(aside)
+
+
 def _make_with_checksums(unfinished: Path, make: Callable[[Path], None]) -> None:
     make(unfinished)
     listed = {
@@ -95,30 +126,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _is_whole(folder: Path) -> bool:
-    """Return whether a folder is there and undamaged; a damaged one is removed, with a sentence."""
-    try:
-        found = folder.lstat()
-    except FileNotFoundError:
-        return False
-    damage = _damage(folder)
-    if damage is None:
-        return True
-    logging.getLogger(__name__).warning("%s is damaged (%s): it is made again.", folder, damage)
-    aside = own_name(folder)
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(aside)
-        taken = aside.lstat()
-        # If it is no longer the damaged one, another process has made it again in the meantime.
-        is_other = (taken.st_ino, taken.st_mtime_ns) != (found.st_ino, found.st_mtime_ns)
-        restored = is_other and _rename(aside, folder)
-        remove(aside)
-        return restored and _is_whole(folder)
-    return False
-
-
 def _damage(folder: Path) -> str | None:
-    """Say what is wrong with a folder that is there, or return None."""
+    """Say what is wrong with a folder, or return None."""
+    if not os.path.lexists(folder):
+        return _NOT_THERE
     try:
         listed = json.loads((folder / CHECKSUMS_FILE).read_bytes())
         for name, (size, checksum) in listed.items():

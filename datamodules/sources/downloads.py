@@ -101,6 +101,7 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
             _wait_for_earlier(part, path)
             if path.exists() and file.matches(path):
                 return path
+            _take_over(part, path)
             tried = _try_mirrors(file, path, part)
         if tried is None:
             return path
@@ -140,22 +141,27 @@ def _complete(file: RemoteFile, url: str, part: Path) -> str | None:
 
 @contextlib.contextmanager
 def _own_part(path: Path) -> Iterator[Path]:
-    """Give a name of one's own for what is downloaded; what others left unfinished is there already.
-
-    It is left for another time where the block did not rename it.
-    """
-    kept, part = path.with_name(f"{path.name}.part"), own_name(path, "part")
+    """Give a name of one's own for a download; what is there under it after the block is left for another time."""
+    part = own_name(path, "part")
     part.touch()
-    found = [kept, *left_behind(path.parent, "part", path.name)]
-    for old in sorted((old for old in found if old.is_file()), key=lambda old: old.stat().st_size):
-        with contextlib.suppress(FileNotFoundError):  # another was faster
-            old.replace(part)
     try:
         yield part
     finally:
         if part.exists() and part.stat().st_size:
-            part.replace(kept)
+            part.replace(_kept_part(path))
         part.unlink(missing_ok=True)
+
+
+def _take_over(part: Path, path: Path) -> None:
+    """Go on with what others left unfinished, the longest of it; the rest is removed."""
+    found = [_kept_part(path), *left_behind(path.parent, "part", path.name)]
+    for old in sorted((old for old in found if old.is_file()), key=lambda old: old.stat().st_size):
+        with contextlib.suppress(FileNotFoundError):  # another was faster
+            old.replace(part)
+
+
+def _kept_part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def _wait_for_earlier(part: Path, path: Path) -> None:

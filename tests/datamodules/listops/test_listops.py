@@ -17,6 +17,7 @@ from datamodules.listops.listops import (
     trivial_accuracies,
 )
 from datamodules.listops.trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
+from tests.datamodules.unseen_edits import edit_unseen
 
 SHORT = {"min_length": 20, "max_length": 100, "train_examples": 1500, "validation_examples": 200, "test_examples": 300}
 FEW = {"train_examples": 40, "validation_examples": 6, "test_examples": 8}
@@ -208,6 +209,13 @@ def test_published_files_are_read_as_they_are(published: Path, tmp_path: Path) -
     assert counts["basic_train.tsv"] == RecordCounts(40, {"behind the first 7": 33})
     assert counts["basic_test.tsv"].read == counts["basic_test.tsv"].held == len(fewer.examples(TEST))
     assert made.record_counts() is None, "generated: there is nothing to leave out"
+
+
+def test_published_files_of_the_same_size_and_time_are_read_anew(published: Path) -> None:
+    label = int(ListOpsDataModule(root=published, **FEW).examples(TEST).labels[0, 0])
+    edit_unseen(published / "listops-1000" / PUBLISHED_FILES[TEST], b"\t%d\n" % label, b"\t%d\n" % (9 - label))
+    with pytest.raises(ValueError, match=f"line 2: expected the label {label}, .* got '{9 - label}'"):
+        ListOpsDataModule(root=published, **FEW).examples(TEST)
 
 
 def test_other_lengths_are_generated_beside_published_files(published: Path) -> None:

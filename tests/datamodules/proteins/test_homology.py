@@ -16,6 +16,7 @@ from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.proteins.homology import HomologyDataModule
 from datamodules.proteins.homology_scope import HomologyScopeDataModule
 from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape
+from tests.datamodules.unseen_edits import edit_unseen
 
 SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
 
@@ -215,6 +216,12 @@ def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
     assert HomologyDataModule.real_data_at(tmp_path / "nowhere") is None
     with pytest.raises(FileNotFoundError, match=r"remote_homology.tar.gz"):
         HomologyDataModule(data="real", root=tmp_path / "nowhere").examples(TRAIN)
+
+
+def test_files_of_the_same_size_and_time_are_read_anew(tape: Path) -> None:
+    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[3]]
+    edit_unseen(tape / "remote_homology" / "remote_homology_valid.json", b'"fold_label": 3', b'"fold_label": 4')
+    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[4]]
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.proteins.evolution import AMINO_ACIDS
 from datamodules.proteins.homology_scope import OTHER_FOLD, TWIN, HomologyScopeDataModule, read_astral
 from datamodules.proteins.protein_task import TOO_LONG
+from tests.datamodules.unseen_edits import edit_unseen
 
 
 def domain_lines(fold: str, superfamily: int, copies: int) -> list[str]:
@@ -112,6 +113,12 @@ def test_broken_fasta_is_named(tmp_path: Path, text: str, message: str) -> None:
         HomologyScopeDataModule(root=tmp_path, num_folds=2).examples(TRAIN)
     assert str(path) in str(caught.value)
     assert not list((tmp_path / "homology-scope").glob("*"))
+
+
+def test_a_file_of_the_same_size_and_time_is_read_anew(fasta: Path) -> None:
+    old = HomologyScopeDataModule(root=fasta.parent, num_folds=3).fingerprint()
+    edit_unseen(fasta, fasta.read_bytes().splitlines()[1], b"a" * 20)
+    assert HomologyScopeDataModule(root=fasta.parent, num_folds=3).fingerprint() != old
 
 
 def test_full_disk_leaves_nothing(fasta: Path, monkeypatch: pytest.MonkeyPatch) -> None:

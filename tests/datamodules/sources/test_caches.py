@@ -113,24 +113,67 @@ def test_a_damaged_folder_is_made_again_and_the_log_says_so(
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize("look", [1, 2], ids=["before it is made again", "while it is replaced"])
 def test_a_folder_that_another_has_mended_meanwhile_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: int
 ) -> None:
     folder = made_once(tmp_path / "table", fill)
     flip(folder)
     damage_of = sys.modules["datamodules.sources.caches"]._damage  # type: ignore[attr-defined]
-    mended: list[int] = []
+    looks, mended = iter(range(1, 100)), []
 
     def slow(path: Path) -> str | None:
         found: str | None = damage_of(path)
-        if found is not None and not mended:
-            mended.append(0)
-            mended[0] = made_once(folder, fill).stat().st_ino
+        if next(looks) == look:
+            monkeypatch.undo()
+            mended.append(made_once(folder, fill).stat().st_ino)
         return found
 
     monkeypatch.setattr("datamodules.sources.caches._damage", slow)
-    made_once(folder, refuse)
+    made_once(folder, fill)
     assert [folder.stat().st_ino] == mended
+    made_once(folder, refuse)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("best.ckpt is gone"), ValueError("best.ckpt is gone")])
+@pytest.mark.parametrize("damage", [flip, forget, replace_by_file])
+def test_a_damaged_folder_stays_where_it_cannot_be_made_again_and_the_error_says_so(
+    tmp_path: Path, damage: object, error: Exception
+) -> None:
+    """As a body that an earlier version trained, without checksums, and whose checkpoints somebody has removed."""
+    folder = made_once(tmp_path / "table", fill)
+    damage(folder)  # type: ignore[operator]
+    inode = folder.stat().st_ino
+
+    def fail(_: Path) -> None:
+        assert folder.stat().st_ino == inode, "where this process is killed, it stays too"
+        raise error
+
+    with pytest.raises(OSError, match=r"table is damaged \(.*\) and stays as it is.*: best\.ckpt is gone"):
+        made_once(folder, fail)
+    assert folder.stat().st_ino == inode
+    assert list(tmp_path.iterdir()) == [folder]
+    made_once(folder, fill)
+    made_once(folder, refuse)
+
+
+def test_a_damaged_folder_is_back_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made_once(tmp_path / "table", fill)
+    flip(folder)
+    inode, rename, renames = folder.stat().st_ino, Path.rename, iter(range(1, 100))
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if next(renames) == 2:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made_once(folder, fill)
+    assert folder.stat().st_ino == inode
     assert list(tmp_path.iterdir()) == [folder]
 
 

@@ -287,6 +287,42 @@ def test_a_part_of_a_killed_process_is_gone_on_with_and_one_of_a_living_process_
     assert sorted(tmp_path.iterdir()) == [living, tmp_path / "data.bin"]
 
 
+def test_what_an_earlier_process_gives_up_is_gone_on_with_by_the_one_that_waited_for_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "FLOOR_SECONDS", 0.5)
+    with ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(fetch, server.file("/drip"), tmp_path, offline=False)
+        while server.sent == 0:
+            time.sleep(0.01)
+        assert fetch(server.file("/good"), tmp_path, offline=False).read_bytes() == CONTENT
+        assert "fewer than" in str(earlier.exception())
+    assert [path for path, _ in server.asked] == ["/drip", "/good"]
+    assert server.asked[1][1], "what dripped is gone on with"
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_what_a_process_leaves_that_ends_while_it_is_waited_for_is_gone_on_with(
+    server: Server, tmp_path: Path, is_killed: bool
+) -> None:
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
+    process.start()
+    part = own_name(tmp_path / "data.bin", "part")
+    part = part.with_name(part.name.replace(f"-{os.getpid()}-", f"-{process.pid}-"))
+    part.write_bytes(CONTENT[:1000])
+    with ThreadPoolExecutor(1) as pool:
+        later = pool.submit(fetch, server.file("/good"), tmp_path, offline=False)
+        time.sleep(0.2)
+        if not is_killed:
+            part.replace(tmp_path / "data.bin.part")
+        process.kill()
+        process.join()
+        assert later.result().read_bytes() == CONTENT
+    assert server.asked == [("/good", "bytes=1000-")]
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+
+
 def _pid_of_nobody() -> int:
     process = multiprocessing.get_context("fork").Process(target=int)
     process.start()
