@@ -22,7 +22,7 @@ from fpt_bench.training import one_run
 from fpt_bench.training.checkpoints import AtomicCheckpoints, read_checkpoint, read_last
 from fpt_bench.training.one_run import run_one
 
-SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=30, eval_every=10, precision="float32")
+SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=9, eval_every=3, precision="float32")
 
 
 class StopError(Exception):
@@ -44,10 +44,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs in which the run was stopped after step 20."""
+    """A folder of runs in which the run was stopped after step 6."""
     workspace = Workspace(tmp_path_factory.mktemp("stopped"), offline=True)
     with pytest.raises(StopError):
-        run_one(SPEC, workspace, stop_after(22))
+        run_one(SPEC, workspace, stop_after(7))
     return workspace.runs
 
 
@@ -103,13 +103,13 @@ def test_a_process_that_ended_between_two_checkpoints_of_one_validation_loses_no
     """The best one is written first, so that it may be a validation ahead of the last."""
     other = Workspace(tmp_path / "other", offline=True)
     with pytest.raises(StopError):
-        run_one(SPEC, other, stop_after(12))
+        run_one(SPEC, other, stop_after(4))
     folder = begun.runs / SPEC.run_id
-    rewrite(checkpoint_file(folder, "best"), lambda best: {**best, "global_step": 20})
+    rewrite(checkpoint_file(folder, "best"), lambda best: {**best, "global_step": 6})
     shutil.copy(checkpoint_file(other.runs / SPEC.run_id, "last"), checkpoint_file(folder, "last"))
     result = run_one(SPEC, begun)
     assert result.numbers() == whole.numbers()
-    assert [attempt.first_step for attempt in result.attempts] == [0, 10]
+    assert [attempt.first_step for attempt in result.attempts] == [0, 3]
 
 
 def test_a_checkpoint_of_an_earlier_version_starts_the_run_over(
@@ -182,7 +182,7 @@ def test_a_checkpoint_is_read_once(
     """The owner that was thought dead writes another one between the reading for the data and that for the weights."""
     other = Workspace(tmp_path / "other", offline=True)
     with pytest.raises(StopError):
-        run_one(SPEC, other, stop_after(12))
+        run_one(SPEC, other, stop_after(4))
     real = one_run.make_trainer
 
     def meanwhile(*arguments: Any) -> Any:
@@ -200,9 +200,9 @@ def test_weights_and_data_of_two_steps_are_not_trained(begun: Workspace, monkeyp
     rewritten = torch.load(path, weights_only=True)
     rewritten["loops"]["fit_loop"]["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"][
         "completed"
-    ] = 13
+    ] = 5
     monkeypatch.setattr(AtomicCheckpoints, "load_checkpoint", lambda *_, **__: rewritten)
-    with pytest.raises(RuntimeError, match="expected data and weights of step 20, got those of steps 20 and 13"):
+    with pytest.raises(RuntimeError, match="expected data and weights of step 6, got those of steps 6 and 5"):
         run_one(SPEC, begun)
 
 

@@ -125,7 +125,7 @@ def test_six_runs_as_an_array_give_what_the_local_launcher_gives(cluster: Cluste
     assert len(numbers("far")) == 6
     assert numbers("far") == numbers("near")
     shown = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["status", str(tmp_path / "far")]).stdout
-    assert shown.split()[-7:] == ["six-tiny", "0", "0", "0", "6", "0", "0"]
+    assert shown.split()[-8:] == ["six-tiny", "0", "0", "0", "0", "6", "0", "0"]
 
 
 def test_jobs_outlive_the_process_that_sent_them(cluster: Cluster, workspace: Workspace) -> None:
