@@ -73,11 +73,11 @@ def test_a_run_that_names_code_is_restored_only_by_ones_word(here: Path, command
     assert (here / "trace").exists()
 
 
-def test_the_random_run_beside_one_is_asked_too(here: Path) -> None:
+def test_a_result_in_the_folder_of_the_random_run_beside_one_is_not_believed(here: Path) -> None:
     spec = made_up_result("bit-xor", seed=0, accuracy=0.9).spec
     evil = result_that_names(here / "runs", task=EVIL)
     (here / "runs" / evil.spec.run_id).rename(here / "runs" / spec.model_copy(update={"init": "random"}).run_id)
-    with pytest.raises(ValueError, match="Type --trust"):
+    with pytest.raises(ValueError, match="expected it in the folder evil-Task_minilm_random"):
         _random_twin(spec, None, Workspace(here / "runs", offline=True), trust=False)
     assert not (here / "trace").exists()
 
