@@ -53,7 +53,7 @@ test: $(READY)  ## Run all tests
 fuzz: $(READY)  ## Give INPUTS (400) damaged files to the commands that read files, by SEED (0)
 	$(VENV)/bin/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
-kills: $(READY)  ## Kill and stop processes of benches at random, and compare with undisturbed ones; takes half an hour
+kills: $(READY)  ## Kill and stop processes of benches at random, and compare with undisturbed ones; takes a quarter of an hour
 	$(VENV)/bin/python -m tests.kills
 
 lint: $(READY)  ## Check style and types

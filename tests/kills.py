@@ -55,7 +55,7 @@ def do_all(runs: Path, backwards: bool, lease_seconds: float | None = None) -> N
 
 def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
     # Forked, so that a killed worker's successor need not import everything again.
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments, daemon=True)
     process.start()
     return process
 

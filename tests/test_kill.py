@@ -1,11 +1,9 @@
 """Two workers on one grid, killed 20 times at random moments: the results are those of runs nobody disturbed."""
 
 import itertools
-import multiprocessing
 import random
 import signal
 import time
-from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -14,9 +12,9 @@ import torch
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import collect_results
-from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
+from tests.kills import start
 
 KILLS = 20
 ENOUGH = "enough"
@@ -41,13 +39,6 @@ def finish(runs: Path, seeds: list[int]) -> None:
         run_one(spec_of(seed), Workspace(runs, offline=True))
 
 
-def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
-    # Forked, so that a killed worker's successor need not import everything again.
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments, daemon=True)
-    process.start()
-    return process
-
-
 def end(*workers: BaseProcess) -> None:
     for worker in workers:
         worker.join()
@@ -57,11 +48,7 @@ def end(*workers: BaseProcess) -> None:
 def numbers(runs: Path) -> dict[str, dict[str, object]]:
     results, problems = collect_results(runs)
     assert problems == []
-    return {result.spec.run_id: without_times(result) for result in results}
-
-
-def without_times(result: RunResult) -> dict[str, object]:
-    return result.numbers()
+    return {result.spec.run_id: result.numbers() for result in results}
 
 
 @pytest.mark.slow

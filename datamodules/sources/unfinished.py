@@ -9,10 +9,11 @@ import functools
 import hashlib
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from datamodules.sources.processes import lives, process_space
 
 LEFT_SECONDS = 86_400.0
 """What another machine has not changed for so long is nobody's. A writer that was wrongly taken for dead fails, since
@@ -33,7 +34,7 @@ def earlier_here(own: Path, kind: str, name: str) -> list[Path]:
     """Return what living processes of this machine have begun of the same thing before `own` was begun."""
     place, _, began = _parts(own)
     others = [(path, _parts(path)) for path in _own_names(own.parent, kind, name)]
-    return [path for path, (there, pid, since) in others if there == place and since < began and _lives(pid)]
+    return [path for path, (there, pid, since) in others if there == place and since < began and lives(pid)]
 
 
 def remove(path: Path) -> None:
@@ -61,7 +62,7 @@ def _parts(own: Path) -> tuple[str, int, int]:
 def _has_living_owner(own: Path) -> bool:
     place, pid, _ = _parts(own)
     if place == _place():
-        return _lives(pid)
+        return lives(pid)
     try:
         changed = max(path.stat().st_mtime for path in (own, *own.rglob("*")))
     except OSError:
@@ -69,22 +70,7 @@ def _has_living_owner(own: Path) -> bool:
     return time.time() - changed < LEFT_SECONDS
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 @functools.cache
 def _place() -> str:
-    """Name the set of processes that a process id of ours means something in: one boot of one machine or container."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        named = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        named = socket.gethostname()
-    return hashlib.sha256(named.encode()).hexdigest()[:12]
+    """Return this process's space as part of a name, 12 hexadecimal digits."""
+    return hashlib.sha256(process_space().encode()).hexdigest()[:12]

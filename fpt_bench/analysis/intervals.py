@@ -25,6 +25,8 @@ class FixedDifference:
     """Welch's interval of a difference, and the two-sided p-value of its being zero; for a fixed number of seeds."""
 
     interval: Interval
+    error: float
+    """Standard error of the difference."""
     p: float
 
 
@@ -41,11 +43,11 @@ def welch_difference(first: ArrayLike, second: ArrayLike, level: float = 0.05) -
     difference = float(a.mean() - b.mean())
     error = math.sqrt(variances[0] / counts[0] + variances[1] / counts[1])
     if error == 0:
-        return FixedDifference(Interval(difference, difference, difference), float(difference == 0))
+        return FixedDifference(Interval(difference, difference, difference), 0.0, float(difference == 0))
     df = float(welch_degrees(variances, counts))
     half = float(special.stdtrit(df, 1 - level / 2)) * error
     p = 2 * float(special.stdtr(df, -abs(difference) / error))
-    return FixedDifference(Interval(difference, difference - half, difference + half), p)
+    return FixedDifference(Interval(difference, difference - half, difference + half), error, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

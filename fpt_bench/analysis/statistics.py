@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from fpt_bench.analysis.intervals import welch_difference
+
 CONFIDENCE = 0.95
 CONVERGED_SHARE = 0.9
 """Share of the way from floor to target that counts as converged."""
@@ -63,17 +65,12 @@ def estimate_welch_difference(first: Sequence[float], second: Sequence[float]) -
         >>> round(e.mean, 3), e.n
         (0.2, 2)
     """
-    difference = float(np.mean(first) - np.mean(second))
     n = min(len(first), len(second))
     if n < 2:
-        return Estimate(difference, math.nan, -math.inf, math.inf, n)
-    variances = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    error = math.sqrt(sum(variances))
-    if error == 0:
-        return Estimate(difference, 0.0, difference, difference, n)
-    terms = [v**2 / (len(values) - 1) for v, values in zip(variances, (first, second), strict=True)]
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, sum(variances) ** 2 / sum(terms))) * error
-    return Estimate(difference, error * math.sqrt(n), difference - half, difference + half, n)
+        return Estimate(float(np.mean(first) - np.mean(second)), math.nan, -math.inf, math.inf, n)
+    found = welch_difference(first, second, 1 - CONFIDENCE)
+    interval = found.interval
+    return Estimate(interval.estimate, found.error * math.sqrt(n), interval.low, interval.high, n)
 
 
 def normalise(accuracy: float, floor: float) -> float:

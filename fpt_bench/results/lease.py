@@ -10,7 +10,6 @@ and that an opened file shows its last change within LEASE_SECONDS. Locks are no
 
 import contextlib
 import errno
-import functools
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.sources.processes import process_space, started
 from fpt_bench.results.regular_files import open_regular
 
 LEASE_SECONDS = 120.0
@@ -160,7 +160,7 @@ def _read(path: Path) -> tuple[str, int] | None:
 def _has_died(text: str) -> bool:
     """Return whether a lease's owner lived where this process lives, and does so no more."""
     owner = _owner(text)
-    return owner is not None and owner[0] == _space() and owner[1] != _started(owner[2])
+    return owner is not None and owner[0] == process_space() and owner[1] != started(owner[2])
 
 
 def _owner(text: str) -> tuple[object, object, int] | None:
@@ -174,32 +174,4 @@ def _owner(text: str) -> tuple[object, object, int] | None:
 
 def _this_process() -> dict[str, str | int | None]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "space": _space(), "pid": pid, "started": _started(pid)}
-
-
-@functools.cache
-def _space() -> str:
-    """Name the set of processes that a process id of ours means something in: one boot of one machine or container."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _started(pid: int) -> str | None:
-    """Return what tells a process from a later one with its id; None if there is no such process, or only a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] == "Z" else fields[19]
-    except OSError:
-        pass
-    if Path("/proc/self/stat").exists():
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return "alive"
-    return "alive"
+    return {"host": socket.gethostname(), "space": process_space(), "pid": pid, "started": started(pid)}
