@@ -19,7 +19,7 @@ def make(folder: Path, count: int) -> None:
         spec = RunSpec(task="bit-xor", data="real", seed=seed)
         curve = tuple((step, step / 3000) for step in range(50, 2550, 50))
         groups = {name: GroupCount(trained=1000, total=1000) for name in ("input", "readout", "norm", "position")}
-        result = RunResult(spec=spec, status="ok", curve=curve, test_accuracy=0.5, parameters=groups, seconds=60.0)
+        result = RunResult(spec=spec, status="ok", curve=curve, test_score=0.5, parameters=groups, seconds=60.0)
         write_result(result, folder / spec.run_id)
 
 

@@ -32,10 +32,10 @@ def made_up_result(
         error="diverged: the loss is nan at step 7" if status == "diverged" else None,
         curve=curve,
         best_step=max(curve, key=lambda point: point[1])[0] if curve else None,
-        validation_accuracy=max((value for _, value in curve), default=None),
-        test_accuracy=accuracy,
+        validation_score=max((value for _, value in curve), default=None),
+        test_score=accuracy,
         test_examples=128,
-        train_accuracy=accuracy,
+        train_score=accuracy,
         parameters={"norm": GroupCount(trained=1234, total=1234), "attention": GroupCount(trained=0, total=99)},
         seconds=10.0,
         data=DataRecord(

@@ -25,8 +25,8 @@ def test_a_gpu_learns_bit_xor(execution: str, precision: str, tmp_path: Path) ->
     spec, _ = resolve(asked, workspace)
     result = run_one(spec, workspace)
     assert result.status == "ok"
-    assert result.test_accuracy is not None
-    assert result.test_accuracy > 0.9
+    assert result.test_score is not None
+    assert result.test_score > 0.9
 
 
 @pytest.mark.parametrize("ragged", [False, True])
@@ -61,4 +61,4 @@ def test_a_nan_loss_on_a_gpu_is_a_divergence(tmp_path: Path, monkeypatch: pytest
     result = run_one(spec, Workspace(tmp_path / "runs", offline=True))
     assert (result.status, result.error) == ("diverged", "diverged: the loss is nan at step 12")
     assert [step for step, _ in result.curve] == [10]
-    assert result.test_accuracy is None
+    assert result.test_score is None

@@ -39,7 +39,7 @@ def assert_same_run(one: dict[str, Any], two: dict[str, Any]) -> None:
     assert two["losses"] == pytest.approx(one["losses"], abs=1e-5)
     assert [step for step, _ in two["curve"]] == [10, 20, 30, 40, 50]
     assert [score for _, score in two["curve"]] == pytest.approx([score for _, score in one["curve"]], abs=1e-5)
-    for name in ("test_accuracy", "train_accuracy", "validation_accuracy"):
+    for name in ("test_score", "train_score", "validation_score"):
         assert two[name] == pytest.approx(one[name], abs=1e-5)
 
 

@@ -52,7 +52,7 @@ def test_the_example_task_and_bodies_are_learned(outside: Path) -> None:
         assert result.body is not None
         assert result.body.execution == execution
         assert result.status == "ok"
-        assert (result.test_accuracy or 0) > 0.8, "the mean tells the majority"
+        assert (result.test_score or 0) > 0.8, "the mean tells the majority"
         folder = outside / "runs" / result.spec.run_id
         assert (folder / RESULT_FILE).is_file()
         assert folder.name.startswith("my_task-MajorityDataModule_my_body-")

@@ -172,16 +172,14 @@ class Cell:
         return float(np.mean([_area(r) for r in self.runs]))
 
     @property
-    def train_accuracy(self) -> float | None:
-        return _mean(r.train_accuracy for r in self.runs if r.train_accuracy is not None)
+    def train_score(self) -> float | None:
+        return _mean(r.train_score for r in self.runs if r.train_score is not None)
 
     @property
     def gaps(self) -> list[float]:
         """Training minus test accuracy of each run that has both."""
         return [
-            r.train_accuracy - r.test_accuracy
-            for r in self.runs
-            if r.train_accuracy is not None and r.test_accuracy is not None
+            r.train_score - r.test_score for r in self.runs if r.train_score is not None and r.test_score is not None
         ]
 
     @property

@@ -108,7 +108,7 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "floor": cell.floor,
         "floor_name": cell.floor_name,
         **_named("accuracy", cell.accuracy),
-        "train_accuracy": _or_nan(cell.train_accuracy),
+        "train_accuracy": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,

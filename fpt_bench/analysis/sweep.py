@@ -72,7 +72,7 @@ class Choice:
 
 def validation_score(result: RunResult) -> float | None:
     """Return the accuracy that a rate is judged by: best validation; the floor if it diverged; None if it failed."""
-    return result.floor if result.status == "diverged" else result.validation_accuracy
+    return result.floor if result.status == "diverged" else result.validation_score
 
 
 def choose_rate(specs: Sequence[RunSpec], results: Results) -> Choice:

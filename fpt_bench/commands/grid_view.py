@@ -125,7 +125,7 @@ class GridView:
         if not self.console.is_terminal:
             task, arm = self.cell_of[run_id]
             outcome = (
-                f"test {percent(result.test_accuracy)}" if result.status == "ok" else f"{result.status}: {result.error}"
+                f"test {percent(result.test_score)}" if result.status == "ok" else f"{result.status}: {result.error}"
             )
             done = f"{len(self.results)}/{self._expected()}"
             name = f"{task} {arm} seed {result.spec.seed}{self._rate(result.spec)}"

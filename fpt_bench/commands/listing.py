@@ -68,7 +68,7 @@ def _list_configs(kind: str, words: str, _: Path) -> Listing:
 def _list_runs(runs: Path) -> Listing:
 
     results = read_results(runs, notes)
-    rows = [(r.spec.run_id, str(r.status), percent(r.test_accuracy), percent(r.floor)) for r in results]
+    rows = [(r.spec.run_id, str(r.status), percent(r.test_score), percent(r.floor)) for r in results]
     return ("run", "status", "test accuracy", "floor"), [*rows]
 
 

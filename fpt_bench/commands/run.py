@@ -68,8 +68,8 @@ def show_result(result: "RunResult", folder: Path) -> RenderableType:
     lines.append(f"trained parameters: {result.trained_parameters():,}: {trained}")
     if result.status == "ok":
         outcome = Text(
-            f"test accuracy {percent(result.test_accuracy)} on {result.test_examples} examples "
-            f"(floor {percent(result.floor)}), best validation {percent(result.validation_accuracy)} "
+            f"test accuracy {percent(result.test_score)} on {result.test_examples} examples "
+            f"(floor {percent(result.floor)}), best validation {percent(result.validation_score)} "
             f"at step {result.best_step}, {result.seconds:.0f} s"
         )
     else:

@@ -6,6 +6,7 @@ What an earlier version did not record is not made up: it stays unknown.
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,13 @@ def _with_attempts(fields: Fields) -> Fields:
     return {**fields, "attempts": [] if made is None else [{**made, "phases": phases}]}
 
 
-STEPS: dict[int, Callable[[Fields], Fields]] = {1: _with_attempts}
+def _with_scores(fields: Fields) -> Fields:
+    """From 2 to 3: what was called an accuracy is a score, of the metric that the data's record names."""
+    names = {"accuracy": "score", "accuracies": "scores"}
+    return {re.sub("accurac(y|ies)$", lambda found: names[found[0]], name): value for name, value in fields.items()}
+
+
+STEPS: dict[int, Callable[[Fields], Fields]] = {1: _with_attempts, 2: _with_scores}
 """By schema, what leads to the next one."""
 
 
@@ -33,7 +40,7 @@ def moved(fields: Fields) -> Fields:
 
     Example:
         >>> moved({"status": "failed", "provenance": None})
-        {'status': 'failed', 'attempts': [], 'schema': 2}
+        {'status': 'failed', 'attempts': [], 'schema': 3}
     """
     for schema in range(fields.get("schema", 1), SCHEMA):
         fields = {**STEPS[schema](dict(fields)), "schema": schema + 1}

@@ -9,11 +9,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from fpt_bench.config.spec import RunSpec
 
-SCHEMA = 2
+SCHEMA = 3
 """Number of the form that results have here. It grows with every field, a RunSpec's included, that older code would not
 know; `results/migration.py` moves older files."""
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+"""A value of a task's metric."""
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 """Seconds, MiB or tokens a second: no machine reaches the bound."""
@@ -54,10 +55,17 @@ class DataRecord(_Frozen):
     """One sentence: where the examples come from."""
     fingerprint: str
     """SHA-256 over all fixed examples."""
-    trivial: dict[str, Fraction]
-    """Accuracy in [0, 1] of baselines that need no learning, by name."""
-    floor: Fraction
-    """The largest of them."""
+    metric: str = "accuracy"
+    """What scores of this task are."""
+    higher_is_better: bool = True
+    """Whether a higher score is the better one."""
+    perfect: Score = 1.0
+    """Score of a model that makes no mistake."""
+    trivial: dict[str, Score]
+    """Score of each rule that needs no learning, by name: some follow from how the task is made, others are measured
+    on the headline test set."""
+    floor: Score
+    """The best of them."""
     records: dict[str, RecordCount] | None = None
     """By split or file, what it was read from; none: it was generated, or this was not recorded."""
     test_in_training: Count | None = None
@@ -106,7 +114,7 @@ class Attempt(_Frozen):
 
 
 class RunResult(_Frozen):
-    """Outcome of one run. Accuracies are fractions in [0, 1]; only tables turn them into percent."""
+    """Outcome of one run. Scores are of the metric that `data` names; only tables turn fractions into percent."""
 
     schema_version: Annotated[int, Field(ge=SCHEMA, le=SCHEMA, alias="schema")] = SCHEMA
     """Number of this form. Of a later one, the file is shown as newer and left as it is."""
@@ -118,19 +126,19 @@ class RunResult(_Frozen):
     """What went wrong, when something did."""
     finished_at: AwareDatetime | None = None
     """When the result was written, UTC; none: not recorded."""
-    curve: tuple[tuple[Annotated[int, Field(ge=1)], Fraction], ...] = ()
-    """Validation accuracy by optimizer step."""
+    curve: tuple[tuple[Annotated[int, Field(ge=1)], Score], ...] = ()
+    """Validation score by optimizer step."""
     best_step: Count | None = None
     """Step of the first best validation; the weights of that step are tested."""
-    validation_accuracy: Fraction | None = None
+    validation_score: Score | None = None
     """At the best step."""
-    test_accuracy: Fraction | None = None
+    test_score: Score | None = None
     """On the whole headline test set, read once."""
-    test_accuracies: dict[str, Fraction] = Field(default_factory=dict)
+    test_scores: dict[str, Score] = Field(default_factory=dict)
     """By test split, the headline one included."""
     test_examples: Count | None = None
     """Of the headline test set."""
-    train_accuracy: Fraction | None = None
+    train_score: Score | None = None
     """On training examples, without dropout, at the best step."""
     readout_moves: Amount | None = None
     """Before the first step: by how much the state that is read out moves, relative to its norm, when every other
@@ -156,9 +164,25 @@ class RunResult(_Frozen):
             raise ValueError("expected a curve whose steps ascend")
         if self.curve and self.best_step not in dict(self.curve):
             raise ValueError(f"expected a best step that is on the curve, got {self.best_step}")
-        if self.status == "ok" and (self.test_accuracy is None or self.data is None):
-            raise ValueError("expected a run that is ok to have a test accuracy and a record of its data")
+        if self.status == "ok" and (self.test_score is None or self.data is None):
+            raise ValueError("expected a run that is ok to have a test score and a record of its data")
+        if self.data is None or self.data.metric == "accuracy":
+            self._require_fractions()
         return self
+
+    def _require_fractions(self) -> None:
+        """Raise a ValueError unless all scores can be accuracies."""
+        data = self.data
+        scores = {
+            **{f"curve, step {step}": score for step, score in self.curve},
+            **{name: getattr(self, name) for name in ("validation_score", "test_score", "train_score")},
+            **{f"test_scores.{split}": score for split, score in self.test_scores.items()},
+            **({} if data is None else {"data.floor": data.floor, "data.perfect": data.perfect}),
+            **({} if data is None else {f"data.trivial.{rule}": score for rule, score in data.trivial.items()}),
+        }
+        wrong = [f"{name} {score:g}" for name, score in scores.items() if score is not None and not 0 <= score <= 1]
+        if wrong:
+            raise ValueError(f"expected accuracies from 0 to 1, got {', '.join(wrong)}")
 
     @property
     def floor(self) -> float | None:
@@ -166,8 +190,8 @@ class RunResult(_Frozen):
 
     @property
     def score(self) -> float | None:
-        """Accuracy that tables average: a diverged run scores its floor; a failed one has none."""
-        return self.floor if self.status == "diverged" else self.test_accuracy
+        """What tables average: a diverged run scores its floor; a failed one has none."""
+        return self.floor if self.status == "diverged" else self.test_score
 
     @property
     def phases(self) -> Mapping[str, float]:

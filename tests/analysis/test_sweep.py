@@ -150,7 +150,7 @@ def test_a_diverged_run_scores_its_floor() -> None:
 def test_a_rate_that_lacks_a_seed_is_not_chosen_and_makes_the_choice_provisional() -> None:
     grid = grid_of((1e-4, 1e-3, 1e-2), seeds=2)
     results = [outcome(rate, seed, (0.7,)) for rate in (1e-4, 1e-3) for seed in (0, 1)]
-    lost = outcome(1e-2, 1, (0.9,)).model_copy(update={"status": "failed", "validation_accuracy": None})
+    lost = outcome(1e-2, 1, (0.9,)).model_copy(update={"status": "failed", "validation_score": None})
     choice = choice_of(grid, [*results, outcome(1e-2, 0, (0.9,)), lost])
     assert choice.rate == 1e-4
     assert choice.provisional

@@ -114,7 +114,7 @@ def sentences(grid: Grid, results: list[RunResult]) -> str:
 def scored(results: list[RunResult], arm_scores: dict[str, list[float]]) -> list[RunResult]:
     """Return results of one task with other test accuracies, by init and seed; the arm `full` left out."""
     kept = [r for r in results if "attention" not in r.spec.train]
-    return [r.model_copy(update={"test_accuracy": arm_scores[r.spec.init][r.spec.seed]}) for r in kept]
+    return [r.model_copy(update={"test_score": arm_scores[r.spec.init][r.spec.seed]}) for r in kept]
 
 
 def test_the_summary_is_computed() -> None:
@@ -151,7 +151,7 @@ def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
     grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
     assert names(grid, results) == ["accuracy", "curves", "rates", "parameters", "gap"], "random has no steps to beat"
     assert names(grid, []) == []
-    assert names(grid, [r.model_copy(update={"train_accuracy": None}) for r in results])[-1] == "parameters"
+    assert names(grid, [r.model_copy(update={"train_score": None}) for r in results])[-1] == "parameters"
 
 
 def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_watching_draws_nothing_anew_while_nothing_changes(tmp_path: Path) -> No
 
 def test_two_folders_are_compared(tmp_path: Path) -> None:
     grid, results = made_up_bench(tasks=("mnist",))
-    after = [r.model_copy(update={"test_accuracy": (r.test_accuracy or 0) + 0.1}) for r in results[:3]]
+    after = [r.model_copy(update={"test_score": (r.test_score or 0) + 0.1}) for r in results[:3]]
     after += [
         r.model_copy(update={
             "body": r.body and r.body.model_copy(update={"fingerprint": "c" * 64}),

@@ -39,12 +39,12 @@ def fields() -> dict[str, Any]:
         {"seconds": math.nan},
         {"seconds": -1.0},
         {"seconds": 1e308},
-        {"test_accuracy": -3},
-        {"test_accuracy": 1e308},
-        {"test_accuracy": math.nan},
-        {"test_accuracy": None},
-        {"train_accuracy": 1.5},
-        {"test_accuracies": {"test": math.inf}},
+        {"test_score": -3},
+        {"test_score": 1e308},
+        {"test_score": math.nan},
+        {"test_score": None},
+        {"train_score": 1.5},
+        {"test_scores": {"test": math.inf}},
         {"curve": [[50, 0.8], [100, math.nan]]},
         {"curve": [[100, 0.8], [50, 0.9]]},
         {"best_step": 7},
@@ -91,6 +91,7 @@ def test_a_result_of_an_earlier_version_is_moved_by_the_script_and_not_trained_a
     old = {key: value for key, value in fields().items() if key not in ("schema", "finished_at", "attempts")}
     path = workspace.runs / RESULT.spec.run_id / RESULT_FILE
     path.parent.mkdir(parents=True)
+    old = {name.replace("scores", "accuracies").replace("score", "accuracy"): value for name, value in old.items()}
     path.write_text(json.dumps({**old, "provenance": attempt, "phases": {"train": 2.5}}))
     with pytest.raises(RefusedError, match=r"got one of schema 1\. .*python -m fpt_bench\.results\.migration"):
         run_one(RESULT.spec, workspace)
@@ -110,7 +111,7 @@ def test_a_result_of_an_earlier_version_is_moved_by_the_script_and_not_trained_a
 
 def test_a_copy_of_a_run_counts_once(tmp_path: Path) -> None:
     write_result(RESULT, tmp_path / RESULT.spec.run_id)
-    copy = RESULT.model_copy(update={"test_accuracy": 0.1})
+    copy = RESULT.model_copy(update={"test_score": 0.1})
     write_result(copy, tmp_path / f"{RESULT.spec.run_id}.old")
     results, (problem,) = collect_results(tmp_path)
     assert results == [RESULT]

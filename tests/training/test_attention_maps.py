@@ -67,7 +67,7 @@ def test_a_restored_model_scores_what_its_run_scored(finished: tuple[RunResult, 
     batch = datamodule.examples("test").batch(np.arange(128))
     with torch.no_grad():
         right = module(batch).argmax(-1) == batch.labels
-    assert right.float().mean().item() == pytest.approx(result.test_accuracy, abs=1e-7)
+    assert right.float().mean().item() == pytest.approx(result.test_score, abs=1e-7)
 
 
 def test_maps_are_of_the_trained_weights_beside_an_untrained_random_body(finished: tuple[RunResult, Path]) -> None:

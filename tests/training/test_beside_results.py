@@ -48,7 +48,7 @@ def test_a_run_leaves_what_its_model_says(finished: tuple[RunResult, Path]) -> N
     assert [p.example for p in predictions] == [0, 1, 2, 3], "the test set has no more"
     assert all(p.input.startswith("[M") or p.input.startswith("[SM") for p in predictions)
     right = sum(p.right for p in predictions)
-    assert right / 4 == pytest.approx(result.test_accuracy), "all of this small test set is kept"
+    assert right / 4 == pytest.approx(result.test_score), "all of this small test set is kept"
 
 
 def test_asking_a_finished_run_writes_the_same_again(finished: tuple[RunResult, Path]) -> None:
@@ -126,7 +126,7 @@ def test_the_report_shows_predictions_of_the_best_runs_and_maps_where_there_are_
         "runs of earlier versions kept none"
     )
     mine = [r for r in results if r.spec.init == "pretrained"]
-    best = max(mine, key=lambda r: r.validation_accuracy or 0)
+    best = max(mine, key=lambda r: r.validation_score or 0)
     for said, run in enumerate(mine):
         prediction = Prediction(
             example=0, input="<b>ink</b>", picture=as_png(said), labels=(7,), predicted=(7 if run is best else 1,)

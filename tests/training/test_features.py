@@ -39,7 +39,7 @@ def test_the_curve_is_that_of_training_through_the_body(tmp_path: Path, monkeypa
     assert kept.body.fingerprint == through.body.fingerprint
     assert [step for step, _ in kept.curve] == [step for step, _ in through.curve]
     np.testing.assert_allclose([a for _, a in kept.curve], [a for _, a in through.curve], atol=0.005)
-    assert kept.test_accuracy == pytest.approx(through.test_accuracy, abs=0.005)
+    assert kept.test_score == pytest.approx(through.test_score, abs=0.005)
     assert kept.parameters == through.parameters
 
 

@@ -42,10 +42,10 @@ def test_a_result_is_complete(finished: tuple[RunResult, Workspace]) -> None:
     assert result.status == "ok"
     assert [step for step, _ in result.curve] == [10, 20, 30]
     assert result.best_step in (10, 20, 30)
-    assert result.validation_accuracy == max(accuracy for _, accuracy in result.curve)
+    assert result.validation_score == max(accuracy for _, accuracy in result.curve)
     assert result.test_examples == 128
-    assert result.test_accuracies == {"test": result.test_accuracy}
-    assert result.train_accuracy is not None
+    assert result.test_scores == {"test": result.test_score}
+    assert result.train_score is not None
     assert result.data is not None
     assert (result.data.kind, result.data.floor) == ("real", 0.5)
     assert result.body is not None
@@ -66,7 +66,7 @@ def test_what_is_said_to_the_whole_test_set_is_kept(finished: tuple[RunResult, W
     folder = workspace.runs / result.spec.run_id
     answers = read_answers(folder)
     assert answers is not None
-    assert answers.accuracy == pytest.approx(result.test_accuracy)
+    assert answers.accuracy == pytest.approx(result.test_score)
     assert answers.classes.shape == (128, 5)
     assert ((answers.confidence >= 0.5) & (answers.confidence <= 1)).all(), "the likelier one of two classes"
     shown = read_predictions(folder)
@@ -187,15 +187,15 @@ def test_a_diverging_run_is_an_outcome(
     result = run_one(tiny_spec, workspace)
     assert (result.status, result.error) == ("diverged", "diverged: the loss is inf at step 14")
     assert [step for step, _ in result.curve] == [10]
-    assert (result.score, result.test_accuracy) == (0.5, None)
+    assert (result.score, result.test_score) == (0.5, None)
 
 
 @pytest.mark.slow
 def test_xor_is_solved_and_a_perfect_validation_ends_the_run(workspace: Workspace) -> None:
     spec = RunSpec(task="bit-xor", data="real", max_steps=400, eval_every=25, dropout=0.0)
     result = run_one(spec, workspace)
-    assert result.validation_accuracy == 1.0
-    assert result.test_accuracy == 1.0
+    assert result.validation_score == 1.0
+    assert result.test_score == 1.0
     assert result.best_step is not None
     assert result.curve[-1][0] == result.best_step < 400
 

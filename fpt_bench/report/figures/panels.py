@@ -155,7 +155,7 @@ def _by_rate(cell: Cell) -> dict[float, list[RunResult]]:
     """Return a cell's runs that can be scored on validation, by learning rate, smallest first."""
     groups: dict[float, list[RunResult]] = {}
     for run in sorted(cell.tried, key=lambda r: r.spec.learning_rate):
-        if run.status == "diverged" or run.validation_accuracy is not None:
+        if run.status == "diverged" or run.validation_score is not None:
             groups.setdefault(run.spec.learning_rate, []).append(run)
     return groups
 

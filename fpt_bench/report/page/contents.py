@@ -99,8 +99,8 @@ def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look]
             Entry(str(r.spec.seed), r.spec.seed),
             Entry(f"{r.spec.learning_rate:g}", r.spec.learning_rate),
             Entry(r.status),
-            Entry(points(r.test_accuracy), r.test_accuracy),
-            Entry(points(r.validation_accuracy), r.validation_accuracy),
+            Entry(points(r.test_score), r.test_score),
+            Entry(points(r.validation_score), r.validation_score),
             Entry("" if r.best_step is None else str(r.best_step), r.best_step),
             Entry(f"{r.seconds:.0f}", r.seconds),
         )
@@ -114,10 +114,10 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
         "status": result.status,
         "error": result.error,
         "test accuracy": _by_split(result),
-        "best validation accuracy": f"{points(result.validation_accuracy)} % at step {result.best_step}"
+        "best validation accuracy": f"{points(result.validation_score)} % at step {result.best_step}"
         if result.best_step is not None
         else None,
-        "training accuracy": None if result.train_accuracy is None else percent(result.train_accuracy),
+        "training accuracy": None if result.train_score is None else percent(result.train_score),
         "trained parameters": ", ".join(f"{g} {c.trained:,}" for g, c in result.parameters.items() if c.trained),
         "training time": f"{result.seconds:.1f} s",
         "throughput": f"{result.tokens_per_second:,.0f} tokens a second" if result.tokens_per_second else None,
@@ -137,11 +137,11 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
 
 
 def _by_split(result: RunResult) -> str:
-    if result.test_accuracy is None:
+    if result.test_score is None:
         return ""
-    rest = {split: value for split, value in result.test_accuracies.items() if value != result.test_accuracy}
+    rest = {split: value for split, value in result.test_scores.items() if value != result.test_score}
     others = "".join(f"; {split} {percent(value)}" for split, value in rest.items())
-    return f"{percent(result.test_accuracy)} on {result.test_examples} examples{others}"
+    return f"{percent(result.test_score)} on {result.test_examples} examples{others}"
 
 
 def _sources(result: RunResult) -> dict[str, str]:

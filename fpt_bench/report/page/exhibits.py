@@ -51,10 +51,10 @@ def example_tables(bench: Bench, looks: Mapping[str, Look], console: Console) ->
 
 
 def _of_best_run(bench: Bench, cell: Cell, console: Console) -> tuple[Prediction, ...]:
-    runs = [r for r in cell.runs if r.validation_accuracy is not None and r.status == "ok"]
+    runs = [r for r in cell.runs if r.validation_score is not None and r.status == "ok"]
     if bench.folder is None or not runs:
         return ()
-    best = max(runs, key=lambda r: r.validation_accuracy or 0.0)
+    best = max(runs, key=lambda r: r.validation_score or 0.0)
     folder = bench.folder / best.spec.run_id
     try:
         return read_predictions(folder)
