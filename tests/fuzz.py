@@ -142,7 +142,7 @@ def shared_lists(content: bytes, chance: random.Random) -> bytes:
     """Return YAML whose few lines are a billion values: a list of ten of a list of ten, and so on."""
     lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
-    key = chance.choice(["claim", "tasks", "arms", "bodies", "seeds", "more"])
+    key = chance.choice(["question", "tasks", "arms", "bodies", "seeds", "more"])
     return "\n".join([*lines, f"{key}: *l9"]).encode() + (b"\n" + content if chance.random() < 0.5 else b"")
 
 

@@ -85,7 +85,7 @@ def disturbed_pair(runs: Path, times: int, chance: random.Random) -> None:
 
 
 EXPERIMENT = """
-claim: A test.
+question: A test.
 tasks: [bit-xor]
 baseline: plain
 arms:

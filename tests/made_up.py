@@ -56,14 +56,14 @@ def made_up_grid(
 ) -> Grid:
     experiment = Experiment(
         name="example",
-        claim="Language helps.",
+        question="Language helps.",
         tasks=tasks,
         baseline="random",
         arms={
             "language": Arm(run={"init": "pretrained"}, published="lu2021.table2_initializations.language"),
             "random": Arm(run={"init": "random"}),
         },
-        effects=("language > random on bit-xor",),
+        claims=({"better": "language", "worse": "random", "tasks": ["bit-xor"], "refuted_by": "-", "source": "-"},),
     )
     runs = tuple(
         GridRun(task=task, arm=arm, spec=made_up_spec(task, seed, init, rate))

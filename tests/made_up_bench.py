@@ -57,11 +57,19 @@ def made_up_bench(
     published = {"language": "lu2021.table2_initializations.language"}
     experiment = Experiment(
         name="made-up",
-        claim="Language helps, says this made-up bench.",
+        question="Language helps, says this made-up bench.",
         tasks=tuple(tasks),
         baseline=names.get("random", "random"),
         arms={names.get(arm, arm): Arm(run=fields, published=published.get(arm)) for arm, (fields, _) in ARMS.items()},
-        effects=(f"{names.get('language', 'language')} > {names.get('random', 'random')} on {tasks[-1]}",),
+        claims=(
+            {
+                "better": names.get("language", "language"),
+                "worse": names.get("random", "random"),
+                "tasks": [tasks[-1]],
+                "refuted_by": "random ahead",
+                "source": "nobody",
+            },
+        ),
     )
     targets = {task: TASKS[task]["target"] for task in tasks}
     return Grid(experiment=experiment, profile="embedded", targets=targets, runs=tuple(runs)), results

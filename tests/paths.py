@@ -3,5 +3,5 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT_RESULTS = ROOT / "docs" / "results"
+KEPT_RESULTS = ROOT / "docs" / "results" / "before"
 EXAMPLES = ROOT / "docs" / "examples"

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from fpt_bench.analysis.codes import codes_of
+from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
+from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
     area_under_curve,
     converged_accuracy,
-    estimate_interquartile_mean,
     estimate_mean,
-    estimate_paired_difference,
-    estimate_welch_difference,
+    estimate_mean_of_means,
     normalise,
     speed_up,
     steps_to_reach,
@@ -28,15 +29,6 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import DataRecord, RunResult
 
 ResultsById = Mapping[str, RunResult]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An arm's accuracy minus the baseline arm's."""
-
-    estimate: Estimate
-    paired: bool
-    """By seed; else Welch's."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +60,12 @@ class Cell:
     expected: int
     """How many runs there will be, over all rates, but those of rates that are given up."""
     delta: Difference | None = None
+    """The arm's score minus the baseline arm's; judged with all others of the bench."""
     convergence: Convergence | None = None
     published: float | None = None
     """Published accuracy to show beside it."""
+    codes: tuple[str, ...] = ()
+    """What to be careful with, as `analysis/codes.py` lists it."""
 
     @classmethod
     def alone(cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById) -> "Cell":
@@ -104,7 +99,37 @@ class Cell:
 
     @cached_property
     def accuracy(self) -> Estimate | None:
-        return estimate_mean([_score(r) for r in self.runs]) if self.runs else None
+        return estimate_mean(self.scores) if self.runs else None
+
+    @property
+    def scores(self) -> list[float]:
+        """One a run, in the order of the seeds."""
+        return [_score(r) for r in self.runs]
+
+    @property
+    def unit(self) -> float:
+        """What a margin is a fraction of: 1 for accuracies, else the way from floor to perfect; negative where lower is
+        better."""
+        return 1.0 if self.data.metric == "accuracy" else (self.data.perfect - self.data.floor) or 1.0
+
+    @property
+    def learned(self) -> int | None:
+        """Of scores that fall into two groups far apart, how many are in the better one; None where they do not."""
+        values = np.sort([score / self.unit for score in self.scores])
+        if len(values) < 2 or not groups_apart(values, 1.0):
+            return None
+        return len(values) - 1 - int(np.argmax(np.diff(values)))
+
+    @property
+    def item_noise(self) -> float | None:
+        """Half of the 95 % interval of an accuracy that comes of which examples are in the test set.
+
+        It is the same for all seeds, so that it is in none of their intervals, and mostly cancels in differences. An
+        upper bound where an example has several labels.
+        """
+        if self.accuracy is None or not self.first.test_examples or self.data.metric != "accuracy":
+            return None
+        return 1.96 * math.sqrt(self.accuracy.mean * (1 - self.accuracy.mean) / self.first.test_examples)
 
     @property
     def scored(self) -> int:
@@ -162,14 +187,30 @@ class Cell:
         return tuple(dict.fromkeys(f"torch {a.versions.get('torch', 'unknown')} on {a.device}" for a in made))
 
     @property
+    def releases(self) -> tuple[str, ...]:
+        """Of torch, that its runs were made with."""
+        made = [attempt for r in self.runs for attempt in r.attempts]
+        return tuple(dict.fromkeys(a.versions["torch"] for a in made if "torch" in a.versions))
+
+    @property
+    def is_below_simple(self) -> bool:
+        """Whether a simple learner scores as high."""
+        return False
+
+    @property
     def seconds(self) -> float:
         """Mean over the runs that have a score."""
         return float(np.mean([r.seconds for r in self.runs]))
 
     @cached_property
+    def areas(self) -> list[float]:
+        """Area under the validation curve, one a run, in the order of the seeds."""
+        return [_area(r) for r in self.runs]
+
+    @property
     def area(self) -> float:
-        """Mean over the runs that have a score of the area under the validation curve."""
-        return float(np.mean([_area(r) for r in self.runs]))
+        """Mean over the runs that have a score."""
+        return float(np.mean(self.areas))
 
     @property
     def train_score(self) -> float | None:
@@ -194,7 +235,9 @@ class Overall:
     arm: str
     tasks: tuple[str, ...]
     estimate: Estimate
-    """Interquartile mean of normalised accuracy over tasks and seeds."""
+    """Mean over tasks of the normalised accuracy: 0 is a task's floor, 1 perfect."""
+    delta: Estimate | None
+    """The same minus the baseline arm's; None of the baseline arm."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +273,11 @@ class Bench:
         alone = {key: Cell.alone(*key, specs, by_id) for key, specs in grid.cells().items()}
         cells = tuple(
             _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
+        )
+        found = _differences(alone, grid)
+        cells = tuple(
+            replace(cell, delta=found.get((cell.task, cell.arm)), codes=codes_of(cell, _baseline_of(cell, alone, grid)))
+            for cell in cells
         )
         return cls(grid, cells, _overall(cells, grid), folder)
 
@@ -279,28 +327,23 @@ def _compared(cell: Cell, baseline: Cell | None, grid: Grid, figures: Mapping[st
     beside = None if baseline is None or cell.arm == baseline.arm else baseline
     return replace(
         cell,
-        delta=None if beside is None else _difference(cell, beside),
         convergence=None if target is None or not cell.runs else _converge(cell, beside, target),
         published=_published(cell, grid, figures),
     )
 
 
-def _difference(cell: Cell, baseline: Cell) -> Difference | None:
-    """Compare an arm with the baseline arm of its task: paired by seed where the seeds are the same."""
-    ours, theirs = ({r.spec.seed: _score(r) for r in c.runs} for c in (cell, baseline))
-    if not ours or not theirs:
-        return None
-    if ours.keys() == theirs.keys() and _same_data(cell, baseline):
-        return Difference(estimate_paired_difference([ours[s] for s in ours], [theirs[s] for s in ours]), paired=True)
-    return Difference(estimate_welch_difference(list(ours.values()), list(theirs.values())), paired=False)
+def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tuple[str, str], Difference]:
+    """Compare every arm with the baseline arm of its task, all comparisons of the bench as one family."""
+    pairs = {}
+    for key, cell in alone.items():
+        baseline = _baseline_of(cell, alone, grid)
+        if baseline is not None and baseline is not cell and cell.runs and baseline.runs:
+            pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
+    return compare_family(pairs, grid.experiment.margin)
 
 
-def _same_data(cell: Cell, baseline: Cell) -> bool:
-    """Return whether two arms saw the same examples in the same order from the same input layer."""
-    shared = ("task", "data", "data_arguments", "batch_size", "body")
-    first, second = cell.at_rate[0].spec, baseline.at_rate[0].spec
-    prints = {r.data.fingerprint for r in (*cell.at_rate, *baseline.at_rate) if r.data}
-    return all(getattr(first, name) == getattr(second, name) for name in shared) and len(prints) == 1
+def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:
+    return alone.get((cell.task, grid.experiment.baseline))
 
 
 def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
@@ -335,9 +378,17 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
     tasks = tuple(task for task, arms in scores.items() if all(arms.values()))
     if len(tasks) < 2:
         return ()
+    by_arm = {arm: [scores[task][arm] for task in tasks] for arm in grid.experiment.arms}
+    baseline, share = by_arm[grid.experiment.baseline], 1 / len(tasks)
+    weights = [share] * len(tasks) + [-share] * len(tasks)
     return tuple(
-        Overall(arm, tasks, estimate_interquartile_mean([scores[task][arm] for task in tasks]))
-        for arm in grid.experiment.arms
+        Overall(
+            arm,
+            tasks,
+            estimate_mean_of_means(strata),
+            None if strata is baseline else estimate_mean_of_means([*strata, *baseline], weights),
+        )
+        for arm, strata in by_arm.items()
     )
 
 

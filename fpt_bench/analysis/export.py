@@ -62,7 +62,13 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
     """Return one row for each arm, over tasks; empty where `bench.overall` is."""
     return pd.DataFrame(
         [
-            {"arm": o.arm, "tasks": " ".join(o.tasks), **_named("overall", o.estimate), "n_at_least": o.estimate.n}
+            {
+                "arm": o.arm,
+                "tasks": " ".join(o.tasks),
+                **_named("overall", o.estimate),
+                **({} if o.delta is None else _named("delta", o.delta)),
+                "n_at_least": o.estimate.n,
+            }
             for o in bench.overall
         ]
     )
@@ -84,10 +90,19 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
     if cell.runs:
         row |= _scored_columns(cell)
     if cell.delta is not None:
-        row |= {**_named("delta", cell.delta.estimate), "delta_method": "paired" if cell.delta.paired else "Welch"}
+        found = cell.delta
+        row |= {
+            **_named("delta", found.estimate),
+            "p": _or_nan(found.p),
+            "p_holm": _or_nan(found.holm),
+            "verdict": found.word,
+        }
+        if found.verdict is not None:
+            row |= {f"e_{word}": getattr(found.verdict, word) for word in ("better", "worse", "same")}
         if cell.convergence is not None:
             row["speed_up"] = cell.convergence.speed_up
     row["published"] = cell.published
+    row["codes"] = " ".join(cell.codes)
     return row
 
 
@@ -113,6 +128,8 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,
         "test_examples": first.test_examples,
+        "item_noise": _or_nan(cell.item_noise),
+        "learned": math.nan if cell.learned is None else cell.learned,
         "seconds": cell.seconds,
         "area": cell.area,
     }

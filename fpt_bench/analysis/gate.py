@@ -11,10 +11,10 @@ import pandas as pd
 from scipy import stats
 
 from fpt_bench.analysis.cells import Bench, Cell
-from fpt_bench.analysis.effects import judge_effect
+from fpt_bench.analysis.docket import claimed_differences
 from fpt_bench.analysis.export import as_csv, without_guard
 from fpt_bench.analysis.statistics import CONFIDENCE
-from fpt_bench.config.experiment import Effect
+from fpt_bench.config.claims import Claim
 from fpt_bench.results.regular_files import read_regular
 
 MARGIN = 0.02
@@ -159,8 +159,8 @@ def check_bench(bench: Bench, baseline: Sequence[KeptCell]) -> Verdict:
         after = _kept(cell, before.margin)
         problems = _compare(before, after, cell.first.spec.eval_every)
         findings += [Finding(subject, check, problem) for check, problem in problems.items()]
-    effects = bench.grid.experiment.effects
-    findings += [Finding("effect", str(effect), _check_effect(effect, bench)) for effect in effects]
+    claims = [claim for claim in bench.grid.experiment.claims if claim.verdict == "better"]
+    findings += [Finding("claim", claim.sentence, _check_claim(claim, bench)) for claim in claims]
     return Verdict(len(baseline), tuple(findings))
 
 
@@ -209,10 +209,6 @@ def _noise(before: KeptCell, after: KeptCell) -> float:
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, before.n + after.n - 2)) * math.sqrt(variance)
 
 
-def _check_effect(effect: Effect, bench: Bench) -> str | None:
-    found = judge_effect(effect, bench)
-    if found is None:
-        return f"'{effect}': expected results of both arms"
-    if found.holds:
-        return None
-    return f"'{effect}' has changed its sign: {found.measure} {found.first:.3f} against {found.second:.3f}"
+def _check_claim(claim: Claim, bench: Bench) -> str | None:
+    behind = [f"{task} {ahead:+.3f}" for task, ahead in claimed_differences(claim, bench).items() if ahead <= 0]
+    return f"{claim.better} is no longer ahead of {claim.worse}: {', '.join(behind)}" if behind else None

@@ -77,9 +77,22 @@ def mean_over_tasks(pairs: Sequence[tuple[ArrayLike, ArrayLike]], level: float =
         >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3)
         (0.15, -0.485, 0.785)
     """
-    arms = [np.asarray(scores, dtype=float) for pair in pairs for scores in pair]
-    estimate = float(np.mean([a.mean() - b.mean() for a, b in zip(arms[::2], arms[1::2], strict=True)]))
-    parts = np.array([arm.var(ddof=1) / len(arm) for arm in arms]) / len(pairs) ** 2
+    return mean_of_means(
+        [scores for pair in pairs for scores in pair], [1 / len(pairs), -1 / len(pairs)] * len(pairs), level
+    )
+
+
+def mean_of_means(groups: Sequence[ArrayLike], weights: Sequence[float], level: float = 0.05) -> Interval:
+    """Estimate a weighted sum of the means of groups of seeds, with Satterthwaite's t; at least two seeds each.
+
+    Example:
+        >>> found = mean_of_means([[0.9, 0.7], [0.6, 0.6]], [0.5, 0.5])
+        >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3)
+        (0.7, 0.065, 1.335)
+    """
+    arms = [np.asarray(scores, dtype=float) for scores in groups]
+    estimate = float(sum(weight * arm.mean() for weight, arm in zip(weights, arms, strict=True)))
+    parts = np.array([arm.var(ddof=1) / len(arm) for arm in arms]) * np.asarray(weights) ** 2
     degrees = np.array([len(arm) - 1 for arm in arms])
     below = float((parts**2 / degrees).sum())
     if below == 0:

@@ -163,7 +163,7 @@ def _given_up(rates: Mapping[float, list[RunSpec]], scores: Sequence[RateScore],
         and score.rate in known
         and score.rate not in protected
         and _is_hopeless(known[score.rate], top, floor)
-        and not _still_rising(firsts[score.rate], floor)
+        and not is_still_rising(firsts[score.rate], floor)
     }
     # Once all others have all seeds, what was chosen may have turned out worse than its first seed.
     others = [score for score in scores if score.rate not in out]
@@ -183,7 +183,7 @@ def _neighbours(rates: Sequence[float], best: Collection[float]) -> set[float]:
     return {rates[near] for index in indices for near in (index - 1, index, index + 1) if 0 <= near < len(rates)}
 
 
-def _still_rising(result: RunResult | None, floor: float) -> bool:
+def is_still_rising(result: RunResult | None, floor: float) -> bool:
     """Return whether the last quarter of a run's validations brought a new best by RISING or more."""
     if result is None or result.status == "diverged" or not result.curve:
         return False

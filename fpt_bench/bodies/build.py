@@ -77,6 +77,7 @@ def build_body(
     record = BodyRecord(
         source=source,
         fingerprint=fingerprint,
+        pinned=plan.files.is_pinned(plan.config),
         trained_by=trained.run if trained is not None else None,
         execution=spec.body_execution,
         notes=tuple(notes),

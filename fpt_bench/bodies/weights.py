@@ -110,8 +110,14 @@ class BodyFiles:
             digests.append(config_fingerprint(config))
         if len(digests) == 1:
             return digests[0]
-        commit = self.revision or getattr(config, "_commit_hash", None)
-        return hashlib.sha256("".join(digests or [str(self.location), str(commit)]).encode()).hexdigest()
+        return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
+
+    def is_pinned(self, config: PretrainedConfig) -> bool:
+        """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
+        return bool(self.weights or self.architecture or self._commit(config))
+
+    def _commit(self, config: PretrainedConfig) -> str | None:
+        return self.revision or getattr(config, "_commit_hash", None)
 
     def _where(self, offline: bool) -> dict[str, Any]:
         """Return the arguments of transformers that say which files to read, and whether it may download them."""

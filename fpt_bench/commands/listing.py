@@ -80,7 +80,7 @@ LISTS: dict[str, Callable[[Path], Listing]] = {
     "tasks": _list_tasks,
     "bodies": _list_bodies,
     "inits": _list_inits,
-    "experiments": functools.partial(_list_configs, "experiments", "claim"),
+    "experiments": functools.partial(_list_configs, "experiments", "question"),
     "profiles": functools.partial(_list_configs, "profiles", "summary"),
     "runs": _list_runs,
 }

@@ -6,19 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+MARGIN = 0.05
+"""The smallest difference that matters, where nothing else is said: five points of accuracy."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Claim(BaseModel):
-    """A statement on two arms that the judge can refute.
+    """A statement on two arms that the judge can refute; an experiment holds it before its runs.
 
     Example:
         >>> claim = Claim(
-        ...     better="language", worse="random", tasks=("listops", "bit-xor"), margin=0.05,
+        ...     better="language", worse="random", tasks=("listops", "bit-xor"),
         ...     refuted_by="same or worse on either task", source="Lu et al. 2021, table 2",
         ... )
         >>> claim.tasks, claim.hash[:12]
-        (('bit-xor', 'listops'), '9a20e0ad3ebd')
+        (('bit-xor', 'listops'), '6fede7df5d28')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,8 +33,18 @@ class Claim(BaseModel):
         min_length=1, description="the family that is judged together; the order is kept sorted"
     )
     verdict: Literal["better", "same"] = Field("better", description="the judge's word that the claim expects")
+    measure: Literal["score", "area", "learned"] = Field(
+        "score",
+        description="what is compared: the test score, the area under the validation curve (who learns sooner), or how "
+        "many seeds reach `reached`",
+    )
+    reached: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="the score that counts as learned; of the measure `learned` alone",
+    )
     margin: float = Field(
-        gt=0, allow_inf_nan=False, description="the smallest difference that matters, in units of the score"
+        MARGIN, gt=0, lt=1, description="the smallest difference that matters, in fractions: 0.05 is five points"
     )
     refuted_by: Words = Field(description="what would refute it, in words")
     source: Words = Field(description="who claims it, and where")
@@ -47,10 +59,30 @@ class Claim(BaseModel):
         return tuple(sorted(tasks))
 
     @model_validator(mode="after")
-    def _two_arms(self) -> "Claim":
+    def _can_be_judged(self) -> "Claim":
         if self.better == self.worse:
             raise ValueError(f"expected two arms, got '{self.better}' twice")
+        if (self.measure == "learned") != (self.reached is not None):
+            raise ValueError(
+                "expected `reached`, the score that counts as learned, with `measure: learned` and no other"
+            )
         return self
+
+    @property
+    def sentence(self) -> str:
+        """Say what is claimed, in a line.
+
+        Example:
+            >>> Claim(better="a", worse="b", tasks=("t",), refuted_by="-", source="-", measure="area").sentence
+            'a better than b in area on t, margin 0.05'
+        """
+        says = f"{self.better} better than {self.worse}" if self.verdict == "better" else self._alike
+        measure = {"score": "", "area": " in area", "learned": f" in seeds that reach {self.reached}"}[self.measure]
+        return f"{says}{measure} on {', '.join(self.tasks)}, margin {self.margin:g}"
+
+    @property
+    def _alike(self) -> str:
+        return f"{self.better} the same as {self.worse}"
 
     @property
     def hash(self) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from fpt_bench.config.in_words import InWords
+from fpt_bench.config.claims import MARGIN, Claim
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.layers import Layer, checked_fields
 from fpt_bench.config.published import PublishedRow
@@ -56,34 +56,32 @@ class Arm(BaseModel):
     """Row of the published figures to show beside this arm, as `paper.table.row`."""
 
 
-class Effect(InWords):
-    """One arm does better than another on a task.
-
-    Example:
-        >>> Effect.model_validate("language > random on bit-xor").worse
-        'random'
-    """
-
-    form = "{better} > {worse} on {task}"
-    better: str
-    worse: str
-    task: str
-
-
 class Experiment(BaseModel):
-    """One published table or claim: tasks x arms, compared with one baseline arm."""
+    """One question, often a published table: tasks x arms, compared with one baseline arm."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    claim: str
+    question: str
+    """What is asked, in a sentence or two."""
     tasks: Tasks
     arms: dict[str, Arm]
     baseline: str
     learning_rates: Rates = "fixed"
     """`fixed`: the one of the task, the profile or the arm; a list of rates to sweep; `profile`: the profile's."""
-    effects: tuple[Effect, ...] = ()
-    """What the regression gate holds on to."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = MARGIN
+    """The smallest difference that matters, in fractions: what verdicts in the table are about."""
+    claims: tuple[Claim, ...] = ()
+    """What is claimed of the arms before the runs; of all tasks, where a claim names none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _claimed_of_all_tasks(cls, fields: Any) -> Any:
+        claims, tasks = (fields.get(name) for name in ("claims", "tasks")) if isinstance(fields, dict) else (None, None)
+        if not isinstance(claims, list | tuple) or not isinstance(tasks, list | tuple):
+            return fields
+        filled = [{"tasks": tuple(tasks), **claim} if isinstance(claim, dict) else claim for claim in claims]
+        return {**fields, "claims": filled}
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:

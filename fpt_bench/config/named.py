@@ -20,9 +20,10 @@ def named_experiment(name: str) -> Experiment:
     try:
         for task in experiment.tasks:
             require_task(task)
-        for effect in experiment.effects:
-            require_known("task of the experiment", effect.task, experiment.tasks)
-            for arm in (effect.better, effect.worse):
+        for claim in experiment.claims:
+            for task in claim.tasks:
+                require_known("task of the experiment", task, experiment.tasks)
+            for arm in (claim.better, claim.worse):
                 require_known("arm of the experiment", arm, experiment.arms)
         for arm_ in experiment.arms.values():
             if arm_.published is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.sweep import HOPELESS, RISING
 from fpt_bench.report.words import DAGGER, points
 
@@ -15,10 +16,15 @@ def bench_notes(bench: Bench) -> list[str]:
     cells = [cell for cell in bench.cells if cell.runs]
     notes = [
         "Accuracy: on the whole test set, read once, at the first best validation; mean over n seeds ± half-width of "
-        "Student's 95 % interval.",
-        f"Δ: difference to the arm `{bench.baseline}` in percentage points, paired by seed where both arms "
-        "share examples, order and input layer, else Welch.",
+        "Student's 95 % interval; none where all seeds are alike.",
     ]
+    if any(cell.delta is not None for cell in cells):
+        notes.append(_difference_note(bench))
+    if any(cell.item_noise is not None for cell in cells):
+        notes.append(
+            "Items ±: half of the 95 % interval that comes of which examples are in the test set, which all seeds "
+            "share; in no interval of seeds, and mostly cancelled in differences."
+        )
     if any(cell.train_test_gap is not None for cell in cells):
         notes.append("train - test: accuracy on training examples, without dropout, minus test accuracy, in pp.")
     if any(cell.published is not None for cell in cells):
@@ -28,7 +34,30 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _overall_notes(bench)
     notes += _data_notes(cells)
     notes += _version_notes(cells)
+    notes += _code_notes(cells)
     notes += _completeness_notes(cells, bench)
+    return notes
+
+
+def _difference_note(bench: Bench) -> str:
+    margin = points(bench.grid.experiment.margin)
+    return (
+        f"Δ: difference to the arm `{bench.baseline}` in percentage points ± half-width of Welch's 95 % interval, for "
+        "a number of seeds fixed beforehand; p (Holm): of no difference, adjusted for all of this table. Verdict, the "
+        f"only word of which arm is better: the judge's, at a margin of {margin} pp; of each word at most 5 % are "
+        "wrong, however often one looks. *Open* is no *no*: run more seeds. A replicate is a seed of a run: one "
+        "pretrained checkpoint, one test set."
+    )
+
+
+def _code_notes(cells: Sequence[Cell]) -> list[str]:
+    """Say what each code of the table is, why it matters, what to do, and of which cells it is."""
+    notes = []
+    for code, about in CODES.items():
+        held = [cell for cell in cells if code in cell.codes]
+        if held:
+            where = "all cells" if len(held) == len(cells) else ", ".join(f"{cell.task} `{cell.arm}`" for cell in held)
+            notes.append(f"{code}, {about.name} ({where}): {about.why}. To do: {about.to_do}.")
     return notes
 
 
@@ -73,9 +102,9 @@ def _overall_notes(bench: Bench) -> list[str]:
     if not bench.overall:
         return []
     return [
-        "Over tasks: mean of the middle half of (accuracy - floor) / (1 - floor) over all runs of "
-        f"{', '.join(bench.overall[0].tasks)}, with a 95 % interval from a bootstrap that draws seeds within "
-        "tasks; it says how far other seeds could move the figure, and nothing about other tasks."
+        "Over tasks: mean of (accuracy - floor) / (1 - floor), every task alike, over "
+        f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval: how far other seeds could move the "
+        "figure, and nothing about other tasks. What counts is the difference of arms."
     ]
 
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpt_bench.analysis.cells import Bench, Cell
-from fpt_bench.analysis.effects import judge_effect
-from fpt_bench.config.experiment import Effect
+from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.report.notes import LOW_N
 from fpt_bench.report.words import DAGGER, cell_label, listed, points
 
@@ -23,11 +22,11 @@ class Paragraph:
 
 
 def summarize(bench: Bench) -> list[Paragraph]:
-    """Return what a bench shows: differences with interval, n and data, then speed, effects, and what is missing."""
+    """Return what a bench shows: differences with interval, n and data, then speed, claims, and what is missing."""
     by_task = ([cell for cell in bench.of_task(task) if cell.runs] for task in bench.tasks)
     paragraphs = [_describe_task(bench, cells) for cells in by_task if cells]
-    effects = [_describe_effect(effect, bench) for effect in bench.grid.experiment.effects]
-    return [*paragraphs, *(Paragraph("", text) for text in (*effects, *_caveats(bench)))]
+    claims = [_describe_claim(judge_claim(claim, bench)) for claim in bench.grid.experiment.claims]
+    return [*paragraphs, *(Paragraph("", text) for text in (*claims, *_caveats(bench)))]
 
 
 def _describe_task(bench: Bench, cells: Sequence[Cell]) -> Paragraph:
@@ -52,12 +51,14 @@ def _describe_difference(cell: Cell, baseline: str) -> str:
             f"{cell.arm} scores {score}, {difference} pp from {baseline}: from too few seeds for an interval "
             f"({seeds}), so it shows nothing yet."
         )
-    method = "paired" if cell.delta.paired else "Welch"
-    interval = f"95 % interval {points(found.low, '+')} to {points(found.high, '+')} pp, {method}, {seeds}"
-    if found.low <= 0 <= found.high:
-        return f"{cell.arm} ({score}) and {baseline} are not told apart: {difference} pp ({interval})."
-    side = "better" if found.mean > 0 else "worse"
-    return f"{cell.arm} ({score}) is {side} than {baseline} by {points(abs(found.mean))} pp ({interval})."
+    interval = f"95 % interval {points(found.low, '+')} to {points(found.high, '+')} pp, {seeds}"
+    if not found.has_width:
+        interval = f"all seeds alike, {seeds}"
+    if cell.delta.word == "open":
+        return f"{cell.arm} ({score}) against {baseline}: open, {difference} pp ({interval})."
+    if cell.delta.word == "same":
+        return f"{cell.arm} ({score}) is as good as {baseline} within the margin: {difference} pp ({interval})."
+    return f"{cell.arm} ({score}) is {cell.delta.word} than {baseline} by {points(abs(found.mean))} pp ({interval})."
 
 
 def _stuck(cells: Sequence[Cell]) -> str:
@@ -85,18 +86,12 @@ def _speed(cells: Sequence[Cell]) -> str:
     return f"The median run reaches the target: {by_arm}{rest} (validated every {cells[0].first.spec.eval_every})."
 
 
-def _describe_effect(effect: Effect, bench: Bench) -> str:
-    """Return whether an effect that the experiment states is borne out."""
-    found = judge_effect(effect, bench)
-    if found is None:
-        return f"The effect “{effect}” cannot be judged yet: an arm has no score."
-    accuracies = (cell.accuracy.mean for cell in (found.better, found.worse) if cell.accuracy)
-    figures = " against ".join(f"{points(mean)} %" for mean in accuracies)
-    if found.measure != "accuracy":
-        return f"The effect “{effect}” is undecided in accuracy ({figures})."
-    if effect.worse == bench.baseline and found.holds and not found.is_told_apart:
-        return f"The effect “{effect}” has the right sign ({figures}), but its interval includes no difference."
-    return f"The effect “{effect}” {'holds' if found.holds else 'does not hold'} in accuracy ({figures})."
+def _describe_claim(judged: JudgedClaim) -> str:
+    """Return what has become of a claim."""
+    claim = judged.claim
+    tasks = f"{judged.settled} of its {len(claim.tasks)} tasks {'bears' if judged.settled == 1 else 'bear'} it out"
+    missing = f"; not judged on {listed(judged.missing)}" if judged.missing else ""
+    return f"The claim “{claim.sentence}” ({claim.source}) is {judged.outcome}: {tasks}{missing}."
 
 
 def _caveats(bench: Bench) -> list[str]:
@@ -119,8 +114,8 @@ def _caveats(bench: Bench) -> list[str]:
     smallest = min((cell.n for cell in bench.cells if cell.runs), default=0)
     if 0 < smallest < LOW_N:
         found.append(
-            f"Intervals rest on as few as {smallest} seeds and on normality; none is corrected "
-            "for looking at many cells."
+            f"Intervals rest on as few as {smallest} seeds and on normality; p (Holm) and verdicts are corrected for "
+            "looking at many cells, intervals are not."
         )
     embedded = sorted({cell.task for cell in bench.cells if cell.is_embedded})
     if embedded:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpt_bench.analysis.cells import Bench, Cell, Overall
+from fpt_bench.analysis.codes import short
+from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.analysis.export import as_csv, cells_frame, overall_frame, rates_frame
+from fpt_bench.analysis.statistics import Estimate
 from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
 from fpt_bench.report.notes import bench_notes
-from fpt_bench.report.words import cell_label, plus_minus, points, steps
+from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
@@ -48,8 +51,8 @@ class TextTable:
 
 
 def markdown(bench: Bench) -> str:
-    """Render a bench as a Markdown page: its claim, tables, notes."""
-    lines = [f"# {for_markdown(bench.grid.name)}", "", for_markdown(bench.grid.experiment.claim.strip()), ""]
+    """Render a bench as a Markdown page: its question, tables, notes."""
+    lines = [f"# {for_markdown(bench.grid.name)}", "", for_markdown(bench.grid.experiment.question.strip()), ""]
     for table in text_tables(bench):
         lines += [f"## {table.title}", "", *_markdown_table(table), ""]
     lines += [f"- {for_markdown(note)}" for note in bench_notes(bench)]
@@ -63,12 +66,13 @@ def latex(bench: Bench) -> str:
 
 
 def text_tables(bench: Bench) -> list[TextTable]:
-    """Return the tables of a page: accuracy, convergence and cost, learning rates, over tasks."""
+    """Return the tables of a page: accuracy, claims, convergence and cost, learning rates, over tasks."""
     tables = [
         _text_table("Accuracy", [_names(c) | _accuracy_entries(c, bench.baseline) for c in bench.cells]),
+        _text_table("Claims", [_claim_entries(judge_claim(claim, bench)) for claim in bench.grid.experiment.claims]),
         _text_table("Convergence and cost", [_names(c) | _cost_entries(c) for c in bench.cells if c.runs]),
         _text_table("Validation accuracy by learning rate, %", _rate_lines(bench)),
-        _text_table("Over tasks", [_overall_entries(overall) for overall in bench.overall]),
+        _text_table("Over tasks", [_overall_entries(overall, bench.baseline) for overall in bench.overall]),
     ]
     return [table for table in tables if table.lines]
 
@@ -94,12 +98,16 @@ def _accuracy_entries(cell: Cell, baseline: str) -> dict[str, Entry]:
         return {"accuracy %": Entry("FAIL" if cell.count("failed") else "…")}
     delta, diverged = cell.delta, cell.count("diverged")
     return {
-        "accuracy %": Entry(plus_minus(cell.accuracy), cell.accuracy.mean),
+        "accuracy %": Entry(cell_score(cell), cell.accuracy.mean),
         "n": Entry(str(cell.n) + (f" ({diverged} diverged)" if diverged else ""), cell.n),
         "floor %": _number(cell.floor, points(cell.floor)),
-        f"Δ to {baseline}, pp": Entry(plus_minus(delta.estimate, "+"), delta.estimate.mean) if delta else Entry(""),
+        f"Δ to {baseline}, pp": Entry(cell_delta(cell), delta.estimate.mean) if delta else Entry(""),
+        "p (Holm)": _number(delta.holm, p_value(delta.holm)) if delta else Entry(""),
+        "verdict": Entry(delta.word) if delta else Entry(""),
+        "items ±": _number(cell.item_noise, points(cell.item_noise)),
         "train - test, pp": _number(cell.train_test_gap, points(cell.train_test_gap, "+")),
         "published %": _number(cell.published, points(cell.published)),
+        "codes": Entry(short(cell.codes)),
     }
 
 
@@ -153,13 +161,33 @@ def _rate_entry(score: RateScore, is_chosen: bool) -> Entry:
     return Entry(f"{text} ({', '.join(remarks)})" if remarks else text, score.mean if known else None)
 
 
-def _overall_entries(overall: Overall) -> dict[str, Entry]:
-    found = overall.estimate
-    interval = f"{found.low:.3f} to {found.high:.3f}" if math.isfinite(found.low) else ""
+def _claim_entries(judged: JudgedClaim) -> dict[str, Entry]:
+    claim = judged.claim
+    not_judged = f"; without two seeds of both arms: {', '.join(judged.missing)}" if judged.missing else ""
+    return {
+        "claim": Entry(claim.sentence, is_long=True),
+        "verdict": Entry(judged.outcome),
+        "on tasks": Entry(f"{judged.settled} of {len(claim.tasks)}{not_judged}", is_long=True),
+        "refuted by": Entry(claim.refuted_by, is_long=True),
+        "source": Entry(f"{claim.source}, {f'checked: {claim.checked}' if claim.checked else 'as transcribed'}"),
+        "hash": Entry(claim.hash[:12]),
+    }
+
+
+def _interval(found: Estimate | None, sign: str = "") -> Entry:
+    if found is None or not math.isfinite(found.low):
+        return Entry("")
+    return Entry(f"{found.low:{sign}.3f} to {found.high:{sign}.3f}", found.low)
+
+
+def _overall_entries(overall: Overall, baseline: str) -> dict[str, Entry]:
+    found, delta = overall.estimate, overall.delta
     return {
         "arm": Entry(overall.arm),
-        "interquartile mean": Entry(f"{found.mean:.3f}", found.mean),
-        "95 % interval": Entry(interval, found.low if interval else None),
+        f"Δ to {baseline}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
+        "95 % interval of Δ": _interval(delta, "+"),
+        "mean": Entry(f"{found.mean:.3f}", found.mean),
+        "95 % interval": _interval(found),
         "tasks": Entry(str(len(overall.tasks)), len(overall.tasks)),
         "n at least": Entry(str(found.n), found.n),
     }

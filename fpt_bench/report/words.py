@@ -33,15 +33,46 @@ def points(value: float | None, sign: str = "") -> str:
 
 
 def plus_minus(estimate: "Estimate", sign: str = "") -> str:
-    """Write a fraction in percent with the half-width of its interval, where that is finite.
+    """Write a fraction in percent with the half-width of its interval, where there is one: seeds that are all alike, as
+    at a ceiling, have none.
 
     Example:
         >>> from fpt_bench.analysis.statistics import Estimate
-        >>> plus_minus(Estimate(0.971, 0.0, 0.967, 0.975, 3))
-        '97.1 ± 0.4'
+        >>> plus_minus(Estimate(0.971, 0.0, 0.967, 0.975, 3)), plus_minus(Estimate(1.0, 0.0, 1.0, 1.0, 3))
+        ('97.1 ± 0.4', '100.0')
     """
-    width = f" ± {100 * estimate.half_width:.1f}" if math.isfinite(estimate.low) else ""
+    width = f" ± {100 * estimate.half_width:.1f}" if math.isfinite(estimate.low) and estimate.has_width else ""
     return f"{points(estimate.mean, sign)}{width}"
+
+
+def cell_score(cell: "Cell") -> str:
+    """Write a cell's score: mean and interval, or, of seeds in two groups, the mean and how many are in the better."""
+    assert cell.accuracy is not None
+    if cell.learned is not None:
+        return f"{points(cell.accuracy.mean)} ({cell.learned} of {cell.n} learned)"
+    return plus_minus(cell.accuracy)
+
+
+def cell_delta(cell: "Cell") -> str:
+    """Write a cell's difference to the baseline arm; of seeds in two groups without an interval."""
+    if cell.delta is None:
+        return ""
+    found = cell.delta
+    if found.verdict is not None and found.verdict.apart:
+        return points(found.estimate.mean, "+")
+    return plus_minus(found.estimate, "+")
+
+
+def p_value(p: float | None) -> str:
+    """Write a p-value.
+
+    Example:
+        >>> p_value(0.0312), p_value(0.00004), p_value(None)
+        ('.031', '<.001', '')
+    """
+    if p is None:
+        return ""
+    return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
 
 
 def steps(count: float, max_steps: int) -> str:

@@ -267,7 +267,10 @@ def read_grid(path: Path) -> Grid:
         grid = Grid.model_validate_json(content)
     except ValueError as error:
         wrong = explain(error.errors(), Grid) if isinstance(error, ValidationError) else str(error)
-        raise ValueError(f"{path}: expected a grid in JSON ({wrong}). Run the bench again.") from error
+        raise ValueError(
+            f"{path}: expected a grid in JSON ({wrong}). Run the bench again, or "
+            f"move what an earlier version wrote: python -m fpt_bench.results.migration FOLDER"
+        ) from error
     return grid
 
 

@@ -1,4 +1,4 @@
-"""Move kept results of an earlier schema to this one; nothing is trained again.
+"""Move kept results and grids of an earlier schema to this one; nothing is trained again.
 
     python -m fpt_bench.results.migration RUNS
 
@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fpt_bench.results.folder import RESULT_FILE, read_result, write_result
+from fpt_bench.config.grid import GRID_SCHEMA, Grid
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import RESULT_FILE, find_grids, has_bench, read_result, write_result
 from fpt_bench.results.regular_files import read_regular
 from fpt_bench.results.result import SCHEMA, RunResult
 
@@ -47,12 +49,35 @@ def moved(fields: Fields) -> Fields:
     return fields
 
 
-def move(runs: Path) -> tuple[int, list[str]]:
-    """Rewrite the results of an earlier schema under a folder of runs.
+def moved_grid(fields: Fields) -> Fields:
+    """Return the fields of a grid of any earlier schema as those of this one.
 
-    Return how many there were, and a sentence for each file that is no result or a later version's: it is left.
+    What was under test is a question now. Its effects are gone: they had no margin, and nothing to refute them.
+
+    Example:
+        >>> moved_grid({"experiment": {"claim": "It helps.", "effects": []}})
+        {'experiment': {'question': 'It helps.'}, 'schema': 2}
+    """
+    experiment = {name: value for name, value in fields["experiment"].items() if name != "effects"}
+    named = {"question" if name == "claim" else name: value for name, value in experiment.items()}
+    return {**fields, "experiment": named, "schema": GRID_SCHEMA}
+
+
+def move(runs: Path) -> tuple[int, list[str]]:
+    """Rewrite the results and grids of an earlier schema under a folder of runs.
+
+    Return how many results there were, and a sentence for each file that is none of ours or a later version's: it is
+    left.
     """
     count, problems = 0, []
+    for path in find_grids(runs) if has_bench(runs) else ():
+        try:
+            fields = json.loads(read_regular(path))
+            if isinstance(fields, dict) and fields.get("schema", 1) < GRID_SCHEMA:
+                grid = Grid.model_validate_json(json.dumps(moved_grid(fields)))
+                write_atomically(path, grid.model_dump_json(indent=1) + "\n")
+        except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+            problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
     for path in sorted(runs.glob(f"**/{RESULT_FILE}")):
         try:
             fields = json.loads(read_regular(path))

@@ -80,6 +80,9 @@ class BodyRecord(_Frozen):
     """One sentence: where architecture and weights come from."""
     fingerprint: str
     """SHA-256 of the weights' file, or of the architecture where no file was read."""
+    pinned: bool | None = None
+    """Whether the fingerprint is of the weights' content or of a repository's commit, and not of a mere name; none: not
+    recorded."""
     trained_by: str | None = None
     """Id of the run of ours that trained it, where the init names a task."""
     execution: str

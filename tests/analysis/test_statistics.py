@@ -8,8 +8,8 @@ from scipy import stats
 from fpt_bench.analysis.statistics import (
     area_under_curve,
     converged_accuracy,
-    estimate_interquartile_mean,
     estimate_mean,
+    estimate_mean_of_means,
     estimate_paired_difference,
     estimate_welch_difference,
     normalise,
@@ -72,29 +72,24 @@ def test_normalised_accuracy_by_hand() -> None:
     assert normalise(0.4, floor=0.5) == pytest.approx(-0.2)
 
 
-def test_interquartile_mean_by_hand() -> None:
-    # 9 values in order: -1 0 | 0.1 0.2 0.3 0.4 0.5 | 0.9 9: a quarter of 9 is 2 whole values at either end
-    estimate = estimate_interquartile_mean([[0.1, 9.0, -1.0], [0.2, 0.0, 0.4], [0.5, 0.3, 0.9]])
-    assert estimate.mean == pytest.approx(0.3)
+def test_mean_of_means_by_hand() -> None:
+    # Means 0.9 and 0.5; variances of means 0.0004 / 3 and 0.0016 / 3, a quarter of each counts: 0.0005 / 3.
+    # Degrees: (0.0005 / 3)^2 / ((0.0001 / 3)^2 / 2 + (0.0004 / 3)^2 / 2) = 2 x 25 / 17; t(0.975, 2.941) = 3.2191
+    estimate = estimate_mean_of_means([[0.88, 0.90, 0.92], [0.46, 0.50, 0.54]])
+    assert estimate.mean == pytest.approx(0.7)
+    assert estimate.deviation == pytest.approx((0.0005 / 3) ** 0.5)
+    assert estimate.half_width == pytest.approx(float(stats.t.ppf(0.975, 50 / 17)) * (0.0005 / 3) ** 0.5)
     assert estimate.n == 3
 
 
-def test_the_bootstrap_draws_within_tasks_only() -> None:
-    # Seeds agree within each task: drawing them again changes nothing, however far apart the tasks are.
-    estimate = estimate_interquartile_mean([[0.1, 0.1, 0.1], [0.9, 0.9, 0.9]])
-    assert (estimate.low, estimate.mean, estimate.high) == pytest.approx((0.5, 0.5, 0.5))
-
-
-def test_the_bootstrap_of_two_seeds_by_hand() -> None:
-    # Tasks (0, 1) and (0, 1): of four values the middle two are averaged. Each of the 16 draws is equally likely; the
-    # number of ones is 0 to 4 with chances 1 4 6 4 1 of 16, their middle means 0, 0, 1/2, 1, 1: the ends are 0 and 1.
-    estimate = estimate_interquartile_mean([[0.0, 1.0], [0.0, 1.0]])
-    assert (estimate.low, estimate.mean, estimate.high) == (0.0, 0.5, 1.0)
-    # Variance: (5 x 1/4 + 5 x 1/4) / 16 = 0.15625
-    assert estimate.deviation == pytest.approx(0.15625**0.5, abs=0.02)
+def test_a_task_whose_seeds_agree_adds_nothing_to_the_width() -> None:
+    alone = estimate_mean_of_means([[0.0, 0.4, 0.8]], [0.5])
+    both = estimate_mean_of_means([[0.0, 0.4, 0.8], [0.9, 0.9, 0.9]])
+    assert both.half_width == pytest.approx(alone.half_width)
 
 
 def test_one_seed_a_task_has_no_interval() -> None:
-    estimate = estimate_interquartile_mean([[0.2], [0.4, 0.6]])
+    estimate = estimate_mean_of_means([[0.2], [0.4, 0.6]])
+    assert estimate.mean == pytest.approx(0.35)
     assert math.isinf(estimate.high)
     assert estimate.n == 1

@@ -16,16 +16,16 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources
 
 HEADLINE = """
-claim: One rate.
+question: One rate.
 tasks: [bit-xor]
 baseline: random
 arms:
   language: {role: language, run: {init: pretrained}}
   random: {role: language, run: {init: random}}
-effects: [language > random on bit-xor]
+claims: [{better: language, worse: random, refuted_by: worse, source: a test}]
 """
 SWEEP = """
-claim: Many rates.
+question: Many rates.
 tasks: [bit-xor, mnist]
 baseline: random
 learning_rates: profile

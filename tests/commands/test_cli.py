@@ -131,7 +131,7 @@ def test_list_shows_what_there_is(what: str, expected: str) -> None:
 
 
 EXPERIMENT = """
-claim: A test.
+question: A test.
 tasks: [bit-xor]
 baseline: random
 arms:

@@ -11,7 +11,7 @@ from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 
 EXPERIMENT = """
-claim: A test.
+question: A test.
 tasks: [bit-memory, mnist]
 baseline: random
 arms:

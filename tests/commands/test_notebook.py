@@ -25,7 +25,7 @@ def test_a_run_from_python_is_the_run_of_the_command_line(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_bench_from_python_gives_cells(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
-        "claim: A test.\ntasks: [bit-xor]\nbaseline: random\n"
+        "question: A test.\ntasks: [bit-xor]\nbaseline: random\n"
         "arms: {language: {run: {init: pretrained}}, random: {run: {init: random}}}\n"
     )
     (tmp_path / "short.yaml").write_text(

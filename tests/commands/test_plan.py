@@ -15,7 +15,7 @@ from fpt_bench.results.result import RunResult
 from tests.made_up import made_up_grid, made_up_result
 
 EXPERIMENT = """
-claim: A test.
+question: A test.
 tasks: [bit-xor, mnist, listops]
 baseline: random
 arms:

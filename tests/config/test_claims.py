@@ -19,8 +19,9 @@ FIELDS = {
 
 def test_the_hash_is_of_the_canonical_json() -> None:
     canonical = (
-        '{"better":"language","margin":0.05,"refuted_by":"the same or worse on either task",'
-        '"source":"Lu et al. 2021, table 2","tasks":["bit-xor","listops"],"verdict":"better","worse":"random"}'
+        '{"better":"language","margin":0.05,"measure":"score","reached":null,'
+        '"refuted_by":"the same or worse on either task","source":"Lu et al. 2021, table 2",'
+        '"tasks":["bit-xor","listops"],"verdict":"better","worse":"random"}'
     )
     assert Claim(**FIELDS).hash == hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -42,11 +43,13 @@ def test_order_of_tasks_and_a_page_looked_up_later_change_nothing() -> None:
     ("change", "message"),
     [
         ({"margin": 0}, "greater than 0"),
-        ({"margin": float("nan")}, "finite number"),
+        ({"margin": float("nan")}, "less than 1"),
         ({"tasks": []}, "at least 1 item"),
         ({"tasks": ["listops", "listops"]}, "expected each task once, got listops more than once"),
         ({"worse": "language"}, "expected two arms, got 'language' twice"),
         ({"refuted_by": " "}, "at least 1 character"),
+        ({"measure": "learned"}, "expected `reached`, the score that counts as learned"),
+        ({"reached": 0.9}, "with `measure: learned` and no other"),
         ({"verdict": "nice"}, "'better' or 'same'"),
         ({"p": 0.05}, "Extra inputs"),
     ],

@@ -41,7 +41,7 @@ def grid_parts(layers: int, folder: Path) -> tuple[Experiment, Profile, Path]:
         "run": said[1], "tasks": {"mnist": said[2]}, "experiments": spending,
     })  # fmt: skip
     arms = {"a": {"role": "deep", "run": said[6]}}
-    return Experiment(name="e", claim="", tasks=("mnist",), baseline="a", arms=arms), profile, folder
+    return Experiment(name="e", question="", tasks=("mnist",), baseline="a", arms=arms), profile, folder
 
 
 @pytest.mark.parametrize("layers", range(1, len(PLACES) + 1))
@@ -80,7 +80,7 @@ def test_seeds_and_rates_are_of_the_layer_that_said_them() -> None:
         | {"learning_rates": [1e-3, 1e-2]}
     )
     arms = {"swept": {}, "own": {"learning_rates": [1e-5]}, "fixed": {"learning_rates": "fixed"}}
-    shared = {"claim": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed", "learning_rates": "profile"}
+    shared = {"question": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed", "learning_rates": "profile"}
     own, other = (Experiment.model_validate({**shared, "name": name}) for name in ("own", "other"))
 
     def said(experiment: Experiment, arm: str) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ from fpt_bench.results.workspace import Workspace
 from tests.made_up import made_up_grid
 
 EXPERIMENT: dict[str, Any] = {
-    "claim": "A test.",
+    "question": "A test.",
     "tasks": ["bit-xor", "mnist"],
     "baseline": "random",
     "arms": {
@@ -25,6 +25,7 @@ EXPERIMENT: dict[str, Any] = {
         "absent": {"role": "absent"},
     },
 }
+CLAIM = {"better": "language", "worse": "random", "refuted_by": "worse on either", "source": "a test"}
 PROFILE: dict[str, Any] = {
     "summary": "A test.",
     "bodies": {"language": "minilm", "absent": None},
@@ -56,8 +57,14 @@ def test_the_files_are_right_as_they_are(tmp_path: Path) -> None:
     [
         ({"tasks": ["bit-xor", "mnst"]}, "unknown task 'mnst'. Did you mean 'mnist'?"),
         ({"tasks": ["bit-xor", "mnist", "bit-xor"]}, "tasks: expected each once; doubled: bit-xor"),
-        ({"effects": ["language > rando on bit-xor"]}, "unknown arm of the experiment 'rando'. Did you mean 'random'?"),
-        ({"effects": ["language > random on cifar"]}, "unknown task of the experiment 'cifar'."),
+        ({"claims": [{**CLAIM, "worse": "rando"}]}, "unknown arm of the experiment 'rando'. Did you mean 'random'?"),
+        ({"claims": [{**CLAIM, "tasks": ["cifar"]}]}, "unknown task of the experiment 'cifar'."),
+        ({"claims": [{**CLAIM, "margin": 0}]}, "claims.0.margin: Input should be greater than 0, got 0"),
+        (
+            {"claims": [{**CLAIM, "measure": "learned"}]},
+            "claims.0: expected `reached`, the score that counts as learned",
+        ),
+        ({"claims": [{**CLAIM, "wrse": "b"}]}, "claims.0: unknown key 'wrse'. Did you mean 'worse'?"),
         (arms(extra={"rol": "language"}), "arms.extra: unknown key 'rol'. Did you mean 'role'? Known: learning_rates"),
         (arms(extra={"run": {"layer": 3}}), "arms.extra.run: unknown key 'layer'. Did you mean 'layers'?"),
         (arms(extra={"run": {"layers": 0}}), "arms.extra.run: layers: Input should be greater than or equal to 1"),
@@ -120,17 +127,10 @@ def test_a_profile_may_spend_on_experiments_in_files_beside_it(tmp_path: Path) -
     assert named_profile(files[1]).experiments.keys() == {"mine", "headline", "other"}, "a single run spends on none"
 
 
-@pytest.mark.parametrize(
-    ("effect", "message"),
-    [
-        ("language > random on mnist", "but the profile has no budget for mnist; add one, or take the effect out"),
-        ("absent > random on bit-xor", "but the profile has no body for absent; add one, or take the effect out"),
-    ],
-)
-def test_an_effect_on_what_is_left_out_can_never_be_judged(effect: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"experiment mine, profile tiny: expected effects on what is run") as caught:
-        named_grid(*written(tmp_path, {"effects": [effect]}, {}))
-    assert message in str(caught.value)
+def test_a_claim_that_names_no_tasks_is_of_all_of_the_experiment(tmp_path: Path) -> None:
+    grid = named_grid(*written(tmp_path, {"claims": [CLAIM, {**CLAIM, "tasks": ["mnist"]}]}, {}))
+    assert [claim.tasks for claim in grid.experiment.claims] == [("bit-xor", "mnist"), ("mnist",)]
+    assert grid.left_out == ("mnist",), "a claim stays as it was registered, whatever a profile can run"
 
 
 def test_two_arms_that_are_the_same_runs_are_a_mistake(tmp_path: Path) -> None:

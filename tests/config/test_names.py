@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
-from fpt_bench.config.experiment import Effect, Experiment
+from fpt_bench.config.experiment import Experiment
 from fpt_bench.config.grid import named_experiment
 from fpt_bench.config.inits import INITS
 from fpt_bench.config.known import BODIES, TASKS, require_body, require_init, require_names, require_task
@@ -60,18 +60,19 @@ def test_a_wrong_name_is_said_before_torch_is_loaded(arguments: list[str]) -> No
 
 
 EXPERIMENT = """
-claim: A test.
+question: A test.
 tasks: [{task}]
 baseline: random
 arms:
   language: {{run: {{init: pretrained}}, published: {published}}}
   random: {{run: {{init: random}}}}
-effects: ["{effect}"]
+claims: [{{better: {arm}, worse: random, tasks: [{claimed}], refuted_by: "-", source: "-"}}]
 """
 RIGHT = {
     "task": "bit-xor",
     "published": "lu2021.table2_initializations.language",
-    "effect": "language > random on bit-xor",
+    "arm": "language",
+    "claimed": "bit-xor",
 }
 
 
@@ -79,12 +80,8 @@ RIGHT = {
     ("wrong", "message"),
     [
         ({"task": "bit-xorr"}, "unknown task 'bit-xorr'. Did you mean 'bit-xor'?"),
-        (
-            {"effect": "langage > random on bit-xor"},
-            "unknown arm of the experiment 'langage'. Did you mean 'language'?",
-        ),
-        ({"effect": "language > random on bit-xr"}, "unknown task of the experiment 'bit-xr'. Did you mean 'bit-xor'?"),
-        ({"effect": "language beats random"}, "expected a sentence of the form `{better} > {worse} on {task}`"),
+        ({"arm": "langage"}, "unknown arm of the experiment 'langage'. Did you mean 'language'?"),
+        ({"claimed": "bit-xr"}, "unknown task of the experiment 'bit-xr'. Did you mean 'bit-xor'?"),
         ({"published": "lu2021.table2_initialisations.language"}, "Did you mean 'table2_initializations'?"),
         ({"published": "lu2021.table2_initializations.langage"}, "Did you mean 'language'?"),
         ({"published": "lu2021"}, "expected a sentence of the form `{paper}.{table}.{row}`"),
@@ -95,7 +92,7 @@ def test_a_mistake_in_an_experiment_names_the_file_and_the_nearest(
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(EXPERIMENT.format(**RIGHT))
-    assert named_experiment(str(path)).effects == (Effect(better="language", worse="random", task="bit-xor"),)
+    assert named_experiment(str(path)).claims[0].better == "language"
     path.write_text(EXPERIMENT.format(**{**RIGHT, **wrong}))
     with pytest.raises(ValueError, match=r"mine\.yaml: ") as caught:
         named_experiment(str(path))
@@ -103,13 +100,14 @@ def test_a_mistake_in_an_experiment_names_the_file_and_the_nearest(
 
 
 def test_an_experiment_of_a_kept_grid_stays_readable_and_is_written_as_it_was() -> None:
-    """A grid that was kept may name tasks of a package that is gone, and effects of arms that a profile left out."""
+    """A grid that was kept may name tasks of a package that is gone, and claims on arms that a profile left out."""
     text = (
-        '{"name":"e","claim":"","tasks":["gone:Task"],"arms":{"a":{"role":null,"run":{},"learning_rates":null,'
-        '"published":"lu2021.gone.row"}},"baseline":"a","learning_rates":"fixed",'
-        '"effects":["a > left-out on gone:Task"]}'
+        '{"name":"e","question":"","tasks":["gone:Task"],"arms":{"a":{"role":null,"run":{},"learning_rates":null,'
+        '"published":"lu2021.gone.row"}},"baseline":"a","learning_rates":"fixed","margin":0.05,'
+        '"claims":[{"better":"a","worse":"left-out","tasks":["gone:Task"],"verdict":"better","measure":"score",'
+        '"reached":null,"margin":0.05,"refuted_by":"-","source":"-","checked":""}]}'
     )
     experiment = Experiment.model_validate_json(text)
-    assert experiment.effects[0].worse == "left-out"
+    assert experiment.claims[0].worse == "left-out"
     assert experiment.arms["a"].published == PublishedRow(paper="lu2021", table="gone", row="row")
     assert experiment.model_dump_json() == text

@@ -162,7 +162,7 @@ def test_a_profile_gives_a_role_fields_and_leaves_out_what_it_has_no_body_for() 
         "plain": {},
         "absent": {"role": "absent"},
     }
-    experiment = Experiment(name="e", claim="", tasks=("listops",), arms=arms, baseline="plain")
+    experiment = Experiment(name="e", question="", tasks=("listops",), arms=arms, baseline="plain")
     grid = make_grid(experiment, profile)
     specs = {run.arm: run.spec for run in grid.runs}
     assert {arm: spec.layers for arm, spec in specs.items()} == {"deep": 3, "deeper": 4, "plain": 2}

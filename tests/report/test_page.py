@@ -124,7 +124,7 @@ def test_the_summary_is_computed() -> None:
     assert (
         "language (60.0 %) is better than random by 40.0 pp (95 % interval +40.0 to +40.0 pp, paired, n = 3)." in text
     )
-    assert "The effect “language > random on mnist” holds in accuracy (60.0 % against 20.0 %)." in text
+    assert "The claim “language better than random on mnist, margin 0.05” (nobody) is open" in text
     assert "6 of 9 runs have a score." in text
     assert "Every arm ran at one learning rate" in text
     swapped = sentences(grid, scored(results, {"pretrained": [0.1, 0.2, 0.3], "random": [0.5, 0.6, 0.7]}))

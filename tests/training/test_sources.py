@@ -133,7 +133,7 @@ def test_a_result_of_other_data_is_not_given_back(tmp_path: Path) -> None:
     assert run_one(spec, Workspace(tmp_path / "other", two, offline=True)).data != result.data
 
 
-EXPERIMENT = "claim: x\ntasks: [bit-xor]\nbaseline: a\narms: {a: {run: {body: mine, dropout: 0.0}}}\n"
+EXPERIMENT = "question: x\ntasks: [bit-xor]\nbaseline: a\narms: {a: {run: {body: mine, dropout: 0.0}}}\n"
 PROFILE = "summary: x\nbodies: {}\nseeds: [0, 1]\ntasks: {bit-xor: {max_steps: 20, eval_every: 10}}\n"
 
 

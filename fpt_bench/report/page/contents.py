@@ -39,7 +39,7 @@ class Section:
 
     anchor: str
     title: str
-    claim: str
+    question: str
     summary: Sequence[Paragraph]
     tables: Sequence[Table]
     notes: Sequence[str]
@@ -58,7 +58,7 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path, console
     return Section(
         anchor=anchor,
         title=bench.grid.name,
-        claim=bench.grid.experiment.claim.strip(),
+        question=bench.grid.experiment.question.strip(),
         summary=summarize(bench),
         tables=[_cell_table(table, bench, looks, anchor) for table in text_tables(bench)],
         notes=bench_notes(bench),
@@ -76,6 +76,9 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
     rows = []
     for line in table.lines:
         found = dict(zip(table.header, line, strict=True))
+        if "arm" not in found:
+            rows.append(Row("", tuple(found.values())))
+            continue
         arm, task = found["arm"].text, found["task"].text if "task" in found else ""
         if task in bench.tasks:  # a table that names its tasks without their daggers
             task = task_label(bench, task)

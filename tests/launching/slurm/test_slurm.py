@@ -94,7 +94,7 @@ def assert_each_done_once(workspace: Workspace, wanted: list[RunSpec]) -> None:
 
 def test_six_runs_as_an_array_give_what_the_local_launcher_gives(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "six.yaml").write_text(
-        "claim: A test.\ntasks: [bit-xor]\nbaseline: random\narms:\n"
+        "question: A test.\ntasks: [bit-xor]\nbaseline: random\narms:\n"
         "  random: {role: language, run: {init: random}}\n  language: {role: language, run: {init: pretrained}}\n"
     )
     (tmp_path / "tiny.yaml").write_text(

@@ -1,0 +1,109 @@
+"""What to be careful with in a cell, under codes that stay: FPT001 means the same in every table and version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fpt_bench.analysis.sweep import is_still_rising
+from fpt_bench.results.result import RunResult
+
+if TYPE_CHECKING:
+    from fpt_bench.analysis.cells import Cell
+
+DEAF = 0.1
+"""Share of its norm by which a state must move, when the other tokens are replaced, to be called hearing."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One thing to be careful with."""
+
+    name: str
+    why: str
+    to_do: str
+
+
+CODES = {
+    "FPT001": Code(
+        "still rising at the end",
+        "at least half of the runs found a new best, by two points or more, in the last quarter of their validations: "
+        "the score is one of a budget, not of what the arm can learn",
+        "more steps",
+    ),
+    "FPT002": Code(
+        "below a simple learner",
+        "a linear model, a nearest neighbour or counts score as high or higher on this test set: that something was "
+        "learned is not shown by the score",
+        "look at the simple learner's row, and at differences of arms",
+    ),
+    "FPT003": Code(
+        "rate at the edge",
+        "the chosen learning rate is at an end of the grid: a better one may lie outside",
+        "a wider grid",
+    ),
+    "FPT004": Code(
+        "two groups",
+        "seeds fall into two groups far apart, as those that learn and those that do not: mean and interval describe "
+        "neither, so that none is given, and the judge gives no word",
+        "count who learns (`judge --reached`), and more seeds or steps",
+    ),
+    "FPT005": Code(
+        "mixed releases",
+        "this arm's runs and the baseline arm's come from more than one release of torch: a release moves a run "
+        "as another seed does",
+        "run them again in one environment",
+    ),
+    "FPT006": Code(
+        "body not pinned",
+        "the body came from a repository whose commit is not known: another day may bring other weights",
+        "name a revision, or a local folder",
+    ),
+    "FPT007": Code(
+        "deaf body",
+        f"before the first step the state that is read out moves by less than {DEAF:g} of its norm when all other "
+        "tokens are replaced: it hardly hears them, and what it lacks may be scale, not knowledge",
+        "compare with an init of another scale",
+    ),
+}
+"""By code, in the order in which they are listed."""
+
+
+def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
+    """Return the codes that hold for a cell, in their order; none where it has no score.
+
+    Args:
+        cell: of a bench.
+        baseline: the cell that it is compared with.
+    """
+    if not cell.runs:
+        return ()
+    body, moves = cell.first.body, [r.readout_moves for r in cell.runs if r.readout_moves is not None]
+    releases = {release for c in (cell, baseline) if c for release in c.releases}
+    holds = {
+        "FPT001": 2 * sum(_rises(r) for r in cell.runs) >= cell.n,
+        "FPT002": cell.is_below_simple,
+        "FPT003": cell.choice.edge,
+        "FPT004": cell.learned is not None,
+        "FPT005": len(releases) > 1,
+        "FPT006": body is not None and body.pinned is False,
+        "FPT007": bool(moves) and float(np.median(moves)) < DEAF,
+    }
+    return tuple(code for code in CODES if holds[code])
+
+
+def _rises(result: RunResult) -> bool:
+    """Return whether more steps might bring more: not where nothing is left to learn."""
+    is_perfect = result.data is not None and result.validation_score == result.data.perfect
+    return not is_perfect and is_still_rising(result, result.floor or 0.0)
+
+
+def short(codes: Sequence[str]) -> str:
+    """Write codes as a table does.
+
+    Example:
+        >>> short(["FPT001", "FPT007"])
+        '001 007'
+    """
+    return " ".join(code.removeprefix("FPT") for code in codes)

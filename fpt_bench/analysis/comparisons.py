@@ -1,0 +1,89 @@
+"""Differences of arms, judged together as one family: Welch's interval, Holm's p-value, and the judge's word."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from fpt_bench.analysis.intervals import holm, welch_difference
+from fpt_bench.analysis.judge import Rule, Verdict, Word, judge
+from fpt_bench.analysis.statistics import Estimate, estimate_welch_difference
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Scores of two arms on one task, one a seed."""
+
+    first: Sequence[float]
+    second: Sequence[float]
+    unit: float = 1.0
+    """What differences are measured in where a margin is stated: 1 for fractions; negative where lower is better."""
+
+    @property
+    def can_be_judged(self) -> bool:
+        return min(len(self.first), len(self.second)) > 1
+
+    def scaled(self) -> tuple[list[float], list[float]]:
+        """Return both arms' scores in units, the higher the better."""
+        return [x / self.unit for x in self.first], [x / self.unit for x in self.second]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second, in units of the score."""
+
+    estimate: Estimate
+    """Welch's; of a number of seeds that was fixed beforehand."""
+    p: float | None = None
+    """Of the difference being zero, two-sided, by Welch; None where there is no spread to judge it by."""
+    holm: float | None = None
+    """The same, adjusted for all differences of the family."""
+    verdict: Verdict | None = None
+    """The judge's, among the family's; None of fewer than two seeds."""
+
+    @property
+    def word(self) -> Word:
+        """The judge's word; *open* where it would rest on seeds that are visibly not about normal."""
+        found = self.verdict
+        return "open" if found is None or found.apart or found.flat else found.word
+
+
+def compare_family(pairs: Mapping[Key, Pair], margin: float) -> dict[Key, Difference]:
+    """Compare the arms of each pair, and judge all pairs together.
+
+    Args:
+        pairs: by whatever names them.
+        margin: the smallest difference that matters, in units.
+
+    Example:
+        >>> found = compare_family({"copy": Pair([0.90, 0.92, 0.91, 0.93, 0.90], [0.70, 0.74, 0.71, 0.69, 0.72])}, 0.05)
+        >>> round(found["copy"].estimate.mean, 3), found["copy"].holm < 0.001, found["copy"].word
+        (0.2, True, 'better')
+    """
+    found = {key: _compare(pair) for key, pair in pairs.items()}
+    tested = {key: difference.p for key, difference in found.items() if difference.p is not None}
+    for key, adjusted in zip(tested, holm(list(tested.values())) if tested else (), strict=True):
+        found[key] = replace(found[key], holm=adjusted)
+    judged = {key: pair.scaled() for key, pair in pairs.items() if pair.can_be_judged}
+    if judged:
+        names = {str(number): key for number, key in enumerate(judged)}
+        docket = judge({name: judged[key] for name, key in names.items()}, rule_for(list(judged.values()), margin))
+        for verdict in docket.verdicts:
+            key = names[verdict.task]
+            found[key] = replace(found[key], verdict=verdict)
+    return found
+
+
+def rule_for(scores: Sequence[tuple[Sequence[float], Sequence[float]]], margin: float) -> Rule:
+    """Return how scores in units are judged: as about normal, in the range of fractions or whatever is wider."""
+    values = [value for pair in scores for arm in pair for value in arm]
+    return Rule(margin=margin, low=min(0.0, *values), high=max(1.0, *values))
+
+
+def _compare(pair: Pair) -> Difference:
+    estimate = estimate_welch_difference(pair.first, pair.second)
+    if not math.isfinite(estimate.low) or not estimate.has_width:
+        return Difference(estimate)
+    return Difference(estimate, welch_difference(pair.first, pair.second).p)

@@ -1,0 +1,90 @@
+"""What has become of a claim: the judge's word on each of its tasks, and of it as a whole."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.comparisons import rule_for
+from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
+from fpt_bench.config.claims import Claim
+
+Outcome = Literal["supported", "refuted", "open"]
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim, and what the bench's runs say of it so far."""
+
+    claim: Claim
+    docket: Docket | None
+    """Of the tasks on which both arms have two seeds; None where there is none."""
+    missing: tuple[str, ...]
+    """Its other tasks."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return self.docket.verdicts if self.docket else ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Supported where the word that was claimed fell on every task; refuted where another settles it on one."""
+        if any(self._refutes(verdict) for verdict in self.verdicts):
+            return "refuted"
+        settled = [verdict for verdict in self.verdicts if _word(verdict) == self.claim.verdict]
+        return "supported" if len(settled) == len(self.claim.tasks) else "open"
+
+    @property
+    def settled(self) -> int:
+        """On how many tasks the word that was claimed fell."""
+        return sum(_word(verdict) == self.claim.verdict for verdict in self.verdicts)
+
+    def _refutes(self, verdict: Verdict) -> bool:
+        if self.claim.verdict == "better":
+            return _word(verdict) in ("worse", "same")
+        # A difference that is real but may be smaller than the margin refutes no sameness.
+        interval, settled = verdict.difference, _word(verdict) in ("better", "worse")
+        return settled and (interval.low > self.claim.margin or interval.high < -self.claim.margin)
+
+
+def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
+    """Judge a claim by a bench's runs, its tasks as one family."""
+    pairs = {task: pair for task in claim.tasks if (pair := _scores(claim, bench, task)) is not None}
+    enough = {task: pair for task, pair in pairs.items() if min(map(len, pair)) > 1}
+    missing = tuple(task for task in claim.tasks if task not in enough)
+    return JudgedClaim(claim, judge(enough, _rule(claim, enough)) if enough else None, missing)
+
+
+def claimed_differences(claim: Claim, bench: Bench) -> dict[str, float]:
+    """Return by task how far the first arm is ahead in what is claimed; tasks without a score of both are left out."""
+    pairs = {task: _scores(claim, bench, task) for task in claim.tasks}
+    return {task: float(np.mean(pair[0]) - np.mean(pair[1])) for task, pair in pairs.items() if pair is not None}
+
+
+def _rule(claim: Claim, pairs: dict[str, tuple[list[float], list[float]]]) -> Rule:
+    if claim.measure == "learned":
+        # Whether a seed reached it was seen in the score's own units already.
+        return Rule(margin=claim.margin, seeds="learned", reached=1.0)
+    return rule_for(list(pairs.values()), claim.margin)
+
+
+def _scores(claim: Claim, bench: Bench, task: str) -> tuple[list[float], list[float]] | None:
+    first, second = (bench.cell(task, arm) for arm in (claim.better, claim.worse))
+    if first is None or second is None or not first.runs or not second.runs:
+        return None
+    return _measured(claim, first), _measured(claim, second)
+
+
+def _measured(claim: Claim, cell: Cell) -> list[float]:
+    """Return one value a seed, the higher the better."""
+    if claim.measure == "area":
+        return cell.areas
+    if claim.measure == "learned":
+        assert claim.reached is not None
+        return [float((score - claim.reached) * cell.unit >= 0) for score in cell.scores]
+    return [score / cell.unit for score in cell.scores]
+
+
+def _word(verdict: Verdict) -> str:
+    return "open" if verdict.apart or verdict.flat else verdict.word

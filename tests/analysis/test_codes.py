@@ -1,0 +1,69 @@
+"""Stable codes: each holds for a cell that is made to have it, and for no other."""
+
+import pytest
+
+from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.codes import CODES
+from fpt_bench.report.notes import bench_notes
+from fpt_bench.results.result import Attempt, BodyRecord, RunResult
+from tests.made_up import made_up_grid, made_up_result
+
+SCORES = (0.80, 0.81, 0.82)
+
+
+def results(init: str, scores: tuple[float, ...] = SCORES, rises: bool = False, **changed: object) -> list[RunResult]:
+    made = []
+    for seed, score in enumerate(scores):
+        early = 0.6 if rises else score
+        curve = ((25, early), (50, early), (75, early), (100, score))
+        made.append(made_up_result("bit-xor", seed, score, init, curve=curve).model_copy(update=changed))
+    return made
+
+
+def attempt(torch: str) -> tuple[Attempt, ...]:
+    versions = {"torch": torch}
+    return (Attempt(version="0", commit=None, versions=versions, device="a CPU", threads=1, platform="a system"),)
+
+
+def body(pinned: bool | None) -> BodyRecord:
+    return BodyRecord(source="a body", fingerprint="b" * 64, execution="native", pinned=pinned)
+
+
+def of_language(language: list[RunResult], random: list[RunResult] | None = None) -> tuple[Bench, Cell]:
+    bench = Bench.of(made_up_grid(("bit-xor",)), language + (results("random") if random is None else random))
+    cell = bench.cell("bit-xor", "language")
+    assert cell is not None
+    return bench, cell
+
+
+@pytest.mark.parametrize(
+    ("codes", "changed"),
+    [
+        ((), {}),
+        (("FPT001",), {"rises": True}),
+        ((), {"rises": True, "scores": (1.0, 1.0, 1.0)}),
+        (("FPT004",), {"scores": (0.75, 0.75, 0.99)}),
+        (("FPT006",), {"body": body(pinned=False)}),
+        ((), {"body": body(pinned=None)}),
+        ((), {"body": body(pinned=True)}),
+        (("FPT007",), {"readout_moves": 0.04}),
+        ((), {"readout_moves": 0.4}),
+    ],
+)
+def test_a_code_holds_for_what_it_is_of(codes: tuple[str, ...], changed: dict[str, object]) -> None:
+    bench, cell = of_language(results("pretrained", **changed))  # type: ignore[arg-type]
+    assert cell.codes == codes
+    notes = [note for note in bench_notes(bench) if note.startswith("FPT")]
+    assert [note[:6] for note in notes] == list(codes)
+    assert all("bit-xor `language`" in note and "To do: " in note for note in notes)
+
+
+def test_another_release_than_the_baselines_is_mixed() -> None:
+    newer = results("pretrained", attempts=attempt("2.15.0"))
+    assert of_language(newer, results("random", attempts=attempt("2.14.1")))[1].codes == ("FPT005",)
+    assert of_language(newer, results("random", attempts=attempt("2.15.0")))[1].codes == ()
+
+
+def test_every_code_says_why_and_what_to_do() -> None:
+    assert list(CODES) == [f"FPT{number:03}" for number in range(1, len(CODES) + 1)]
+    assert all(code.name and code.why and code.to_do for code in CODES.values())

@@ -1,0 +1,106 @@
+"""Differences of arms as one family, and what becomes of a claim, against calculations by hand."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.comparisons import Pair, compare_family
+from fpt_bench.analysis.docket import JudgedClaim, claimed_differences, judge_claim
+from fpt_bench.config.claims import Claim
+from tests.made_up import made_up_grid, made_up_result
+
+FAR = Pair([0.90, 0.92, 0.91, 0.93, 0.90, 0.92], [0.70, 0.74, 0.71, 0.69, 0.72, 0.73])
+NEAR = Pair([0.80, 0.81, 0.79], [0.80, 0.82, 0.78])
+
+
+def test_holm_is_over_all_differences_with_a_spread() -> None:
+    constant, single = Pair([1.0, 1.0], [0.5, 0.5]), Pair([0.9], [0.1, 0.2])
+    found = compare_family({"far": FAR, "near": NEAR, "constant": constant, "single": single}, margin=0.05)
+    p = {key: stats.ttest_ind(pair.first, pair.second, equal_var=False).pvalue for key, pair in
+         (("far", FAR), ("near", NEAR))}  # fmt: skip
+    assert found["far"].p == pytest.approx(p["far"])
+    assert found["far"].holm == pytest.approx(2 * p["far"])
+    assert found["near"].holm == pytest.approx(p["near"])
+    assert (found["constant"].p, found["constant"].holm) == (None, None), "no spread, no p-value"
+    assert math.isinf(found["single"].estimate.low)
+    assert (found["single"].verdict, found["single"].word) == (None, "open")
+
+
+def test_a_word_is_harder_to_get_in_a_larger_family() -> None:
+    # Alone e = 49 settles it at 20; among ten it takes 200.
+    clear = Pair([0.90, 0.92, 0.91, 0.93], [0.80, 0.82, 0.81, 0.79])
+    alone = compare_family({"clear": clear}, 0.05)["clear"]
+    among = compare_family({"clear": clear, **{str(i): NEAR for i in range(9)}}, 0.05)["clear"]
+    assert (alone.word, among.word) == ("better", "open")
+    assert alone.verdict is not None
+    assert among.verdict is not None
+    assert alone.verdict.better == among.verdict.better
+
+
+def test_no_word_is_given_of_seeds_in_two_groups_or_flat_ones() -> None:
+    groups = Pair([0.75, 0.75, 0.99, 0.99, 0.98, 0.75], [0.1, 0.12, 0.11, 0.1, 0.12, 0.11])
+    flat = Pair([1.0] * 6, [0.5, 0.52, 0.51, 0.5, 0.53, 0.52])
+    found = compare_family({"groups": groups, "flat": flat}, 0.05)
+    assert [difference.word for difference in found.values()] == ["open", "open"]
+    assert found["flat"].verdict is not None
+    assert found["flat"].verdict.word == "better", "by an assumption that is visibly wrong"
+
+
+def test_lower_is_better_in_a_unit_below_zero() -> None:
+    # Errors of about 2 against 8, the floor is 10: six tenths of the way from floor to perfect.
+    errors = Pair([2.0, 2.1, 1.9, 2.0, 2.2, 1.8], [8.0, 8.2, 7.9, 8.1, 7.8, 8.0], unit=0.0 - 10.0)
+    found = compare_family({"errors": errors}, 0.05)["errors"]
+    assert found.estimate.mean == pytest.approx(-6.0), "in units of the score"
+    assert found.word == "better"
+
+
+def claim(**fields: object) -> Claim:
+    said = {"better": "language", "worse": "random", "tasks": ["bit-xor"], "refuted_by": "-", "source": "-"}
+    return Claim.model_validate(said | fields)
+
+
+def bench(language: list[float], random: list[float]) -> Bench:
+    seeds = tuple(range(max(len(language), len(random))))
+    scores = {"pretrained": language, "random": random}
+    results = [
+        made_up_result("bit-xor", seed, score, init, curve=((50, score), (100, score)))
+        for init, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+    return Bench.of(made_up_grid(("bit-xor", "mnist"), seeds=seeds), results)
+
+
+HIGH, LOW = [0.90, 0.92, 0.91, 0.93, 0.90, 0.92], [0.70, 0.74, 0.71, 0.69, 0.72, 0.73]
+
+
+@pytest.mark.parametrize(
+    ("stated", "language", "random", "outcome"),
+    [
+        (claim(), HIGH, LOW, "supported"),
+        (claim(), LOW, HIGH, "refuted"),
+        (claim(), HIGH[:2], LOW[:2], "open"),
+        (claim(tasks=["bit-xor", "mnist"]), HIGH, LOW, "open"),
+        (claim(tasks=["bit-xor", "mnist"]), LOW, HIGH, "refuted"),
+        (claim(), [0.7, 0.701, 0.7, 0.701, 0.7, 0.701], [0.701, 0.7, 0.701, 0.7, 0.701, 0.7], "refuted"),
+        (claim(verdict="same"), [0.7, 0.701, 0.7, 0.701, 0.7, 0.701], [0.701, 0.7, 0.701, 0.7, 0.701, 0.7],
+         "supported"),
+        (claim(verdict="same"), HIGH, LOW, "refuted"),
+        (claim(verdict="same", margin=0.19), HIGH, LOW, "open"),
+        (claim(measure="area"), HIGH, LOW, "supported"),
+        (claim(measure="learned", reached=0.9), [0.95] * 8, [0.6] * 8, "supported"),
+        (claim(measure="learned", reached=0.9), [0.95, 0.95, 0.6], [0.6] * 3, "open"),
+    ],
+)  # fmt: skip
+def test_what_becomes_of_a_claim(stated: Claim, language: list[float], random: list[float], outcome: str) -> None:
+    judged = judge_claim(stated, bench(language, random))
+    assert judged.outcome == outcome
+    assert judged.missing == tuple(task for task in stated.tasks if task == "mnist")
+
+
+def test_a_claim_without_two_seeds_of_both_arms_is_open() -> None:
+    judged = judge_claim(claim(), bench(HIGH, [0.7]))
+    assert judged == JudgedClaim(claim(), None, ("bit-xor",))
+    assert judged.outcome == "open"
+    assert claimed_differences(claim(), bench(HIGH, [0.7])) == {"bit-xor": pytest.approx(0.9133 - 0.7, abs=1e-3)}
