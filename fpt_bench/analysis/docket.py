@@ -1,6 +1,8 @@
 """What has become of a claim: the judge's word on each of its tasks, and of it as a whole."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -9,6 +11,7 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.comparisons import rule_for
 from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
 from fpt_bench.config.claims import Claim
+from fpt_bench.results.result import RunResult
 
 Outcome = Literal["supported", "refuted", "open"]
 
@@ -22,6 +25,12 @@ class JudgedClaim:
     """Of the tasks on which both arms have two seeds; None where there is none."""
     missing: tuple[str, ...]
     """Its other tasks."""
+    registered: datetime | None = None
+    """When a bench held it first; None: not recorded."""
+    earlier: int = 0
+    """How many of its runs were over by then, or do not say when they were."""
+    runs: int = 0
+    """All runs that it is judged by."""
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -53,13 +62,22 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     pairs = {task: pair for task in claim.tasks if (pair := _scores(claim, bench, task)) is not None}
     enough = {task: pair for task, pair in pairs.items() if min(map(len, pair)) > 1}
     missing = tuple(task for task in claim.tasks if task not in enough)
-    return JudgedClaim(claim, judge(enough, _rule(claim, enough)) if enough else None, missing)
+    docket = judge(enough, _rule(claim, enough)) if enough else None
+    registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench))
+    over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
+    return JudgedClaim(claim, docket, missing, registered, over, len(runs))
 
 
 def claimed_differences(claim: Claim, bench: Bench) -> dict[str, float]:
     """Return by task how far the first arm is ahead in what is claimed; tasks without a score of both are left out."""
     pairs = {task: _scores(claim, bench, task) for task in claim.tasks}
     return {task: float(np.mean(pair[0]) - np.mean(pair[1])) for task, pair in pairs.items() if pair is not None}
+
+
+def _runs(claim: Claim, bench: Bench) -> Iterator[RunResult]:
+    for task in claim.tasks:
+        for cell in (bench.cell(task, arm) for arm in (claim.better, claim.worse)):
+            yield from () if cell is None else cell.runs
 
 
 def _rule(claim: Claim, pairs: dict[str, tuple[list[float], list[float]]]) -> Rule:

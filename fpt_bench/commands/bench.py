@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,7 @@ from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import (
     collect_results,
+    grid_before,
     read_result,
     read_results,
     require_own_grid,
@@ -91,7 +93,9 @@ def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid
         FileNotFoundError: data or weights that are not available.
     """
     grid = named_grid(experiment, profile)
-    require_own_grid(tables_folder(workspace.runs, grid))
+    tables = tables_folder(workspace.runs, grid)
+    require_own_grid(tables)
+    grid = grid.registering(grid_before(tables), datetime.now(UTC))
     with notes.status("loading PyTorch"):
         from fpt_bench.training.resolve import resolve
         from fpt_bench.training.sources import CurrentSources
@@ -170,6 +174,7 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     written, done = -math.inf, []
+    write()  # what is claimed is on disk before the first run
     try:
         with view.live():
             while planned := next_runs(grid, results):

@@ -1,10 +1,11 @@
 """From an experiment and a profile to a flat list of runs."""
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
@@ -42,6 +43,8 @@ class Grid(BaseModel):
     """Tasks of the experiment that the profile has no budget for."""
     arms_left_out: tuple[str, ...] = ()
     """Arms of the experiment that the profile has no body for; `experiment` is without them."""
+    registered: dict[str, AwareDatetime] = Field(default_factory=dict)
+    """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
 
     @model_validator(mode="after")
     def _runs_are_of_the_experiment(self) -> Self:
@@ -57,6 +60,12 @@ class Grid(BaseModel):
     @property
     def name(self) -> str:
         return f"{self.experiment.name}-{self.profile}"
+
+    def registering(self, earlier: "Grid | None", now: datetime) -> "Grid":
+        """Return the grid with the time at which each claim was registered: now, but for those known earlier."""
+        known = {} if earlier is None else earlier.registered
+        times = {claim.hash: known.get(claim.hash, now) for claim in self.experiment.claims}
+        return self.model_copy(update={"registered": times})
 
     def cells(self) -> dict[tuple[str, str], list[RunSpec]]:
         """Return the runs of each (task, arm), in the grid's order: all seeds at each learning rate."""

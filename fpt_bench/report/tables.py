@@ -171,7 +171,15 @@ def _claim_entries(judged: JudgedClaim) -> dict[str, Entry]:
         "refuted by": Entry(claim.refuted_by, is_long=True),
         "source": Entry(f"{claim.source}, {f'checked: {claim.checked}' if claim.checked else 'as transcribed'}"),
         "hash": Entry(claim.hash[:12]),
+        "registered": Entry(_registered(judged), is_long=True),
     }
+
+
+def _registered(judged: JudgedClaim) -> str:
+    if judged.registered is None:
+        return ""
+    when = f"{judged.registered:%Y-%m-%d %H:%M}"
+    return f"{when}, {'before' if not judged.earlier else f'after {judged.earlier} of'} its {judged.runs} runs"
 
 
 def _interval(found: Estimate | None, sign: str = "") -> Entry:

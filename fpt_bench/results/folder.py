@@ -274,6 +274,14 @@ def read_grid(path: Path) -> Grid:
     return grid
 
 
+def grid_before(tables: Path) -> Grid | None:
+    """Return the grid of the bench whose tables are in a folder; None where there is none that can be read."""
+    try:
+        return read_grid(tables / GRID_FILE)
+    except (OSError, ValueError):
+        return None
+
+
 def read_grids(runs: Path, console: Console) -> dict[Path, Grid]:
     """Return the grids that `find_grids` finds, by file, and print a sentence for each that cannot be read.
 

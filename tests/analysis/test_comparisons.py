@@ -1,6 +1,7 @@
 """Differences of arms as one family, and what becomes of a claim, against calculations by hand."""
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 from scipy import stats
@@ -9,6 +10,8 @@ from fpt_bench.analysis.cells import Bench
 from fpt_bench.analysis.comparisons import Pair, compare_family
 from fpt_bench.analysis.docket import JudgedClaim, claimed_differences, judge_claim
 from fpt_bench.config.claims import Claim
+from fpt_bench.report.tables import markdown
+from fpt_bench.results.result import RunResult
 from tests.made_up import made_up_grid, made_up_result
 
 FAR = Pair([0.90, 0.92, 0.91, 0.93, 0.90, 0.92], [0.70, 0.74, 0.71, 0.69, 0.72, 0.73])
@@ -101,6 +104,25 @@ def test_what_becomes_of_a_claim(stated: Claim, language: list[float], random: l
 
 def test_a_claim_without_two_seeds_of_both_arms_is_open() -> None:
     judged = judge_claim(claim(), bench(HIGH, [0.7]))
-    assert judged == JudgedClaim(claim(), None, ("bit-xor",))
+    assert judged == JudgedClaim(claim(), None, ("bit-xor",), earlier=7, runs=7)
     assert judged.outcome == "open"
     assert claimed_differences(claim(), bench(HIGH, [0.7])) == {"bit-xor": pytest.approx(0.9133 - 0.7, abs=1e-3)}
+
+
+def test_a_claim_says_how_many_of_its_runs_it_was_registered_after() -> None:
+    first, later = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 9))
+    grid = made_up_grid(("bit-xor",)).registering(None, first)
+    assert grid.registering(grid, later).registered == grid.registered, "it was known before"
+    changed = grid.experiment.model_copy(update={"claims": (claim(margin=0.1),)})
+    assert set(grid.model_copy(update={"experiment": changed}).registering(grid, later).registered.values()) == {later}
+
+    def result(seed: int, score: float, init: str, day: int) -> RunResult:
+        made = made_up_result("bit-xor", seed, score, init, curve=((50, score), (100, score)))
+        return made.model_copy(update={"finished_at": datetime(2026, 1, day, tzinfo=UTC)})
+
+    results = [result(seed, 0.9, "pretrained", 2) for seed in range(3)] + [result(0, 0.5, "random", 2)]
+    judged = judge_claim(grid.experiment.claims[0], Bench.of(grid, results))
+    assert (judged.registered, judged.earlier, judged.runs) == (first, 0, 4)
+    old = Bench.of(grid, [*results, result(1, 0.5, "random", 1).model_copy(update={"finished_at": None})])
+    assert judge_claim(grid.experiment.claims[0], old).earlier == 1, "nobody knows when it was over"
+    assert "2026-01-01 00:00, after 1 of its 5 runs" in markdown(old)
