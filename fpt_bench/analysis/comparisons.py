@@ -45,9 +45,8 @@ class Difference:
 
     @property
     def word(self) -> Word:
-        """The judge's word; *open* where it would rest on seeds that are visibly not about normal."""
-        found = self.verdict
-        return "open" if found is None or found.apart or found.flat else found.word
+        """The judge's cautious word; *open* of fewer than two seeds."""
+        return "open" if self.verdict is None else self.verdict.cautious
 
 
 def compare_family(pairs: Mapping[Key, Pair], margin: float) -> dict[Key, Difference]:

@@ -41,19 +41,19 @@ class JudgedClaim:
         """Supported where the word that was claimed fell on every task; refuted where another settles it on one."""
         if any(self._refutes(verdict) for verdict in self.verdicts):
             return "refuted"
-        settled = [verdict for verdict in self.verdicts if _word(verdict) == self.claim.verdict]
+        settled = [verdict for verdict in self.verdicts if verdict.cautious == self.claim.verdict]
         return "supported" if len(settled) == len(self.claim.tasks) else "open"
 
     @property
     def settled(self) -> int:
         """On how many tasks the word that was claimed fell."""
-        return sum(_word(verdict) == self.claim.verdict for verdict in self.verdicts)
+        return sum(verdict.cautious == self.claim.verdict for verdict in self.verdicts)
 
     def _refutes(self, verdict: Verdict) -> bool:
         if self.claim.verdict == "better":
-            return _word(verdict) in ("worse", "same")
+            return verdict.cautious in ("worse", "same")
         # A difference that is real but may be smaller than the margin refutes no sameness.
-        interval, settled = verdict.difference, _word(verdict) in ("better", "worse")
+        interval, settled = verdict.difference, verdict.cautious in ("better", "worse")
         return settled and (interval.low > self.claim.margin or interval.high < -self.claim.margin)
 
 
@@ -102,7 +102,3 @@ def _measured(claim: Claim, cell: Cell) -> list[float]:
         assert claim.reached is not None
         return [float((score - claim.reached) * cell.unit >= 0) for score in cell.scores]
     return [score / cell.unit for score in cell.scores]
-
-
-def _word(verdict: Verdict) -> str:
-    return "open" if verdict.apart or verdict.flat else verdict.word

@@ -108,6 +108,11 @@ class Verdict:
     apart: bool
     flat: bool
 
+    @property
+    def cautious(self) -> Word:
+        """The word; *open* where it would rest on seeds that are visibly not about normal."""
+        return "open" if self.apart or self.flat else self.word
+
 
 @dataclass(frozen=True)
 class Docket:
