@@ -10,13 +10,14 @@ import pytest
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.examples import SequenceExamples
+from datamodules.listops.expressions import END, OPERATORS, SYMBOLS, encode, evaluate
 from datamodules.listops.listops import (
     PUBLISHED_FILES,
     ListOpsAsPublishedDataModule,
     ListOpsDataModule,
     trivial_accuracies,
 )
-from datamodules.listops.trees import END, OPERATORS, SYMBOLS, TreeRules, encode, evaluate, generate
+from datamodules.listops.trees import TreeRules, generate
 from tests.datamodules.unseen_edits import edit_unseen
 
 SHORT = {"min_length": 20, "max_length": 100, "train_examples": 1500, "validation_examples": 200, "test_examples": 300}
