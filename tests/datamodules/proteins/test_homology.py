@@ -24,7 +24,7 @@ SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
 ROWS = {
     TRAIN: [("MKTAYIAKQ", 17), ("ACDEFGHIK" * 150, 3), ("acxjBZ", 0)],
     VALIDATION: [("MKV", 3)],
-    TEST: [("GGGG", 1194), ("MK", 2)],
+    TEST: [("GGGG", 0), ("MK", 3)],
     "test-superfamily": [("LLL", 17)],
     "test-family": [("PPPPP", 17)],
 }
@@ -77,7 +77,7 @@ def test_tape_json(tape: Path) -> None:
     assert {split: (found.held, found.read) for split, found in counts.items()} == {
         TRAIN: (3, 2), VALIDATION: (1, 1), TEST: (2, 2), "test-superfamily": (1, 1), "test-family": (1, 1)
     }  # fmt: skip
-    assert module.examples(TEST).labels.tolist() == [[1194], [2]]
+    assert module.examples(TEST).labels.tolist() == [[0], [3]]
     assert "TAPE" in module.source
 
 
@@ -86,7 +86,7 @@ def test_max_length_keeps_every_protein(tape: Path) -> None:
     assert module.task.max_length == 5
     assert [len(sequence) for sequence in module.examples(TRAIN).sequences] == [5, 5, 5]
     assert all(found.read == found.held for found in module.record_counts().values())
-    (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 1)])))
+    (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 3)])))
     with pytest.raises(ValueError, match=r"homology, validation: .* Pass max_length"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)
 
@@ -211,7 +211,7 @@ def test_broken_json_is_named(tape: Path, content: str, message: str) -> None:
 
 def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
     (tape / "remote_homology" / "remote_homology_valid.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json or .lmdb\)"):
+    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json, .lmdb or .csv\)"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)
     assert HomologyDataModule.real_data_at(tmp_path / "nowhere") is None
     with pytest.raises(FileNotFoundError, match=r"remote_homology.tar.gz"):
@@ -220,8 +220,8 @@ def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
 
 def test_files_of_the_same_size_and_time_are_read_anew(tape: Path) -> None:
     assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[3]]
-    edit_unseen(tape / "remote_homology" / "remote_homology_valid.json", b'"fold_label": 3', b'"fold_label": 4')
-    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[4]]
+    edit_unseen(tape / "remote_homology" / "remote_homology_valid.json", b'"fold_label": 3', b'"fold_label": 0')
+    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[0]]
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
