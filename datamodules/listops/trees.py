@@ -38,7 +38,7 @@ class TreeRules:
     min_depth: int = 2
     """Trees have at least this many nodes on the longest way from the root down."""
     shallow_share: float = 1.0
-    """Of any number of trees, from the first on, at most this share is answered by a rule that evaluates nothing nested."""
+    """Of any number of trees, from the first on, a rule that evaluates nothing nested answers at most this share."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_length < self.max_length - 1:

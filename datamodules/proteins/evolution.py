@@ -70,7 +70,8 @@ class FamilyRules:
             )
         if not 0 < self.superfamily_distance < math.inf:
             raise ValueError(
-                f"homology: expected a superfamily_distance above 0, got superfamily_distance={self.superfamily_distance}"
+                "homology: expected a superfamily_distance above 0, "
+                f"got superfamily_distance={self.superfamily_distance}"
             )
 
 

@@ -173,7 +173,8 @@ def _read_splits(files: Mapping[str, Path]) -> dict[str, SequenceExamples]:
         foreign = np.flatnonzero(~np.isin(examples.labels, splits[TRAIN].labels))
         if len(foreign):
             raise ValueError(
-                f"{files[split]}, record {foreign[0]}: expected a fold that a protein of {files[TRAIN].name} has, got "
-                f"the label {examples.labels[foreign[0], 0]} ({len(foreign)} such records). Take all files from one copy."
+                f"{files[split]}, record {foreign[0]}: expected a fold that a protein of {files[TRAIN].name} has, "
+                f"got the label {examples.labels[foreign[0], 0]} ({len(foreign)} such records). "
+                "Take all files from one copy."
             )
     return splits

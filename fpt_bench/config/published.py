@@ -32,8 +32,8 @@ def is_resized(task: str, kind: str, data_arguments: Mapping[str, Any]) -> bool:
     """Return whether a task's own data (kind `real`) have other sizes than a paper's; `shuffled` is no size.
 
     Example:
-        >>> is_resized("bit-memory", "real", {"pattern_bits": 250}), is_resized("bit-memory", "real", {"shuffled": True})
-        (True, False)
+        >>> [is_resized("bit-memory", "real", arguments) for arguments in ({"pattern_bits": 250}, {"shuffled": True})]
+        [True, False]
     """
     sizes = {name: value for name, value in data_arguments.items() if name != "shuffled"}
     published = published_arguments(task)

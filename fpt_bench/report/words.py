@@ -73,7 +73,7 @@ def task_label(bench: "Bench", task: str) -> str:
 
 
 def other_test_sets(result: "RunResult") -> str:
-    """Write the accuracies on the test sets behind the headline's, which is the first; nothing where it is the only one.
+    """Write the accuracies on the test sets behind the headline's, which is the first.
 
     Example:
         >>> from types import SimpleNamespace
