@@ -21,6 +21,7 @@ from tests.datamodules.unseen_edits import edit_unseen
 SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
 
 
+KEPT_FINGERPRINT = "821f34cb804a250803a53570171e9c5344f3dc7ee8874e0a9dd8c118c72f19f1"
 ROWS = {
     TRAIN: [("MKTAYIAKQ", 17), ("ACDEFGHIK" * 150, 3), ("acxjBZ", 0)],
     VALIDATION: [("MKV", 3)],
@@ -238,6 +239,12 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(HomologyDataModule(root=tmp_path, **SMALL).examples(TRAIN))
 
 
+def test_the_families_of_kept_results_are_still_evolved(tmp_path: Path) -> None:
+    """The fingerprint that results before `superfamily_distance` name."""
+    module = HomologyDataModule(root=tmp_path, folds=10, superfamilies=10, min_residues=30, max_residues=60)
+    assert module.fingerprint() == KEPT_FINGERPRINT
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -246,6 +253,8 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (lambda: HomologyDataModule(folds=1), "expected at least 2 folds"),
         (lambda: HomologyDataModule(superfamilies=0), "'superfamilies': 0"),
         (lambda: HomologyDataModule(min_residues=50, max_residues=40), "min_residues=50 and max_residues=40"),
+        (lambda: HomologyDataModule(superfamily_distance=0.0), "superfamily_distance=0.0"),
+        (lambda: HomologyDataModule(superfamily_distance=float("nan")), "superfamily_distance=nan"),
         (lambda: HomologyScopeDataModule(data="embedded"), "expected data to be one of real"),
         (lambda: HomologyScopeDataModule(num_folds=1), "num_folds=1"),
         (lambda: HomologyScopeDataModule(min_superfamilies=2), "min_superfamilies=2"),
