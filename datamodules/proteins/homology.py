@@ -73,8 +73,8 @@ class HomologyDataModule(ProteinDataModule):
             protein, but of longer ones only the first `max_length` residues.
         folds: C of embedded data; the other arguments are its, too.
         superfamilies: superfamilies a fold to train on.
-        superfamily_distance: changes a residue from a fold's ancestor to each superfamily, a change may restore what was
-            there; the larger, the less the 3-mers find (docs/tasks.md).
+        superfamily_distance: changes a residue from a fold's ancestor to each superfamily, where one may restore what
+            another took; the larger, the less the 3-mers find (docs/tasks.md).
         min_residues: length of the shortest protein, and `max_residues` of the longest.
     """
 
@@ -106,8 +106,8 @@ class HomologyDataModule(ProteinDataModule):
         )
         stand_in = (
             f"synthetic protein families evolved from random ancestors with BLOSUM62, {folds} folds, "
-            f"{min_residues}-{max_residues} residues, seed {DATA_SEED}; not TAPE's proteins, nor as remote: composition and "
-            "short words of residues tell folds here, and hardly there"
+            f"{min_residues}-{max_residues} residues, seed {DATA_SEED}; not TAPE's proteins, nor as remote: "
+            "composition and short words of residues tell folds here, and hardly there"
         )
         self.source = "TAPE remote homology (Rao et al. 2019)" if self.data == "real" else stand_in
 
