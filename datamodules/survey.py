@@ -34,6 +34,11 @@ class SplitSurvey:
         """Accuracy in [0, 1] of the best constant answer, which gives each label its commonest class."""
         return float(self.answers.max(axis=1).sum() / self.answers.sum())
 
+    @property
+    def doubled(self) -> int:
+        """Examples looked at whose inputs an earlier one of the split has."""
+        return len(self.keys) - len(set(self.keys))
+
 
 def survey_split(datamodule: TaskDataModule, split: str, at_most: int | None = None) -> SplitSurvey:
     """Look at the examples of a split, or at the first `at_most` of them."""

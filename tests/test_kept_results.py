@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from fpt_bench.commands.table import render_again
-from fpt_bench.results.folder import collect_results, find_grids, read_grid
+from fpt_bench.config.published import is_resized
+from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER
+from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
 from tests.paths import KEPT_RESULTS, ROOT
 
 
@@ -39,13 +41,15 @@ def test_every_kept_result_belongs_to_a_kept_table() -> None:
 
 def glance(table: Path) -> str:
     """Write accuracies of tasks (down) and arms (across) in percent, with n and, where it was swept, the rate."""
-    frame = pd.read_csv(table)
+    frame, runs = pd.read_csv(table), read_grid(table.parent / GRID_FILE).runs
     arms = list(dict.fromkeys(frame["arm"]))
     lines = [f"| task | n | {' | '.join(arms)} |", f"|---|---|{'---|' * len(arms)}"]
     for task, rows in frame.groupby("task", sort=False):
         cells = {row["arm"]: _cell(row) for row in rows.to_dict("records")}
-        dagger = "†" if (rows["data"] == "embedded").any() else ""
-        lines.append(f"| {task}{dagger} | {rows['n'].min()} | {' | '.join(cells[arm] for arm in arms)} |")
+        kind = rows["data"].iloc[0]
+        resized = any(is_resized(task, kind, run.spec.data_arguments) for run in runs if run.task == task)
+        mark = DAGGER if kind == "embedded" else DOUBLE_DAGGER if resized else ""
+        lines.append(f"| {task}{mark} | {rows['n'].min()} | {' | '.join(cells[arm] for arm in arms)} |")
     return "\n".join(lines)
 
 

@@ -85,8 +85,9 @@ class _CifarSource(ImageDataModule):
         """Return one sentence that says what the data is."""
         if self.data == "embedded":
             return (
-                "32 x 32 crops of ten photographs carried by the package scikit-image, half relit at random; the class "
-                "is the photograph, the splits show different parts of it: 5,000 to train on, 1,000 to test on"
+                "which of ten photographs a 32 x 32 crop is from, no object class: photographs carried by the package "
+                "scikit-image, half relit at random, the splits show different parts of them: 5,000 to train on, 1,000 "
+                "to test on"
             )
         local = self.real_data_at(self.root)
         if local is None or local.name == BATCHES:
@@ -114,8 +115,9 @@ class CifarDataModule(_CifarSource):
     `test/...`) in the data root, its `cifar` or its `cifar10`: 45,000 / 5,000 / 10,000 of the whole set, validation a
     stratified tenth of train.
 
-    Embedded: 32 x 32 crops of ten photographs (:mod:`datamodules.images.photographs`), 5,000 / 250 / 1,000; the class
-    is the photograph: astronaut, brick, cat, coffee, coins, grass, gravel, motorcycle, photographer, tissue. The splits
+    Embedded: 32 x 32 crops of ten photographs (:mod:`datamodules.images.photographs`), 5,000 / 250 / 1,000. The
+    class says which photograph a crop is from, no object: training and test show parts of the same ten (astronaut,
+    brick, cat, coffee, coins, grass, gravel, motorcycle, photographer, tissue), so that texture tells them. The splits
     show disjoint squares of 64 x 64 pixels, 8 apart, and half of each crop's light is random. Test accuracy by chance
     10 %, of a linear model on the channels' means 26 %, of one on all pixels 30 %, of three convolutions (16, 32 and 64
     channels) 80 % (`benchmarks/simple_models.py`).

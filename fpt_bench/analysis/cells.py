@@ -24,7 +24,7 @@ from fpt_bench.analysis.statistics import (
 )
 from fpt_bench.analysis.sweep import Choice, choose_rate
 from fpt_bench.config.grid import Grid
-from fpt_bench.config.published import published_figures
+from fpt_bench.config.published import is_resized, published_figures
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import DataRecord, RunResult
 
@@ -165,6 +165,11 @@ class Cell:
     def is_embedded(self) -> bool:
         """Whether the data are a stand-in, which a dagger marks."""
         return bool(self.runs) and self.data.kind == "embedded"
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether the data are the task's own in other sizes than the published ones, which a double dagger marks."""
+        return bool(self.runs) and is_resized(self.first.spec.task, self.data.kind, self.first.spec.data_arguments)
 
     @property
     def data_source(self) -> str:

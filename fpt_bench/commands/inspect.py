@@ -87,7 +87,9 @@ def _draw(surveys: Mapping[str, "SplitSurvey"]) -> Table:
     """Draw what each split holds, a row each."""
     from datamodules.checks import count_shared
 
-    table = Table("split", "examples", "positions", "classes", "commonest", "also in", box=None, pad_edge=False)
+    table = Table(
+        "split", "examples", "positions", "classes", "commonest", "doubled", "also in", box=None, pad_edge=False
+    )
     names = list(surveys)
     for number, (split, found) in enumerate(surveys.items()):
         shared = {earlier: count_shared(surveys[earlier], found) for earlier in names[:number]}
@@ -97,6 +99,7 @@ def _draw(surveys: Mapping[str, "SplitSurvey"]) -> Table:
             _span(found.lengths),
             str(int(np.count_nonzero(found.answers.sum(axis=0)))),
             percent(found.commonest) if found.lengths else "",
+            f"{found.doubled:,}" if found.doubled else "none",
             ", ".join(f"{earlier} {count:,}" for earlier, count in shared.items() if count) or "none",
         )
     return table

@@ -11,7 +11,7 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
-from fpt_bench.report.words import percent
+from fpt_bench.report.words import other_test_sets, percent
 from fpt_bench.training.devices import Devices
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def show_result(result: "RunResult", folder: Path) -> RenderableType:
     lines.append(f"trained parameters: {result.trained_parameters():,}: {trained}")
     if result.status == "ok":
         outcome = Text(
-            f"test accuracy {percent(result.test_score)} on {result.test_examples} examples "
+            f"test accuracy {percent(result.test_score)} on {result.test_examples} examples{other_test_sets(result)} "
             f"(floor {percent(result.floor)}), best validation {percent(result.validation_score)} "
             f"at step {result.best_step}, {result.seconds:.0f} s"
         )

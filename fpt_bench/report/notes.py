@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import CODES
+from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
-from fpt_bench.report.words import DAGGER, points
+from fpt_bench.report.words import mark_of, plus_minus, points
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -33,6 +34,7 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
     notes += _data_notes(cells)
+    notes += _test_set_notes(cells)
     notes += _version_notes(cells)
     notes += _code_notes(cells)
     notes += _completeness_notes(cells, bench)
@@ -112,14 +114,26 @@ def _data_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: cell for cell in cells}
     notes = grouped(("Floor of", task, cell.floor_name) for task, cell in known.items())
     notes += [
-        f"{f'{DAGGER} ' if cell.is_embedded else ''}Data of {task}: {cell.data_source} "
-        f"({cell.first.test_examples} test examples)."
+        f"{mark_of(cell)} Data of {task}: {cell.data_source} ({cell.first.test_examples} test examples).".lstrip()
         for task, cell in known.items()
     ]
     notes += grouped(("Body of arm", f"`{cell.arm}`", cell.body_source) for cell in cells)
     notes += body_notes([(cell.arm, cell.task, cell.body_notes) for cell in cells])
     dropouts = sorted({cell.first.spec.dropout for cell in cells})
     return notes + ([f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if cells else [])
+
+
+def _test_set_notes(cells: Sequence[Cell]) -> list[str]:
+    """Give the accuracies on the test sets beside the headline's, a sentence for each of a task."""
+    names = dict.fromkeys((cell.task, name) for cell in cells for r in cell.runs for name in list(r.test_scores)[1:])
+    notes = []
+    for task, name in names:
+        scores = {
+            c.arm: [r.test_scores[name] for r in c.runs if name in r.test_scores] for c in cells if c.task == task
+        }
+        arms = ", ".join(f"{arm} {plus_minus(estimate_mean(found))}" for arm, found in scores.items() if found)
+        notes.append(f"Accuracy on {name} of {task}, %: {arms}.")
+    return notes
 
 
 def body_notes(said: Sequence[tuple[str, str, str]]) -> list[str]:

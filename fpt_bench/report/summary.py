@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.report.notes import LOW_N
-from fpt_bench.report.words import DAGGER, cell_label, listed, points
+from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, points
 
 _ROUNDING = 1e-6
 """Accuracies are counted in 32 bits: one at its floor can lie this much above it."""
@@ -120,4 +120,9 @@ def _caveats(bench: Bench) -> list[str]:
     embedded = sorted({cell.task for cell in bench.cells if cell.is_embedded})
     if embedded:
         found.append(f"{DAGGER} {listed(embedded)}: small embedded data, not comparable with published figures.")
+    resized = sorted({cell.task for cell in bench.cells if cell.is_resized})
+    if resized:
+        found.append(
+            f"{DOUBLE_DAGGER} {listed(resized)}: other sizes than published, not comparable with published figures."
+        )
     return found

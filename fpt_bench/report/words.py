@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
     from fpt_bench.analysis.statistics import Estimate
+    from fpt_bench.results.result import RunResult
 
 DAGGER = "†"
 """Marks embedded data, small stand-ins."""
+DOUBLE_DAGGER = "‡"
+"""Marks a task's own data in other sizes than the published ones."""
 
 
 def percent(accuracy: float | None) -> str:
@@ -86,13 +89,29 @@ def steps(count: float, max_steps: int) -> str:
 
 
 def cell_label(cell: "Cell") -> str:
-    """Write a cell's task, with a dagger where its data are embedded."""
-    return f"{cell.task}{DAGGER if cell.is_embedded else ''}"
+    """Write a cell's task, with the mark of its data."""
+    return f"{cell.task}{mark_of(cell)}"
+
+
+def mark_of(cell: "Cell") -> str:
+    """Return a dagger for embedded data, a double dagger for other sizes than the published, else nothing."""
+    return DAGGER if cell.is_embedded else DOUBLE_DAGGER if cell.is_resized else ""
 
 
 def task_label(bench: "Bench", task: str) -> str:
-    """Write a task's name, with a dagger where any of its data are embedded."""
-    return f"{task}{DAGGER if any(cell.is_embedded for cell in bench.of_task(task)) else ''}"
+    """Write a task's name, with the mark that any of its cells has."""
+    return f"{task}{max(map(mark_of, bench.of_task(task)), default='')}"
+
+
+def other_test_sets(result: "RunResult") -> str:
+    """Write the accuracies on the test sets behind the headline's, which is the first.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> other_test_sets(SimpleNamespace(test_scores={"test": 0.5, "test-nested": 0.25}))
+        '; test-nested 25.0 %'
+    """
+    return "".join(f"; {split} {percent(score)}" for split, score in list(result.test_scores.items())[1:])
 
 
 def listed(words: Sequence[str]) -> str:

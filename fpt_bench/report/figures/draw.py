@@ -23,7 +23,7 @@ from fpt_bench.report.figures.style import (
     save_files,
     slug,
 )
-from fpt_bench.report.words import DAGGER, cell_label, points, task_label
+from fpt_bench.report.words import cell_label, mark_of, points, task_label
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
 
 
 def _footnote(drawing: Drawing) -> str:
-    """Say what the embedded data are that a dagger in the figure marks."""
-    sources = {cell.task: cell.data_source for cell in drawing.cells if cell.is_embedded}
-    return "".join(f" {DAGGER} {task}: {source}." for task, source in sources.items())
+    """Say what the data are that a dagger or a double dagger in the figure marks."""
+    sources = {
+        cell.task: f"{mark_of(cell)} {cell.task}: {cell.data_source}." for cell in drawing.cells if mark_of(cell)
+    }
+    return "".join(f" {source}" for source in sources.values())

@@ -16,7 +16,7 @@ from fpt_bench.report.figures.style import Drawing, Look, make_looks, slug
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.page.report_page import FIGURES, benches_in, write_page
 from fpt_bench.report.tables import Entry, steps_entry
-from fpt_bench.report.words import DAGGER, cell_label, plus_minus, steps, task_label
+from fpt_bench.report.words import cell_label, mark_of, plus_minus, steps, task_label
 
 _SHOWN = 8
 """Letters of a fingerprint that are printed."""
@@ -224,6 +224,6 @@ def _picture(
 
 
 def _daggers(*benches: Bench) -> list[str]:
-    """Say what each side's embedded data are."""
-    embedded = [cell for bench in benches for cell in bench.cells if cell.is_embedded]
-    return sorted({f"{DAGGER} Data of {cell.task}: {cell.data_source}." for cell in embedded})
+    """Say what each side's marked data are."""
+    marked = [cell for bench in benches for cell in bench.cells if mark_of(cell)]
+    return sorted({f"{mark_of(cell)} Data of {cell.task}: {cell.data_source}." for cell in marked})

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.config.command_line import make_command
+from fpt_bench.config.published import is_resized
 from fpt_bench.report.figures.draw import Picture, draw_bench
 from fpt_bench.report.figures.style import Look, slug
 from fpt_bench.report.notes import bench_notes
@@ -16,7 +17,7 @@ from fpt_bench.report.page.exhibits import EmbeddedPicture, embedded_attention, 
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.summary import Paragraph, summarize
 from fpt_bench.report.tables import Entry, TextTable, text_tables
-from fpt_bench.report.words import DAGGER, cell_label, percent, points, task_label
+from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, other_test_sets, percent, points, task_label
 from fpt_bench.results.result import RunResult
 
 
@@ -142,17 +143,16 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
 def _by_split(result: RunResult) -> str:
     if result.test_score is None:
         return ""
-    rest = {split: value for split, value in result.test_scores.items() if value != result.test_score}
-    others = "".join(f"; {split} {percent(value)}" for split, value in rest.items())
-    return f"{percent(result.test_score)} on {result.test_examples} examples{others}"
+    return f"{percent(result.test_score)} on {result.test_examples} examples{other_test_sets(result)}"
 
 
 def _sources(result: RunResult) -> dict[str, str]:
-    """Return where data and weights came from, embedded data under their dagger."""
+    """Return where data and weights came from, data that are not the published ones under their mark."""
     facts = {}
     if result.data:
-        dagger = f"{DAGGER} " if result.data.kind == "embedded" else ""
-        facts["data"] = f"{dagger}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
+        is_other = is_resized(result.spec.task, result.data.kind, result.spec.data_arguments)
+        mark = f"{DAGGER} " if result.data.kind == "embedded" else f"{DOUBLE_DAGGER} " if is_other else ""
+        facts["data"] = f"{mark}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
         facts["floor"] = "; ".join(f"{name} {percent(value)}" for name, value in result.data.trivial.items())
     if result.body:
         words = "; ".join([result.body.source, *result.body.notes, f"executed by {result.body.execution}"])
