@@ -1,8 +1,9 @@
 """From an experiment and a profile to a flat list of runs."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,7 +14,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
 
-GRID_SCHEMA = 1
+GRID_SCHEMA = 2
 """Number of the form that grids have here; it grows with every field that older code would not know."""
 
 
@@ -42,6 +43,14 @@ class Grid(BaseModel):
     """Tasks of the experiment that the profile has no budget for."""
     arms_left_out: tuple[str, ...] = ()
     """Arms of the experiment that the profile has no body for; `experiment` is without them."""
+    missing: dict[str, str] = Field(default_factory=dict)
+    """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_form(cls, fields: Any) -> Any:
+        """Take what was written before there was `missing`."""
+        return {**fields, "schema": 2} if isinstance(fields, dict) and fields.get("schema") == 1 else fields
 
     @model_validator(mode="after")
     def _runs_are_of_the_experiment(self) -> Self:
@@ -64,6 +73,39 @@ class Grid(BaseModel):
         for run in self.runs:
             cells.setdefault((run.task, run.arm), []).append(run.spec)
         return cells
+
+
+def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
+    """Return a grid without some cells, (task, arm), and with why they are missing.
+
+    An arm without a run is none of the experiment any more, and nothing is claimed of what is not run.
+
+    Raises:
+        FileNotFoundError: the baseline arm, or everything, is missing.
+    """
+    runs = tuple(run for run in grid.runs if (run.task, run.arm) not in missing)
+    arms = {run.arm for run in runs}
+    if missing and grid.experiment.baseline not in arms:
+        why = next(why for (_, arm), why in missing.items() if arm == grid.experiment.baseline)
+        raise FileNotFoundError(f"{grid.name}: nothing can be compared without the baseline arm: {why}")
+    cells = {(run.task, run.arm) for run in runs}
+    experiment = grid.experiment.model_copy(
+        update={
+            "arms": {name: arm for name, arm in grid.experiment.arms.items() if name in arms},
+            "effects": tuple(
+                effect
+                for effect in grid.experiment.effects
+                if {(effect.task, effect.better), (effect.task, effect.worse)} <= cells
+            ),
+        }
+    )
+    tasks = {run.task for run in runs}
+    names = {
+        (task, arm): f"arm {arm}" if arm not in arms else f"task {task}" if task not in tasks else f"{arm} on {task}"
+        for task, arm in missing
+    }
+    said = {names[cell]: why for cell, why in missing.items()}
+    return grid.model_copy(update={"runs": runs, "experiment": experiment, "missing": said})
 
 
 def named_grid(experiment: str, profile: str) -> Grid:
