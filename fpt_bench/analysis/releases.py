@@ -70,4 +70,4 @@ def _move_away(release: str, runs: Path) -> str:
     beside = shlex.quote(f"{runs}-torch-{release}")
     said = shlex.quote(f'"torch": "{re.escape(release)}["+]')
     found = f"grep -lE {said} {shlex.quote(str(runs))}/*/{RESULT_FILE}"
-    return f"mkdir -p {beside} && {found} | xargs -n 1 dirname | xargs -I {{}} mv {{}} {beside}/"
+    return f'mkdir -p {beside} && {found} | while read -r it; do mv "${{it%/*}}" {beside}/; done'

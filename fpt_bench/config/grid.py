@@ -101,7 +101,7 @@ def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
     )
     tasks = {run.task for run in runs}
     names = {
-        (task, arm): f"arm {arm}" if arm not in arms else f"task {task}" if task not in tasks else f"{arm} on {task}"
+        (task, arm): f"task {task}" if task not in tasks else f"arm {arm}" if arm not in arms else f"{arm} on {task}"
         for task, arm in missing
     }
     said = {names[cell]: why for cell, why in missing.items()}
