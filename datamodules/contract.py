@@ -255,6 +255,10 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         return cls.fetch_real(root, offline) if local is None else local
 
     @classmethod
+    def require_embedded(cls) -> None:
+        """Raise a MissingPackageError where a package that carries the embedded data is not installed."""
+
+    @classmethod
     def choose_kind(
         cls, data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
     ) -> tuple[DataKind, str | None]:
@@ -264,7 +268,7 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         embedded data generates its examples, and its kind is always `real`.
 
         Raises:
-            FileNotFoundError: `real` was asked for and is not available.
+            FileNotFoundError: `real` was asked for and is not available, or a package that carries the stand-in.
             ValueError: another word was asked for.
         """
         if data not in ("auto", "real", "embedded"):
@@ -272,12 +276,14 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         if cls.kinds == ("real",):
             return "real", None
         if data == "embedded":
+            cls.require_embedded()
             return "embedded", None
         try:
             cls.real_data(root, offline)
         except FileNotFoundError as error:
             if data == "real":
                 raise
+            cls.require_embedded()
             reason = " ".join(str(error).split())
             return "embedded", f"real data is not available, so the embedded stand-in is used: {reason}"
         return "real", None

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import FAILED, notes, out
+from fpt_bench.commands.options import MixReleases
 from fpt_bench.commands.table import render_again
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of
@@ -17,15 +18,20 @@ def check(
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
     markdown: Annotated[Path | None, typer.Option(help="file to write a summary to, in Markdown")] = None,
     junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
+    mix_releases: MixReleases = False,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
     from fpt_bench.analysis.gate import check_bench, make_baseline, read_baseline, write_baseline
+    from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.verdict import render_junit, render_summary
 
     path = _one_bench(runs)
     grid = read_grid(path)
     kept = [] if renew and not baseline.is_file() else read_baseline(baseline)
-    bench = render_again(grid, read_results(runs_of(path), notes), path.parent, notes)
+    results = read_results(runs_of(path), notes)
+    if not mix_releases:
+        require_one_release(grid, results, runs_of(path))
+    bench = render_again(grid, results, path.parent, notes)
     if renew:
         write_atomically(baseline, write_baseline(make_baseline(bench, kept)))
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)

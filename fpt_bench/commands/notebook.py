@@ -54,6 +54,7 @@ def bench(
     workers: int | None = None,
     data_root: str | Path | None = None,
     offline: bool = False,
+    mix_releases: bool = False,
 ) -> "Bench":
     """Do what is missing of an experiment in worker processes, and return what came out of it.
 
@@ -65,10 +66,10 @@ def bench(
     from fpt_bench.analysis.cells import Bench
 
     workspace = _workspace(runs, data_root, offline)
-    grid, warnings = plan_grid(experiment, profile, workspace)
+    grid, warnings = plan_grid(experiment, profile, workspace, mix_releases)
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
-    results = run_grid(grid, workspace, workers or default_workers(), notes)
+    results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
     return Bench.of(grid, results, folder=workspace.runs)
 
 

@@ -28,6 +28,9 @@ Loggers = Annotated[
     list[str] | None,
     typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
 ]
+MixReleases = Annotated[
+    bool, typer.Option("--mix-releases", help="runs of several releases of torch in one table, with a note")
+]
 ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
 EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
 _TYPES = {int: int, float: float, int | None: int, float | None: float}

@@ -1,6 +1,7 @@
 """From an experiment and a profile to a flat list of runs."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -45,6 +46,8 @@ class Grid(BaseModel):
     """Arms of the experiment that the profile has no body for; `experiment` is without them."""
     registered: dict[str, AwareDatetime] = Field(default_factory=dict)
     """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
+    missing: dict[str, str] = Field(default_factory=dict)
+    """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
 
     @model_validator(mode="after")
     def _runs_are_of_the_experiment(self) -> Self:
@@ -73,6 +76,39 @@ class Grid(BaseModel):
         for run in self.runs:
             cells.setdefault((run.task, run.arm), []).append(run.spec)
         return cells
+
+
+def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
+    """Return a grid without some cells, (task, arm), and with why they are missing.
+
+    An arm without a run is none of the experiment any more, and nothing is claimed of what is not run.
+
+    Raises:
+        FileNotFoundError: the baseline arm, or everything, is missing.
+    """
+    runs = tuple(run for run in grid.runs if (run.task, run.arm) not in missing)
+    arms = {run.arm for run in runs}
+    if missing and grid.experiment.baseline not in arms:
+        why = next(why for (_, arm), why in missing.items() if arm == grid.experiment.baseline)
+        raise FileNotFoundError(f"{grid.name}: nothing can be compared without the baseline arm: {why}")
+    cells = {(run.task, run.arm) for run in runs}
+    experiment = grid.experiment.model_copy(
+        update={
+            "arms": {name: arm for name, arm in grid.experiment.arms.items() if name in arms},
+            "effects": tuple(
+                effect
+                for effect in grid.experiment.effects
+                if {(effect.task, effect.better), (effect.task, effect.worse)} <= cells
+            ),
+        }
+    )
+    tasks = {run.task for run in runs}
+    names = {
+        (task, arm): f"task {task}" if task not in tasks else f"arm {arm}" if arm not in arms else f"{arm} on {task}"
+        for task, arm in missing
+    }
+    said = {names[cell]: why for cell, why in missing.items()}
+    return grid.model_copy(update={"runs": runs, "experiment": experiment, "missing": said})
 
 
 def named_grid(experiment: str, profile: str) -> Grid:

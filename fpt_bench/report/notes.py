@@ -179,7 +179,7 @@ def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
         notes.append(f"Left out: {', '.join(grid.left_out)}; the profile {grid.profile} has no budget for them.")
     if grid.arms_left_out:
         notes.append(f"Left out: {', '.join(grid.arms_left_out)}; the profile {grid.profile} has no body for them.")
-    return notes
+    return notes + [f"Left out: {who}; {why}." for who, why in grid.missing.items()]
 
 
 def grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:

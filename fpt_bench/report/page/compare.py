@@ -34,14 +34,15 @@ class Comparison:
     notes: Sequence[str]
 
 
-def compare_reports(before: Path, after: Path, page: Path, console: Console) -> None:
+def compare_reports(before: Path, after: Path, page: Path, console: Console, mix_releases: bool = False) -> None:
     """Write the page that compares two folders of results.
 
     Raises:
         FileNotFoundError: no bench is in one of them.
-        ValueError: they have no bench in common.
+        ValueError: they have no bench in common, or the runs of one bench are of several releases of torch.
     """
-    pairs = _pair(benches_in(before, console), benches_in(after, console), before, after)
+    first, second = (benches_in(side, console, mix_releases) for side in (before, after))
+    pairs = _pair(first, second, before, after)
     looks = make_looks([arm for pair in pairs for bench in pair for arm in bench.arms])
     values = {
         "title": f"{_name(after, before)} compared with {_name(before, after)}",
