@@ -11,7 +11,6 @@ import numpy as np
 
 from fpt_bench.analysis.statistics import (
     Estimate,
-    area_under_curve,
     converged_accuracy,
     estimate_interquartile_mean,
     estimate_mean,
@@ -21,7 +20,7 @@ from fpt_bench.analysis.statistics import (
     speed_up,
     steps_to_reach,
 )
-from fpt_bench.analysis.sweep import Choice, choose_rate
+from fpt_bench.analysis.sweep import Choice, choose_rate, tuning_runs, validation_area, wanted_runs
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.published import published_figures
 from fpt_bench.config.spec import RunSpec
@@ -66,14 +65,22 @@ class Cell:
     tried: tuple[RunResult, ...]
     """All runs that are over, at every learning rate."""
     expected: int
-    """How many runs there will be, over all rates, but those of rates that are given up."""
+    """How many runs there will be, over all rates, but those of rates that are given up or not chosen."""
+    scored: int
+    """How many of the expected runs have a score."""
+    tuning: tuple[RunResult, ...] = ()
+    """Those of `tried` that the rate was chosen on; none where there is one rate."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose the rate and are not reported; none where it is chosen on the seeds that are reported."""
     delta: Difference | None = None
     convergence: Convergence | None = None
     published: float | None = None
     """Published accuracy to show beside it."""
 
     @classmethod
-    def alone(cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById) -> "Cell":
+    def alone(
+        cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById, tuning_seeds: tuple[int, ...] = ()
+    ) -> "Cell":
         """Return a cell as it is by itself, compared with nothing.
 
         Args:
@@ -81,17 +88,30 @@ class Cell:
             arm: its column.
             specs: all its runs, in the grid's order.
             by_id: outcomes.
+            tuning_seeds: seeds that choose a swept rate and are not reported.
         """
-        choice = choose_rate(specs, by_id)
-        given_up = {score.rate for score in choice.scores if score.given_up}
-        ids = dict.fromkeys(spec.run_id for spec in specs)
-        tried = tuple(by_id[run_id] for run_id in ids if run_id in by_id)
-        return cls(task, arm, choice, tried, sum(spec.learning_rate not in given_up for spec in specs))
+        choice = choose_rate(specs, by_id, tuning_seeds)
+
+        def over(runs: Iterable[RunSpec]) -> tuple[RunResult, ...]:
+            return tuple(by_id[run_id] for run_id in dict.fromkeys(s.run_id for s in runs) if run_id in by_id)
+
+        wanted = wanted_runs(specs, choice, tuning_seeds)
+        return cls(
+            task=task,
+            arm=arm,
+            choice=choice,
+            tried=over(specs),
+            expected=len(wanted),
+            scored=sum(r.score is not None for r in over(wanted)),
+            tuning=over(tuning_runs(specs, tuning_seeds)) if len(choice.scores) > 1 else (),
+            tuning_seeds=tuning_seeds if len(choice.scores) > 1 else (),
+        )
 
     @cached_property
     def at_rate(self) -> tuple[RunResult, ...]:
-        """Runs that are over at the chosen rate."""
-        return tuple(r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        """Runs that are over at the chosen rate, but those of tuning seeds."""
+        at_rate = (r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        return tuple(r for r in at_rate if r.spec.seed not in self.tuning_seeds)
 
     @cached_property
     def runs(self) -> tuple[RunResult, ...]:
@@ -105,12 +125,6 @@ class Cell:
     @cached_property
     def accuracy(self) -> Estimate | None:
         return estimate_mean([_score(r) for r in self.runs]) if self.runs else None
-
-    @property
-    def scored(self) -> int:
-        """How many of the expected runs have a score."""
-        given_up = {score.rate for score in self.choice.scores if score.given_up}
-        return sum(r.score is not None for r in self.tried if r.spec.learning_rate not in given_up)
 
     def count(self, status: str) -> int:
         """Return how many runs at the chosen rate ended so: ok, diverged or failed."""
@@ -169,7 +183,12 @@ class Cell:
     @cached_property
     def area(self) -> float:
         """Mean over the runs that have a score of the area under the validation curve."""
-        return float(np.mean([_area(r) for r in self.runs]))
+        return float(np.mean([validation_area(r) for r in self.runs]))
+
+    @property
+    def tuning_seconds(self) -> float:
+        """Seconds of workers that were spent on choosing the rate."""
+        return sum(r.seconds for r in self.tuning)
 
     @property
     def train_score(self) -> float | None:
@@ -227,7 +246,7 @@ class Bench:
         """
         by_id = {result.spec.run_id: result for result in results}
         figures = published_figures() if published is None else published
-        alone = {key: Cell.alone(*key, specs, by_id) for key, specs in grid.cells().items()}
+        alone = {key: Cell.alone(*key, specs, by_id, grid.tuning_seeds) for key, specs in grid.cells().items()}
         cells = tuple(
             _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
         )
@@ -254,7 +273,7 @@ class Bench:
 
     @property
     def expected(self) -> int:
-        """How many runs there will be: all seeds of every cell and rate, but those of rates that are given up."""
+        """How many runs there will be, over all cells."""
         return sum(cell.expected for cell in self.cells)
 
     @property
@@ -349,13 +368,6 @@ def _mean(values: Iterable[float]) -> float | None:
 def _score(result: RunResult) -> float:
     assert result.score is not None
     return result.score
-
-
-def _area(result: RunResult) -> float:
-    floor, curve = result.floor or 0.0, list(result.curve)
-    if result.status == "diverged":  # what it had learned is lost from the next validation on
-        curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps)
 
 
 def _steps(result: RunResult, target: float) -> float:

@@ -18,11 +18,12 @@ from fpt_bench.commands.options import (
     Offline,
     ProfileName,
     Runs,
+    Seeds,
     make_workspace,
     takes_launcher,
 )
 from fpt_bench.commands.table import print_tables
-from fpt_bench.config.command_line import launcher_from_options
+from fpt_bench.config.command_line import launcher_from_options, seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
@@ -55,6 +56,7 @@ def bench(
     experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    seeds: Seeds = None,
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
@@ -63,8 +65,9 @@ def bench(
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
     workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
+    asked = None if seeds is None else seeds_of(seeds)
     runs.mkdir(parents=True, exist_ok=True)
-    plans = [plan_grid(name, profile, workspace) for name in listed_experiments(experiments)]
+    plans = [plan_grid(name, profile, workspace, asked) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -82,15 +85,22 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid, list[str]]:
+def plan_grid(
+    experiment: str, profile: str, workspace: Workspace, seeds: tuple[int, ...] | None = None
+) -> tuple[Grid, list[str]]:
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
+
+    Args:
+        experiment, profile: names, or YAML files.
+        workspace: where runs read and write.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file or a name, or a result that was made from other data or weights; nothing has
             been trained yet.
         FileNotFoundError: data or weights that are not available.
     """
-    grid = named_grid(experiment, profile)
+    grid = named_grid(experiment, profile, seeds)
     require_own_grid(tables_folder(workspace.runs, grid))
     with notes.status("loading PyTorch"):
         from fpt_bench.training.resolve import resolve

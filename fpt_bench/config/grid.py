@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
@@ -13,7 +13,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
 
-GRID_SCHEMA = 1
+GRID_SCHEMA = 2
 """Number of the form that grids have here; it grows with every field that older code would not know."""
 
 
@@ -32,12 +32,17 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
-    schema_version: Annotated[int, Field(ge=GRID_SCHEMA, le=GRID_SCHEMA, alias="schema")] = GRID_SCHEMA
-    """Number of this form; a later one is left as it is."""
+    schema_version: Annotated[
+        int, Field(ge=1, le=GRID_SCHEMA, alias="schema"), AfterValidator(lambda _: GRID_SCHEMA)
+    ] = GRID_SCHEMA
+    """Number of this form; an earlier one becomes it, a later one is left as it is."""
     experiment: Experiment
     profile: str
     targets: dict[str, float]
     runs: tuple[GridRun, ...]
+    """Every run that there may be: of what is reported, at each rate that may be chosen."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose a swept rate and are not reported; none where the rate is chosen on the reported ones."""
     left_out: tuple[str, ...] = ()
     """Tasks of the experiment that the profile has no budget for."""
     arms_left_out: tuple[str, ...] = ()
@@ -66,23 +71,30 @@ class Grid(BaseModel):
         return cells
 
 
-def named_grid(experiment: str, profile: str) -> Grid:
+def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = None) -> Grid:
     """Return the grid of an experiment at a profile, each a name in its folder of configs/ or a YAML file.
+
+    Args:
+        experiment, profile: their names.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    return make_grid(named_experiment(experiment), named_profile(profile, experiment))
+    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds)
 
 
-def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
+def make_grid(
+    experiment: Experiment, profile: Profile, configs: Path = CONFIGS, seeds: tuple[int, ...] | None = None
+) -> Grid:
     """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
 
     Raises:
         ValueError: a name or a value is wrong; the profile has a budget for none of the tasks, or leaves out what an
-            effect is stated of; two arms are the same.
+            effect is stated of; two arms are the same; a seed is to choose a rate and to be reported.
     """
-    budgets = profile.spent_on(experiment.name).tasks or {}
+    spent = profile.spent_on(experiment.name)
+    budgets = spent.tasks or {}
     tasks = [task for task in experiment.tasks if task in budgets]
     if not tasks:
         raise ValueError(
@@ -102,7 +114,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         of_task = task_layers(profile, task, experiment.name, configs)
         for arm in arms:
             try:
-                specs = cell_specs(experiment, profile, arm, of_task)
+                specs = cell_specs(experiment, profile, arm, of_task, seeds)
             except ValueError as error:
                 raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {arm}: {error}") from error
             runs += [GridRun(task=task, arm=arm, spec=spec) for spec in specs]
@@ -111,6 +123,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         profile=profile.name,
         targets=profile.targets,
         runs=tuple(runs),
+        tuning_seeds=spent.tuning_seeds or (),
         left_out=tuple(task for task in experiment.tasks if task not in tasks),
         arms_left_out=arms_left_out,
     )
