@@ -15,12 +15,12 @@ from fpt_bench.analysis.statistics import (
     estimate_interquartile_mean,
     estimate_mean,
     estimate_paired_difference,
+    estimate_speed_up,
     estimate_welch_difference,
     normalise,
-    speed_up,
     steps_to_reach,
 )
-from fpt_bench.analysis.sweep import Choice, choose_rate, tuning_runs, validation_area, wanted_runs
+from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.published import published_figures
 from fpt_bench.config.spec import RunSpec
@@ -50,7 +50,7 @@ class Convergence:
     """Median over seeds of the first validated optimizer step that is there; infinity where it is none."""
     reached: int
     """Seeds that get there."""
-    speed_up: float | None
+    speed_up: Estimate | None
     """Times fewer steps than the baseline arm; None unless both medians are finite."""
 
 
@@ -90,21 +90,18 @@ class Cell:
             by_id: outcomes.
             tuning_seeds: seeds that choose a swept rate and are not reported.
         """
-        choice = choose_rate(specs, by_id, tuning_seeds)
-
-        def over(runs: Iterable[RunSpec]) -> tuple[RunResult, ...]:
-            return tuple(by_id[run_id] for run_id in dict.fromkeys(s.run_id for s in runs) if run_id in by_id)
-
-        wanted = wanted_runs(specs, choice, tuning_seeds)
+        choice, choosing = choose_rate(specs, by_id, tuning_seeds), choosing_seeds(specs, tuning_seeds)
+        ids, was_swept = dict.fromkeys(spec.run_id for spec in specs), len(choice.scores) > 1
+        tried = tuple(by_id[run_id] for run_id in ids if run_id in by_id)
         return cls(
             task=task,
             arm=arm,
             choice=choice,
-            tried=over(specs),
-            expected=len(wanted),
-            scored=sum(r.score is not None for r in over(wanted)),
-            tuning=over(tuning_runs(specs, tuning_seeds)) if len(choice.scores) > 1 else (),
-            tuning_seeds=tuning_seeds if len(choice.scores) > 1 else (),
+            tried=tried,
+            expected=sum(is_wanted(spec, choice, choosing) for spec in specs),
+            scored=sum(r.score is not None and is_wanted(r.spec, choice, choosing) for r in tried),
+            tuning=tuple(r for r in tried if r.spec.seed in choosing) if was_swept else (),
+            tuning_seeds=tuning_seeds if was_swept else (),
         )
 
     @cached_property
@@ -324,12 +321,16 @@ def _same_data(cell: Cell, baseline: Cell) -> bool:
 
 def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
     steps = [_steps(r, target) for r in cell.runs]
+    faster = None
+    if baseline is not None and baseline.runs:
+        resolution = max(c.first.spec.eval_every for c in (cell, baseline))
+        faster = estimate_speed_up(steps, [_steps(r, target) for r in baseline.runs], resolution)
     return Convergence(
         target=target,
         converged=converged_accuracy(cell.data.floor, target),
         steps=float(np.median(steps)),
         reached=sum(math.isfinite(s) for s in steps),
-        speed_up=speed_up(steps, [_steps(r, target) for r in baseline.runs]) if baseline and baseline.runs else None,
+        speed_up=faster,
     )
 
 

@@ -78,6 +78,8 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         "learning_rates": " ".join(f"{score.rate:g}" for score in cell.choice.scores),
         "rate_edge": cell.choice.edge,
         "rate_provisional": cell.choice.provisional,
+        "tuning_runs": len(cell.tuning),
+        "tuning_seconds": cell.tuning_seconds,
         **{status: cell.count(status) for status in ("ok", "diverged", "failed")},
         "n": cell.n,
     }
@@ -86,7 +88,7 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
     if cell.delta is not None:
         row |= {**_named("delta", cell.delta.estimate), "delta_method": "paired" if cell.delta.paired else "Welch"}
         if cell.convergence is not None:
-            row["speed_up"] = cell.convergence.speed_up
+            row |= _ratio_columns("speed_up", cell.convergence.speed_up)
     row["published"] = cell.published
     return row
 
@@ -125,6 +127,11 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _ratio_columns(name: str, ratio: Estimate | None) -> dict[str, float]:
+    known = (math.nan, math.nan, math.nan) if ratio is None else (ratio.mean, ratio.low, ratio.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
 def _named(prefix: str, estimate: Estimate) -> dict[str, float]:

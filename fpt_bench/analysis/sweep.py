@@ -92,22 +92,20 @@ def validation_area(result: RunResult) -> float:
     return area_under_curve(curve, floor, result.spec.max_steps)
 
 
-def tuning_runs(specs: Sequence[RunSpec], tuning_seeds: Collection[int]) -> list[RunSpec]:
-    """Return the runs of a task and arm that its rate is chosen on: those of tuning seeds; all where it has none."""
-    return [spec for spec in specs if spec.seed in tuning_seeds] or list(specs)
+def choosing_seeds(specs: Sequence[RunSpec], tuning_seeds: Collection[int]) -> set[int]:
+    """Return the seeds that the rate of a task and arm is chosen on: the tuning seeds; all where it has none of them."""
+    seeds = {spec.seed for spec in specs}
+    return seeds & set(tuning_seeds) or seeds
 
 
-def wanted_runs(specs: Sequence[RunSpec], choice: Choice, tuning_seeds: Collection[int] = ()) -> list[RunSpec]:
-    """Return the runs of a task and arm that are waited for: of its tuning, those of rates that are not given up; of
-    what is reported, those at the chosen rate.
+def is_wanted(spec: RunSpec, choice: Choice, choosing: Collection[int]) -> bool:
+    """Return whether a run of a task and arm is waited for.
+
+    Of the seeds that choose, at every rate that is not given up; of the others, at the chosen rate.
     """
-    given_up = {score.rate for score in choice.scores if score.given_up}
-    tuning = {spec.run_id for spec in tuning_runs(specs, tuning_seeds)}
-    return [
-        spec
-        for spec in specs
-        if (spec.learning_rate not in given_up if spec.run_id in tuning else spec.learning_rate == choice.rate)
-    ]
+    if spec.seed not in choosing:
+        return spec.learning_rate == choice.rate
+    return not any(score.given_up and score.rate == spec.learning_rate for score in choice.scores)
 
 
 def choose_rate(specs: Sequence[RunSpec], results: Results, tuning_seeds: Collection[int] = ()) -> Choice:
@@ -118,7 +116,7 @@ def choose_rate(specs: Sequence[RunSpec], results: Results, tuning_seeds: Collec
         results: outcomes by run id; others are passed over.
         tuning_seeds: seeds that choose; without any of them in `specs`, all do.
     """
-    rates = _by_rate(tuning_runs(specs, tuning_seeds))
+    rates = _by_rate(specs, choosing_seeds(specs, tuning_seeds))
     scores = _score_rates(rates, results)
     hopeless = _given_up(rates, scores, results)
     best = _best([score for score in scores if score.rate not in hopeless])
@@ -144,27 +142,31 @@ def given_up_runs(grid: Grid, results: Results) -> set[str]:
     While a rate is not chosen yet, the seeds to be reported are waited for at the best rate so far.
     """
     wanted: set[str] = set()
+    unwanted: set[str] = set()
     for specs in grid.cells().values():
-        choice = choose_rate(specs, results, grid.tuning_seeds)
-        wanted |= {spec.run_id for spec in wanted_runs(specs, choice, grid.tuning_seeds)}
-    return {run.spec.run_id for run in grid.runs} - wanted - results.keys()
+        choice, choosing = choose_rate(specs, results, grid.tuning_seeds), choosing_seeds(specs, grid.tuning_seeds)
+        for spec in specs:
+            (wanted if is_wanted(spec, choice, choosing) else unwanted).add(spec.run_id)
+    return unwanted - wanted - results.keys()
 
 
 def _next_of_cell(specs: Sequence[RunSpec], results: Results, tuning_seeds: Collection[int]) -> list[RunSpec]:
-    rates = _by_rate(tuning_runs(specs, tuning_seeds))
+    choosing = choosing_seeds(specs, tuning_seeds)
+    rates = _by_rate(specs, choosing)
     missing_first = [runs[0] for runs in rates.values() if runs[0].run_id not in results]
     if len(rates) > 1 and missing_first:
         return missing_first
     choice = choose_rate(specs, results, tuning_seeds)
-    missing = [spec for spec in wanted_runs(specs, choice, tuning_seeds) if spec.run_id not in results]
-    # What is reported waits for the choice.
-    return [spec for spec in missing if spec.seed in tuning_seeds] or missing
+    missing = [spec for spec in specs if is_wanted(spec, choice, choosing) and spec.run_id not in results]
+    # What is reported alone waits for the choice.
+    return [spec for spec in missing if spec.seed in choosing] or missing
 
 
-def _by_rate(specs: Sequence[RunSpec]) -> dict[float, list[RunSpec]]:
+def _by_rate(specs: Sequence[RunSpec], choosing: Collection[int]) -> dict[float, list[RunSpec]]:
     rates: dict[float, list[RunSpec]] = {}
     for spec in specs:
-        rates.setdefault(spec.learning_rate, []).append(spec)
+        if spec.seed in choosing:
+            rates.setdefault(spec.learning_rate, []).append(spec)
     return dict(sorted(rates.items()))
 
 

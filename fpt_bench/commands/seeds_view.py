@@ -160,7 +160,7 @@ def _doubts(rows: Sequence[Needed], bench: Bench) -> list[str]:
         doubts.append(f"More than {MOST_SEEDS:,} seeds on {listed(beyond)}: choose a larger difference.")
     if apart:
         doubts.append(
-            f"Seeds fall into two groups in {listed(apart)}: no part of sd; count who learned there (`judge --reached`)."
+            f"Seeds fall into two groups in {listed(apart)}: no part of sd; count who learned (`judge --reached`)."
         )
     return doubts
 

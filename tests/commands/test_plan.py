@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
-from fpt_bench.commands.plan import known_specs, plan_costs
-from fpt_bench.config.grid import named_grid
+from fpt_bench.commands.costs import Cost, plan_costs, settled
+from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder, write_result
 from fpt_bench.results.result import RunResult
 from tests.made_up import made_up_grid, made_up_result
@@ -40,6 +40,10 @@ def plan(folder: Path, *options: str) -> list[list[str]]:
     done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", *files, *options])
     assert done.exit_code == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
+
+
+def costs(grid: Grid, results: list[RunResult], runs: Path, kept: Grid | None = None) -> list[Cost]:
+    return plan_costs([run.spec for run in settled(grid, kept, results).runs], results, runs)
 
 
 def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_finished_runs_count_and_show_speed_and_disk(tmp_path: Path) -> None:
     failed = made_up_result("bit-xor", seed=2, accuracy=0.9).model_copy(update={"status": "failed", "curve": ()})
     for result in [*results, failed]:
         write_result(result, tmp_path / result.spec.run_id)
-    xor, mnist = plan_costs(known_specs(grid, None), [*results, failed], tmp_path)
+    xor, mnist = costs(grid, [*results, failed], tmp_path)
     assert (xor.runs, xor.done, xor.steps_left) == (6, 1, 500)
     assert xor.steps_per_second == 100 / 10.0
     assert xor.hours_left == 50 / 3600
@@ -112,7 +116,7 @@ def test_what_a_bench_settled_on_counts_as_done(tmp_path: Path) -> None:
     planned = kept.model_copy(update={"runs": tuple(open_runs)})
     results = [made_up_result("bit-xor", seed=0, accuracy=0.9)]
     for known in (None, kept):
-        assert plan_costs(known_specs(planned, known), results, tmp_path)[0].done == 1
+        assert costs(planned, results, tmp_path, known)[0].done == 1
 
 
 def with_spec(result: RunResult, **fields: object) -> RunResult:
@@ -126,7 +130,7 @@ def test_equal_data_arguments_in_another_order_are_the_same_run(tmp_path: Path) 
         for run in grid.runs
     ]
     result = with_spec(made_up_result("mnist", seed=0, accuracy=0.9), data_arguments={"b": 2, "a": 1})
-    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(written)}), None), [result], tmp_path)
+    (cost,) = costs(grid.model_copy(update={"runs": tuple(written)}), [result], tmp_path)
     assert (cost.runs, cost.done) == (2, 1)
 
 
@@ -137,7 +141,7 @@ def test_a_run_on_real_data_is_the_planned_one_only_where_the_task_has_no_stand_
     grid = made_up_grid(tasks=(task,), seeds=(0,))
     embedded = [run.model_copy(update={"spec": run.spec.model_copy(update={"data": "embedded"})}) for run in grid.runs]
     result = with_spec(made_up_result(task, seed=0, accuracy=0.9), data="real")
-    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(embedded)}), None), [result], tmp_path)
+    (cost,) = costs(grid.model_copy(update={"runs": tuple(embedded)}), [result], tmp_path)
     assert cost.done == done
 
 
@@ -145,7 +149,7 @@ def test_runs_are_as_fast_as_finished_ones_that_train_the_same(tmp_path: Path) -
     grid = made_up_grid(tasks=("mnist",), seeds=(0, 1))
     whole = made_up_result("mnist", seed=0, accuracy=0.9)
     readout = with_spec(whole.model_copy(update={"seconds": 0.1}), train=("readout",))
-    (cost,) = plan_costs(known_specs(grid, None), [whole, readout], tmp_path)
+    (cost,) = costs(grid, [whole, readout], tmp_path)
     assert whole.curve[-1][0] == 100
     assert cost.steps_per_second == pytest.approx(100 / 10.0)
 

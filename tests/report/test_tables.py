@@ -150,7 +150,9 @@ def test_numbers_by_hand() -> None:
     assert cell.delta.paired
     assert cell.delta.estimate.half_width == pytest.approx(0, abs=1e-12)
     assert cell.convergence is not None
-    assert (cell.convergence.steps, cell.convergence.speed_up) == (50, 2)
+    assert cell.convergence.steps == 50
+    assert cell.convergence.speed_up is not None
+    assert cell.convergence.speed_up.mean == 2
     diverged = cell_of(bench, "mnist", "language")
     assert (diverged.n, diverged.count("diverged")) == (2, 1)
     assert diverged.accuracy is not None
