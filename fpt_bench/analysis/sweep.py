@@ -93,7 +93,7 @@ def validation_area(result: RunResult) -> float:
 
 
 def choosing_seeds(specs: Sequence[RunSpec], tuning_seeds: Collection[int]) -> set[int]:
-    """Return the seeds that the rate of a task and arm is chosen on: the tuning seeds; all where it has none of them."""
+    """Return the seeds that choose the rate of a task and arm: the tuning seeds; all where it has none of them."""
     seeds = {spec.seed for spec in specs}
     return seeds & set(tuning_seeds) or seeds
 

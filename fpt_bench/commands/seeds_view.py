@@ -173,12 +173,12 @@ def _commands(rows: Sequence[Needed], grid: Grid, asked: tuple[str, str, Path]) 
         if known and max(known) > min(row.seeds_now for row in rows):
             others = "every other" if len(known) < len(rows) else "every"
             commands.append(
-                f"{name}, {max(known):.0f} seeds of {others} task: {_command(int(max(known)), grid, asked)}"
+                f"{name}, {max(known):.0f} seeds of {others} task: {command_of(int(max(known)), grid, asked)}"
             )
     return commands
 
 
-def _command(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
+def command_of(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
     """Return the command that runs as many seeds: the ones that there are, and the smallest others."""
     experiment, profile, runs = asked
     now = list(dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in grid.tuning_seeds))

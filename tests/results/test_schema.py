@@ -13,7 +13,15 @@ from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
 from fpt_bench.report.tables import write_tables
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_result, tables_folder, write_result
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    collect_results,
+    read_grid,
+    read_result,
+    tables_folder,
+    write_result,
+)
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -167,6 +175,17 @@ def test_every_field_is_described() -> None:
         for name, f in part["properties"].items()
         if not f.get("description")
     ] == []
+
+
+def test_a_grid_of_an_earlier_version_is_read_and_becomes_one_of_this(tmp_path: Path) -> None:
+    grid, _ = made_up_bench(tasks=("mnist",), seeds=(0,))
+    earlier = json.loads(grid.model_dump_json())
+    del earlier["tuning_seeds"]
+    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": 1}))
+    assert read_grid(tmp_path / GRID_FILE) == grid
+    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": GRID_SCHEMA + 1}))
+    with pytest.raises(ValueError, match="schema"):
+        read_grid(tmp_path / GRID_FILE)
 
 
 def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
