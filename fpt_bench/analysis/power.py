@@ -36,7 +36,7 @@ def pooled_spread(arms: Sequence[Sequence[float]]) -> Spread | None:
     Example:
         >>> found = pooled_spread([[0.70, 0.74], [0.50, 0.52, 0.54], [0.9]])
         >>> found.degrees, round(found.deviation, 4), round(found.upper, 4)
-        (3, 0.0231, 0.0675)
+        (3, 0.0231, 0.0674)
     """
     known = [np.asarray(scores, dtype=float) for scores in arms if len(scores) > 1]
     degrees = sum(len(scores) - 1 for scores in known)

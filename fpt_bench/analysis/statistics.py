@@ -161,7 +161,7 @@ def estimate_speed_up(steps: Sequence[float], baseline_steps: Sequence[float], r
     Example:
         >>> e = estimate_speed_up([100, 100, 125], [900, 925, 975], resolution=25)
         >>> round(e.mean, 2), round(e.low, 1), round(e.high, 1), e.n
-        (9.25, 6.1, 17.0, 3)
+        (9.25, 6.3, 16.6, 3)
     """
     median, baseline, n = np.median(steps), np.median(baseline_steps), min(len(steps), len(baseline_steps))
     if not math.isfinite(median) or not math.isfinite(baseline):
