@@ -14,15 +14,14 @@ from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
-    area_under_curve,
     converged_accuracy,
     estimate_mean,
     estimate_mean_of_means,
+    estimate_speed_up,
     normalise,
-    speed_up,
     steps_to_reach,
 )
-from fpt_bench.analysis.sweep import Choice, choose_rate
+from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.published import is_resized, published_figures
 from fpt_bench.config.spec import RunSpec
@@ -43,7 +42,7 @@ class Convergence:
     """Median over seeds of the first validated optimizer step that is there; infinity where it is none."""
     reached: int
     """Seeds that get there."""
-    speed_up: float | None
+    speed_up: Estimate | None
     """Times fewer steps than the baseline arm; None unless both medians are finite."""
 
 
@@ -58,7 +57,13 @@ class Cell:
     tried: tuple[RunResult, ...]
     """All runs that are over, at every learning rate."""
     expected: int
-    """How many runs there will be, over all rates, but those of rates that are given up."""
+    """How many runs there will be, over all rates, but those of rates that are given up or not chosen."""
+    scored: int
+    """How many of the expected runs have a score."""
+    tuning: tuple[RunResult, ...] = ()
+    """Those of `tried` that the rate was chosen on; none where there is one rate."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose the rate and are not reported; none where it is chosen on the seeds that are reported."""
     delta: Difference | None = None
     """The arm's score minus the baseline arm's; judged with all others of the bench."""
     convergence: Convergence | None = None
@@ -68,7 +73,9 @@ class Cell:
     """What to be careful with, as `analysis/codes.py` lists it."""
 
     @classmethod
-    def alone(cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById) -> "Cell":
+    def alone(
+        cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById, tuning_seeds: tuple[int, ...] = ()
+    ) -> "Cell":
         """Return a cell as it is by itself, compared with nothing.
 
         Args:
@@ -76,17 +83,27 @@ class Cell:
             arm: its column.
             specs: all its runs, in the grid's order.
             by_id: outcomes.
+            tuning_seeds: seeds that choose a swept rate and are not reported.
         """
-        choice = choose_rate(specs, by_id)
-        given_up = {score.rate for score in choice.scores if score.given_up}
-        ids = dict.fromkeys(spec.run_id for spec in specs)
+        choice, choosing = choose_rate(specs, by_id, tuning_seeds), choosing_seeds(specs, tuning_seeds)
+        ids, was_swept = dict.fromkeys(spec.run_id for spec in specs), len(choice.scores) > 1
         tried = tuple(by_id[run_id] for run_id in ids if run_id in by_id)
-        return cls(task, arm, choice, tried, sum(spec.learning_rate not in given_up for spec in specs))
+        return cls(
+            task=task,
+            arm=arm,
+            choice=choice,
+            tried=tried,
+            expected=sum(is_wanted(spec, choice, choosing) for spec in specs),
+            scored=sum(r.score is not None and is_wanted(r.spec, choice, choosing) for r in tried),
+            tuning=tuple(r for r in tried if r.spec.seed in choosing) if was_swept else (),
+            tuning_seeds=tuning_seeds if was_swept else (),
+        )
 
     @cached_property
     def at_rate(self) -> tuple[RunResult, ...]:
-        """Runs that are over at the chosen rate."""
-        return tuple(r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        """Runs that are over at the chosen rate, but those of tuning seeds."""
+        at_rate = (r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        return tuple(r for r in at_rate if r.spec.seed not in self.tuning_seeds)
 
     @cached_property
     def runs(self) -> tuple[RunResult, ...]:
@@ -130,12 +147,6 @@ class Cell:
         if self.accuracy is None or not self.first.test_examples or self.data.metric != "accuracy":
             return None
         return 1.96 * math.sqrt(self.accuracy.mean * (1 - self.accuracy.mean) / self.first.test_examples)
-
-    @property
-    def scored(self) -> int:
-        """How many of the expected runs have a score."""
-        given_up = {score.rate for score in self.choice.scores if score.given_up}
-        return sum(r.score is not None for r in self.tried if r.spec.learning_rate not in given_up)
 
     def count(self, status: str) -> int:
         """Return how many runs at the chosen rate ended so: ok, diverged or failed."""
@@ -210,12 +221,17 @@ class Cell:
     @cached_property
     def areas(self) -> list[float]:
         """Area under the validation curve, one a run, in the order of the seeds."""
-        return [_area(r) for r in self.runs]
+        return [validation_area(r) for r in self.runs]
 
     @property
     def area(self) -> float:
         """Mean over the runs that have a score."""
         return float(np.mean(self.areas))
+
+    @property
+    def tuning_seconds(self) -> float:
+        """Seconds of workers that were spent on choosing the rate."""
+        return sum(r.seconds for r in self.tuning)
 
     @property
     def train_score(self) -> float | None:
@@ -275,7 +291,7 @@ class Bench:
         """
         by_id = {result.spec.run_id: result for result in results}
         figures = published_figures() if published is None else published
-        alone = {key: Cell.alone(*key, specs, by_id) for key, specs in grid.cells().items()}
+        alone = {key: Cell.alone(*key, specs, by_id, grid.tuning_seeds) for key, specs in grid.cells().items()}
         cells = tuple(
             _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
         )
@@ -307,7 +323,7 @@ class Bench:
 
     @property
     def expected(self) -> int:
-        """How many runs there will be: all seeds of every cell and rate, but those of rates that are given up."""
+        """How many runs there will be, over all cells."""
         return sum(cell.expected for cell in self.cells)
 
     @property
@@ -353,12 +369,16 @@ def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) 
 
 def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
     steps = [_steps(r, target) for r in cell.runs]
+    faster = None
+    if baseline is not None and baseline.runs:
+        resolution = max(c.first.spec.eval_every for c in (cell, baseline))
+        faster = estimate_speed_up(steps, [_steps(r, target) for r in baseline.runs], resolution)
     return Convergence(
         target=target,
         converged=converged_accuracy(cell.data.floor, target),
         steps=float(np.median(steps)),
         reached=sum(math.isfinite(s) for s in steps),
-        speed_up=speed_up(steps, [_steps(r, target) for r in baseline.runs]) if baseline and baseline.runs else None,
+        speed_up=faster,
     )
 
 
@@ -405,13 +425,6 @@ def _mean(values: Iterable[float]) -> float | None:
 def _score(result: RunResult) -> float:
     assert result.score is not None
     return result.score
-
-
-def _area(result: RunResult) -> float:
-    floor, curve = result.floor or 0.0, list(result.curve)
-    if result.status == "diverged":  # what it had learned is lost from the next validation on
-        curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps)
 
 
 def _steps(result: RunResult, target: float) -> float:

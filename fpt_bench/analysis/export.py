@@ -84,6 +84,8 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         "learning_rates": " ".join(f"{score.rate:g}" for score in cell.choice.scores),
         "rate_edge": cell.choice.edge,
         "rate_provisional": cell.choice.provisional,
+        "tuning_runs": len(cell.tuning),
+        "tuning_seconds": cell.tuning_seconds,
         **{status: cell.count(status) for status in ("ok", "diverged", "failed")},
         "n": cell.n,
     }
@@ -100,7 +102,7 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         if found.verdict is not None:
             row |= {f"e_{word}": getattr(found.verdict, word) for word in ("better", "worse", "same")}
         if cell.convergence is not None:
-            row["speed_up"] = cell.convergence.speed_up
+            row |= _ratio_columns("speed_up", cell.convergence.speed_up)
     row["published"] = cell.published
     row["codes"] = " ".join(cell.codes)
     return row
@@ -142,6 +144,11 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _ratio_columns(name: str, ratio: Estimate | None) -> dict[str, float]:
+    known = (math.nan, math.nan, math.nan) if ratio is None else (ratio.mean, ratio.low, ratio.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
 def _named(prefix: str, estimate: Estimate) -> dict[str, float]:

@@ -145,12 +145,29 @@ def area_under_curve(curve: Curve, floor: float, max_steps: int) -> float:
     return float(np.trapezoid(normalised, steps) / max_steps)
 
 
-def speed_up(steps: Sequence[float], baseline_steps: Sequence[float]) -> float | None:
-    """Return how many times fewer steps the median run needs than the baseline's; None unless both medians are finite.
+def estimate_speed_up(steps: Sequence[float], baseline_steps: Sequence[float], resolution: int) -> Estimate | None:
+    """Estimate how many times fewer steps the median run needs than the baseline's; None unless both are finite.
+
+    The interval is Welch's on logarithms of steps, for steps of which the logarithm is about normal. A step is known to
+    one validation alone, so it is as wide as it can be where the true ones lie anywhere since the validation before.
+    It is infinite where a run does not arrive, or an arm has one; `deviation` is NaN: there is none of a ratio.
+
+    Args:
+        steps, baseline_steps: first validated steps at the target, infinity where a run never arrives.
+        resolution: steps between validations.
 
     Example:
-        >>> speed_up([100, 100, 200], [400, 500, math.inf])
-        5.0
+        >>> e = estimate_speed_up([100, 100, 125], [900, 925, 975], resolution=25)
+        >>> round(e.mean, 2), round(e.low, 1), round(e.high, 1), e.n
+        (9.25, 6.3, 16.6, 3)
     """
-    median, baseline = float(np.median(steps)), float(np.median(baseline_steps))
-    return baseline / median if math.isfinite(median) and math.isfinite(baseline) else None
+    median, baseline, n = np.median(steps), np.median(baseline_steps), min(len(steps), len(baseline_steps))
+    if not math.isfinite(median) or not math.isfinite(baseline):
+        return None
+    low, high = -math.inf, math.inf
+    if n > 1 and np.isfinite([*steps, *baseline_steps]).all():
+        ours, theirs = (np.asarray(values, dtype=float) for values in (steps, baseline_steps))
+        before = [np.log(np.maximum(values - resolution, 1)) for values in (ours, theirs)]
+        low = math.exp(welch_difference(before[1], np.log(ours), 1 - CONFIDENCE).interval.low)
+        high = math.exp(welch_difference(np.log(theirs), before[0], 1 - CONFIDENCE).interval.high)
+    return Estimate(float(baseline / median), math.nan, low, high, n)

@@ -21,11 +21,12 @@ from fpt_bench.commands.options import (
     Offline,
     ProfileName,
     Runs,
+    Seeds,
     make_workspace,
     takes_launcher,
 )
 from fpt_bench.commands.table import print_tables
-from fpt_bench.config.command_line import launcher_from_options
+from fpt_bench.config.command_line import launcher_from_options, seeds_of
 from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
@@ -59,6 +60,7 @@ def bench(
     experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    seeds: Seeds = None,
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
@@ -68,8 +70,9 @@ def bench(
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
     workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
+    asked = None if seeds is None else seeds_of(seeds)
     runs.mkdir(parents=True, exist_ok=True)
-    plans = [plan_grid(name, profile, workspace, mix_releases) for name in listed_experiments(experiments)]
+    plans = [plan_grid(name, profile, workspace, asked, mix_releases) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -88,18 +91,28 @@ def bench(
 
 
 def plan_grid(
-    experiment: str, profile: str, workspace: Workspace, mix_releases: bool = False
+    experiment: str,
+    profile: str,
+    workspace: Workspace,
+    seeds: tuple[int, ...] | None = None,
+    mix_releases: bool = False,
 ) -> tuple[Grid, list[str]]:
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
 
     What needs a package of weights or data that is not installed is left out, with a warning.
+
+    Args:
+        experiment, profile: names, or YAML files.
+        workspace: where runs read and write.
+        seeds: to report, instead of the profile's.
+        mix_releases: put up with results that were made under another release of torch.
 
     Raises:
         ValueError: a mistake in a file or a name, a result that was made from other data or weights or, unless
             `mix_releases`, under another release of torch; nothing has been trained yet.
         FileNotFoundError: data or weights that are not available, or a package that the baseline arm needs.
     """
-    grid = named_grid(experiment, profile)
+    grid = named_grid(experiment, profile, seeds)
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables)
     grid = grid.registering(grid_before(tables), datetime.now(UTC))

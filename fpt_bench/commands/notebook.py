@@ -66,7 +66,7 @@ def bench(
     from fpt_bench.analysis.cells import Bench
 
     workspace = _workspace(runs, data_root, offline)
-    grid, warnings = plan_grid(experiment, profile, workspace, mix_releases)
+    grid, warnings = plan_grid(experiment, profile, workspace, mix_releases=mix_releases)
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
     results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)

@@ -105,6 +105,7 @@ class Spending(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seeds: Seeds | None = None
+    tuning_seeds: Seeds | None = None
     learning_rates: SweptRates | None = None
     run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task, over the profile's."""
@@ -124,6 +125,9 @@ class Profile(BaseModel):
 
     None: the profile has no such body, and leaves out the arms that play this role."""
     seeds: Seeds
+    """Those that are reported."""
+    tuning_seeds: Seeds | None = None
+    """Those that choose a rate where rates are swept; none: the reported ones choose it, which is optimistic."""
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
     run: Fields = Field(default_factory=dict)
@@ -143,6 +147,7 @@ class Profile(BaseModel):
         return own.model_copy(
             update={
                 "seeds": own.seeds or self.seeds,
+                "tuning_seeds": own.tuning_seeds or self.tuning_seeds,
                 "learning_rates": own.learning_rates or self.learning_rates,
                 "tasks": self.tasks if own.tasks is None else own.tasks,
             }

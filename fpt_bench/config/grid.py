@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
@@ -34,12 +34,17 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
-    schema_version: Annotated[int, Field(ge=GRID_SCHEMA, le=GRID_SCHEMA, alias="schema")] = GRID_SCHEMA
-    """Number of this form; a later one is left as it is."""
+    schema_version: Annotated[
+        int, Field(ge=1, le=GRID_SCHEMA, alias="schema"), AfterValidator(lambda _: GRID_SCHEMA)
+    ] = GRID_SCHEMA
+    """Number of this form; an earlier one becomes it, a later one is left as it is."""
     experiment: Experiment
     profile: str
     targets: dict[str, float]
     runs: tuple[GridRun, ...]
+    """Every run that there may be: of what is reported, at each rate that may be chosen."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose a swept rate and are not reported; none where the rate is chosen on the reported ones."""
     left_out: tuple[str, ...] = ()
     """Tasks of the experiment that the profile has no budget for."""
     arms_left_out: tuple[str, ...] = ()
@@ -81,7 +86,7 @@ class Grid(BaseModel):
 def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
     """Return a grid without some cells, (task, arm), and with why they are missing.
 
-    An arm without a run is none of the experiment any more, and nothing is claimed of what is not run.
+    An arm without a run is none of the experiment any more; claims stay as they were registered.
 
     Raises:
         FileNotFoundError: the baseline arm, or everything, is missing.
@@ -91,16 +96,8 @@ def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
     if missing and grid.experiment.baseline not in arms:
         why = next(why for (_, arm), why in missing.items() if arm == grid.experiment.baseline)
         raise FileNotFoundError(f"{grid.name}: nothing can be compared without the baseline arm: {why}")
-    cells = {(run.task, run.arm) for run in runs}
     experiment = grid.experiment.model_copy(
-        update={
-            "arms": {name: arm for name, arm in grid.experiment.arms.items() if name in arms},
-            "effects": tuple(
-                effect
-                for effect in grid.experiment.effects
-                if {(effect.task, effect.better), (effect.task, effect.worse)} <= cells
-            ),
-        }
+        update={"arms": {name: arm for name, arm in grid.experiment.arms.items() if name in arms}}
     )
     tasks = {run.task for run in runs}
     names = {
@@ -111,22 +108,30 @@ def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
     return grid.model_copy(update={"runs": runs, "experiment": experiment, "missing": said})
 
 
-def named_grid(experiment: str, profile: str) -> Grid:
+def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = None) -> Grid:
     """Return the grid of an experiment at a profile, each a name in its folder of configs/ or a YAML file.
+
+    Args:
+        experiment, profile: their names.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    return make_grid(named_experiment(experiment), named_profile(profile, experiment))
+    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds)
 
 
-def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
+def make_grid(
+    experiment: Experiment, profile: Profile, configs: Path = CONFIGS, seeds: tuple[int, ...] | None = None
+) -> Grid:
     """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
 
     Raises:
-        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same.
+        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same;
+            a seed is to choose a rate and to be reported.
     """
-    budgets = profile.spent_on(experiment.name).tasks or {}
+    spent = profile.spent_on(experiment.name)
+    budgets = spent.tasks or {}
     tasks = [task for task in experiment.tasks if task in budgets]
     if not tasks:
         raise ValueError(
@@ -146,7 +151,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         of_task = task_layers(profile, task, experiment.name, configs)
         for arm in arms:
             try:
-                specs = cell_specs(experiment, profile, arm, of_task)
+                specs = cell_specs(experiment, profile, arm, of_task, seeds)
             except ValueError as error:
                 raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {arm}: {error}") from error
             runs += [GridRun(task=task, arm=arm, spec=spec) for spec in specs]
@@ -155,6 +160,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         profile=profile.name,
         targets=profile.targets,
         runs=tuple(runs),
+        tuning_seeds=spent.tuning_seeds or (),
         left_out=tuple(task for task in experiment.tasks if task not in tasks),
         arms_left_out=arms_left_out,
     )

@@ -6,6 +6,7 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
+from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.words import mark_of, plus_minus, points
 
 LOW_N = 6
@@ -72,7 +73,8 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     return [
         "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from "
         f"floor to target ({where}); `>` means not reached. Resolution in steps: {resolution}. "
-        "Speed-up only where both medians exist. "
+        "Speed-up: ratio of medians, where both exist, with Welch's 95 % interval of log steps where all seeds arrive, "
+        "as wide as the resolution allows. "
         "Area: mean over training of (validation accuracy - floor) / (1 - floor).",
     ]
 
@@ -84,10 +86,12 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     if not bench.was_swept:
         return ["Learning rates: one for each cell, fixed beforehand; nothing was swept."]
     notes = [
-        "Learning rates: swept; chosen by mean validation accuracy over seeds, ties to the smaller; a diverged run "
-        "counts as its floor. `*`: the chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may "
-        "lie outside, and the comparison is not settled. `provisional`: some rate still lacks seeds."
+        f"Learning rates: swept; chosen by mean validation accuracy on {_choosing_seeds(bench)}; ties to the larger "
+        "mean area under the validation curve, then to the smaller rate; a diverged run counts as its floor. `*`: the "
+        "chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may lie outside, and the "
+        "comparison is not settled. `provisional`: some rate still lacks seeds."
     ]
+    notes.append("Tuning runs, tuning s: how many runs chose the rate of an arm, and how many seconds of one worker.")
     given_up = [score for cell in bench.cells for score in cell.choice.scores if score.given_up]
     if given_up:
         spared = sum(score.expected - score.n for score in given_up)
@@ -98,6 +102,12 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
             "that would not be hopeless beside what was chosen in the end is taken up again."
         )
     return notes
+
+
+def _choosing_seeds(bench: Bench) -> str:
+    if seeds := bench.grid.tuning_seeds:
+        return f"the seeds {written_seeds(seeds)}, which are not reported"
+    return "the seeds that are reported, which is optimistic"
 
 
 def _overall_notes(bench: Bench) -> list[str]:

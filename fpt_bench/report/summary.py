@@ -78,7 +78,7 @@ def _speed(cells: Sequence[Cell]) -> str:
     if not reached:
         return "No arm reaches the target."
     by_arm = "; ".join(
-        f"{arm} in {found.steps:.0f} steps" + ("" if found.speed_up is None else f" ({found.speed_up:.1f}x)")
+        f"{arm} in {found.steps:.0f} steps" + ("" if found.speed_up is None else f" ({found.speed_up.mean:.1f}x)")
         for arm, found in reached.items()
     )
     missed = [arm for arm in known if arm not in reached]

@@ -14,7 +14,7 @@ from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
 from fpt_bench.report.notes import bench_notes
-from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps
+from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps, times
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
@@ -115,11 +115,13 @@ def _cost_entries(cell: Cell) -> dict[str, Entry]:
     trained, faster = cell.first.trained_parameters(), cell.convergence.speed_up if cell.convergence else None
     return {
         "steps to target": steps_entry(cell),
-        "speed-up": Entry("") if faster is None else Entry(f"{faster:.1f}x", faster),
+        "speed-up": Entry("") if faster is None else Entry(times(faster), faster.mean),
         "area": Entry(f"{cell.area:.2f}", cell.area),
         "rate": Entry(_rate(cell), cell.choice.rate),
         "trained": Entry(f"{trained:,}", trained),
         "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
+        "tuning runs": Entry(f"{len(cell.tuning):,}" if cell.tuning else "", len(cell.tuning)),
+        "tuning s": Entry(f"{cell.tuning_seconds:,.0f}" if cell.tuning else "", cell.tuning_seconds),
     }
 
 

@@ -88,6 +88,18 @@ def steps(count: float, max_steps: int) -> str:
     return f"{count:.0f}" if math.isfinite(count) else f">{max_steps}"
 
 
+def times(estimate: "Estimate") -> str:
+    """Write a ratio with its interval, where that is finite.
+
+    Example:
+        >>> from fpt_bench.analysis.statistics import Estimate
+        >>> times(Estimate(9.25, math.nan, 6.12, 17.0, 3)), times(Estimate(2.0, math.nan, -math.inf, math.inf, 1))
+        ('9.2x (6.1 to 17)', '2.0x')
+    """
+    ends = [f"{end:.0f}" if end >= 9.95 else f"{end:.1f}" for end in (estimate.low, estimate.high)]
+    return f"{estimate.mean:.1f}x" + (f" ({' to '.join(ends)})" if math.isfinite(estimate.high) else "")
+
+
 def cell_label(cell: "Cell") -> str:
     """Write a cell's task, with the mark of its data."""
     return f"{cell.task}{mark_of(cell)}"

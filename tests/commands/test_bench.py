@@ -97,12 +97,11 @@ class Bench:
         runner = CliRunner(env={"COLUMNS": "200"})
         return runner.invoke(app, [command, *arguments])
 
-    def bench(self, *experiments: str, mixed: bool = False) -> Result:
+    def bench(self, *experiments: str, more: tuple[str, ...] = ()) -> Result:
         files = ",".join(str(self.folder / f"{name}.yaml") for name in experiments)
         profile = str(self.folder / "short.yaml")
         options = ["--profile", profile, "--runs", str(self.folder / "runs"), "--workers", "1", "--offline"]
-        options += ["--mix-releases"] if mixed else []
-        return self("bench", "--experiments", files, *options)
+        return self("bench", "--experiments", files, *options, *more)
 
 
 @pytest.fixture
@@ -139,6 +138,38 @@ def test_a_sweep_does_first_seeds_first_and_gives_hopeless_rates_up(bench: Bench
     before = len(bench.done)
     assert bench.bench("rates").exit_code == 0
     assert len(bench.done) == before, "a finished sweep does nothing"
+
+
+def test_a_sweep_with_tuning_seeds_reports_others_at_the_chosen_rate_alone(bench: Bench) -> None:
+    (bench.folder / "short.yaml").write_text(PROFILE.replace("seeds: [0, 1]", "tuning_seeds: [0, 1]\nseeds: [2, 3, 4]"))
+    done = bench.bench("rates")
+    assert done.exit_code == 0, done.stderr
+    fixed = [spec.seed for spec in bench.done if spec.learning_rate == 2e-4]
+    assert sorted(fixed) == [2, 3, 4], "an arm with one rate has nothing to choose"
+    swept = [(spec.learning_rate, spec.seed) for spec in bench.done if spec.learning_rate != 2e-4]
+    assert swept[:-6] == [spec for spec in swept if spec[1] < 2], "what is reported comes last"
+    assert sorted(swept[-6:]) == sorted([(1e-3, seed) for seed in (2, 3, 4)] * 2)
+    page = (bench.folder / "runs" / "tables" / "rates-short" / "table.md").read_text()
+    assert "on the seeds 0-1, which are not reported; ties to the larger" in page
+    assert "Incomplete" not in page
+    row = next(line for line in page.splitlines() if "language" in line and "0.001" in line)
+    assert row.split("|")[-3:-1] == [" 7           ", " 0        "], "seven of eight runs chose, one rate was given up"
+    assert "/23] bit-xor" in done.stderr, "14 chose, 9 are reported"
+    assert "open" in bench("status", str(bench.folder / "runs")).stdout
+    assert bench("status", str(bench.folder / "runs")).stdout.split()[8:10] == ["0", "0"]
+    before = len(bench.done)
+    assert bench.bench("rates").exit_code == 0
+    assert len(bench.done) == before, "a finished sweep does nothing"
+
+
+def test_seeds_of_the_command_line_are_added_to_those_that_are_done(bench: Bench) -> None:
+    bench.bench("headline")
+    done = bench.bench("headline", more=("--seeds", "0-3"))
+    assert done.exit_code == 0, done.stderr
+    assert sorted(spec.seed for spec in bench.done) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert "| 4 " in (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
+    refused = bench.bench("headline", more=("--seeds", "zero"))
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
 
 
 def test_an_arm_with_a_rate_and_a_sweep_is_refused(bench: Bench) -> None:
@@ -211,7 +242,7 @@ def test_a_grid_half_done_under_another_release_is_refused_before_anything_is_tr
         in refused.stderr
     )
     assert "--mix-releases" in refused.stderr
-    allowed = bench.bench("headline", mixed=True)
+    allowed = bench.bench("headline", more=("--mix-releases",))
     assert (allowed.exit_code, len(bench.done)) == (0, len(others))
     assert f"Runs were made with torch 1.0.0 on a CPU; torch {here} on a CPU" in allowed.stdout
 
@@ -253,7 +284,7 @@ def test_runs_that_end_under_two_releases_are_kept_and_their_table_is_not_printe
     page = (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
     assert "torch 1.0.0" not in page, "the last one of a single release"
     bench.done.clear()
-    allowed = bench.bench("headline", mixed=True)
+    allowed = bench.bench("headline", more=("--mix-releases",))
     assert (allowed.exit_code, bench.done) == (0, [])
     assert "Runs were made with torch 1.0.0 on a CPU" in allowed.stdout
 

@@ -163,6 +163,15 @@ def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
     assert "Every arm ran at one learning rate" not in " ".join(finding.text for finding in section.summary)
 
 
+def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> None:
+    grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
+    chose = [r.model_copy(update={"validation_score": 0.5}) if r.spec.seed < 2 else r for r in results]
+    bench = Bench.of(grid.model_copy(update={"tuning_seeds": (0, 1)}), chose)
+    section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
+    svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
+    assert "mnist† language: 0.0001 gives 50.0, 0.001 gives 50.0, 0.01 gives 50.0" in svg
+
+
 def test_a_page_without_any_result_says_so(tmp_path: Path) -> None:
     text = build(tmp_path, made_up_bench()[0], [])
     assert "0 of 27 runs have a score." in text

@@ -177,6 +177,17 @@ def test_every_field_is_described() -> None:
     ] == []
 
 
+def test_a_grid_of_an_earlier_version_is_read_and_becomes_one_of_this(tmp_path: Path) -> None:
+    grid, _ = made_up_bench(tasks=("mnist",), seeds=(0,))
+    earlier = json.loads(grid.model_dump_json())
+    del earlier["tuning_seeds"]
+    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": 1}))
+    assert read_grid(tmp_path / GRID_FILE) == grid
+    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": GRID_SCHEMA + 1}))
+    with pytest.raises(ValueError, match="schema"):
+        read_grid(tmp_path / GRID_FILE)
+
+
 def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
     grid, results = made_up_bench(tasks=("mnist",), seeds=(0,))
     folder = tables_folder(write_bench(tmp_path, grid, results), grid)

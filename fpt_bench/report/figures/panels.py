@@ -152,9 +152,9 @@ def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
 
 
 def _by_rate(cell: Cell) -> dict[float, list[RunResult]]:
-    """Return a cell's runs that can be scored on validation, by learning rate, smallest first."""
+    """Return a cell's runs that can be scored on validation, by learning rate; where it was swept, those that chose."""
     groups: dict[float, list[RunResult]] = {}
-    for run in sorted(cell.tried, key=lambda r: r.spec.learning_rate):
+    for run in sorted(cell.tuning or cell.tried, key=lambda r: r.spec.learning_rate):
         if run.status == "diverged" or run.validation_score is not None:
             groups.setdefault(run.spec.learning_rate, []).append(run)
     return groups

@@ -116,7 +116,8 @@ def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 
 def _speed_up(cell: Cell) -> float | None:
-    return cell.convergence.speed_up if cell.convergence else None
+    found = cell.convergence.speed_up if cell.convergence else None
+    return None if found is None else found.mean
 
 
 def draw_rows_of(
