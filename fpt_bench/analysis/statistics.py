@@ -10,8 +10,6 @@ from scipy import stats
 from fpt_bench.analysis.intervals import welch_difference
 
 CONFIDENCE = 0.95
-CONVERGED_SHARE = 0.9
-"""Share of the way from floor to target that counts as converged."""
 RESAMPLES = 2000
 """Of a bootstrap; its generator is seeded, so that a table is the same every time."""
 
@@ -109,16 +107,6 @@ def estimate_interquartile_mean(strata: Sequence[Sequence[float]]) -> Estimate:
     )
     interval = drawn.confidence_interval
     return Estimate(middle, float(drawn.standard_error), float(interval.low), float(interval.high), n)
-
-
-def converged_accuracy(floor: float, target: float) -> float:
-    """Return the accuracy that counts as converged: nine tenths of the way from floor to target.
-
-    Example:
-        >>> round(converged_accuracy(0.5, 1.0), 3)
-        0.95
-    """
-    return floor + CONVERGED_SHARE * (target - floor)
 
 
 def steps_to_reach(curve: Curve, accuracy: float) -> float:

@@ -40,6 +40,7 @@ from fpt_bench.results.folder import (
 )
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
     from fpt_bench.report.tables import write_tables
 
     results = _over(grid, collect_results(workspace.runs)[0])
-    write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+    simple = known_records(workspace.runs, notes)
+    write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
     if not planned:
         return f"{grid.name}: nothing to send, all runs are done"
@@ -164,9 +166,9 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
     from fpt_bench.report.tables import write_tables
 
     def write() -> None:
-        write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+        write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results = _over(grid, read_results(workspace.runs, console))
+    results, simple = _over(grid, read_results(workspace.runs, console)), known_records(workspace.runs, console)
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     written, done = -math.inf, []

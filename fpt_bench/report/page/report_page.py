@@ -14,6 +14,7 @@ from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results
+from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
 """Folder beside the page that holds its figures as PDF and PNG."""
@@ -52,7 +53,8 @@ def benches_in(runs: Path, console: Console) -> list[Bench]:
     grids = read_grids(runs, console)
     folder = runs_of(next(iter(grids)))
     results = read_results(folder, console)
-    return [Bench.of(grid, results, folder=folder) for grid in grids.values()]
+    simple = known_records(folder, console)
+    return [Bench.of(grid, results, folder=folder, simple=simple) for grid in grids.values()]
 
 
 def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:
