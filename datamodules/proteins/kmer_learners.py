@@ -23,8 +23,8 @@ def root_3mers(inputs: Tensor, mask: Tensor) -> Any:
 
     Example:
         >>> inputs = torch.tensor([[1, 2, 1, 2, 1]])
-        >>> root_3mers(inputs, inputs > 0).data.round(2).tolist()
-        [1.41, 1.0]
+        >>> root_3mers(inputs, inputs > 0).power(2).data.round().tolist()
+        [2.0, 1.0]
     """
     from scipy import sparse
 

@@ -88,7 +88,7 @@ def read_records(path: Path = KEPT_FILE) -> list[SimpleRecord]:
     except ValidationError as error:
         wrong = explain(error.errors(), _File)
         raise ValueError(
-            f"{path}: expected floors and simple learners in JSON ({wrong}). Run `learn` again."
+            f"{path}: expected floors and simple learners in JSON ({wrong}). Remove it and run `learn` again."
         ) from error
 
 

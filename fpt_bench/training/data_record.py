@@ -6,7 +6,7 @@ from datamodules.floors import best_of
 from fpt_bench.results.result import DataRecord, RecordCount
 
 _KNOWN: dict[tuple[str, str], DataRecord] = {}
-"""By source and fingerprint: the runs of a grid share them, and to count and measure takes seconds on real images and files."""
+"""By source and fingerprint: the runs of a grid share them; to count and measure takes seconds on real files."""
 
 
 def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
