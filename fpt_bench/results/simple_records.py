@@ -106,5 +106,5 @@ def known_records(runs: Path, console: Console) -> list[SimpleRecord]:
 def write_records(path: Path, records: Iterable[SimpleRecord]) -> None:
     """Write records in an order of their own; of two with one key the later stays."""
     by_key = {record.key: record for record in records}.values()
-    ordered = sorted(by_key, key=lambda r: (r.task, r.data, str(sorted(r.data_arguments.items())), r.examples))
+    ordered = sorted(by_key, key=lambda r: (r.task, r.data, sorted(map(str, r.data_arguments.items())), r.examples))
     write_atomically(path, _File(records=tuple(ordered)).model_dump_json(indent=1) + "\n")
