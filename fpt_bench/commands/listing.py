@@ -19,6 +19,9 @@ from fpt_bench.report.words import percent
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.simple_records import known_records
 
+WHOLE_LINES = 1000
+"""Columns for what reads a listing that is no terminal: a row stays on one line."""
+
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
@@ -32,7 +35,7 @@ def list_(
     shown = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*row)
-    out.print(shown)
+    out.print(shown, width=None if out.is_terminal else WHOLE_LINES)
 
 
 def _list_tasks(_: Path) -> Listing:

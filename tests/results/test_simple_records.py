@@ -9,7 +9,6 @@ from fpt_bench.config.grid import named_grid
 from fpt_bench.results.folder import simple_learners_file
 from fpt_bench.results.simple_records import (
     KEPT_FILE,
-    SimpleRecord,
     examples_shown,
     known_records,
     read_records,
