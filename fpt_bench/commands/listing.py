@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.console import PlainConsole, notes, out
 from fpt_bench.commands.options import Runs
 from fpt_bench.config.inits import INITS
 from fpt_bench.config.known import known_bodies, known_tasks
@@ -35,7 +35,7 @@ def list_(
     shown = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*row)
-    out.print(shown, width=None if out.is_terminal else WHOLE_LINES)
+    (out if out.is_terminal else PlainConsole(width=WHOLE_LINES)).print(shown)
 
 
 def _list_tasks(_: Path) -> Listing:
