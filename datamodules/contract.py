@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,8 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.floors import constant_floors, labels_of
 from datamodules.randomness import random_permutation
 from datamodules.sources.downloads import WAYS_TO_SET_ROOT, RemoteFile, data_root
+
+if TYPE_CHECKING:
+    from datamodules.learners import SimpleLearner
 
 DataKind = Literal["real", "embedded"]
 InputKind = Literal["vectors", "tokens"]
@@ -36,9 +40,9 @@ class TaskSpec:
 
     Example:
         >>> spec = TaskSpec("bit-xor", "vectors", input_size=1, max_length=10, num_classes=2,
-        ...                 num_labels=5, read_positions=5, trivial={"coin": 0.5})
-        >>> spec.floor
-        0.5
+        ...                 num_labels=5, read_positions=5, trivial={"guess": 0.5})
+        >>> spec.trivial
+        {'guess': 0.5}
     """
 
     name: str
@@ -52,7 +56,7 @@ class TaskSpec:
     read_positions: int = 1
     """R: the last R real positions are read out; it divides L."""
     trivial: Mapping[str, float] = field(default_factory=dict)
-    """Accuracy in [0, 1] of baselines that need no learning, by name."""
+    """Accuracy in [0, 1] of what needs neither learning nor a file, such as a guess among classes, by name."""
 
     def __post_init__(self) -> None:
         if self.input_kind not in get_args(InputKind):
@@ -82,11 +86,6 @@ class TaskSpec:
             raise ValueError(
                 f"task {self.name!r}: expected at most {self.max_length} positions to read, got {self.read_positions}"
             )
-
-    @property
-    def floor(self) -> float:
-        """Accuracy of the best trivial baseline: what a model must beat to have learned anything."""
-        return max(self.trivial.values(), default=1.0 / self.num_classes)
 
 
 class Batch(NamedTuple):
@@ -330,6 +329,34 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         """
         return None
 
+    def floors(self) -> Mapping[str, float]:
+        """Return what rules that need no learning score on the headline test set, by name; measured there.
+
+        By default the commonest class of training, where there is a training set, and the constant that is best on
+        test. A task that has a better rule adds it: `{**super().floors(), "copy": ...}`. What `task.trivial` says
+        stands beside them, and the best of all is the task's floor: a model that is not above it has shown nothing.
+        """
+        train = labels_of(self.examples(TRAIN)) if TRAIN in self.splits else None
+        return constant_floors(labels_of(self.examples(self.test_splits[0])), train)
+
+    def all_floors(self) -> dict[str, float]:
+        """Return what `task.trivial` says and what `floors` measures, by name; the best of them is the task's floor.
+
+        Raises:
+            ValueError: there is none.
+        """
+        scores = {**self.task.trivial, **self.floors()}
+        if not scores:
+            raise ValueError(
+                f"task {self.task.name!r}: expected at least one rule that needs no learning, got none. "
+                "Return {**super().floors(), ...} from `floors`"
+            )
+        return scores
+
+    def simple_learners(self) -> "Mapping[str, SimpleLearner]":
+        """Return what is to be fitted beside models without any body, by name; by default nothing."""
+        return {}
+
     def fingerprint(self) -> str:
         """Return a hash of all fixed examples: 64 hexadecimal digits."""
         joined = ":".join(f"{split}={self.examples(split).fingerprint()}" for split in self.splits)
@@ -379,6 +406,12 @@ class DerivedDataModule(TaskDataModule):
 
     def training_indices(self, step: int) -> NDArray[np.int64]:
         return self.inner.training_indices(step)
+
+    def floors(self) -> Mapping[str, float]:
+        return self.inner.floors()
+
+    def simple_learners(self) -> "Mapping[str, SimpleLearner]":
+        return self.inner.simple_learners()
 
     def record_counts(self) -> Mapping[str, RecordCounts] | None:
         return self.inner.record_counts()

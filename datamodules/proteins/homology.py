@@ -40,8 +40,8 @@ class HomologyDataModule(ProteinDataModule):
     proteins to train on, 736 to validate, 1,195 folds, and three test sets, each with what training never saw: `test`
     new superfamilies (718, the headline), `test-superfamily` new families of known superfamilies (1,254),
     `test-family` new proteins of known families (1,272). Nothing is put before or behind the residues. Of the published
-    code's 30 ids four are special words that carry nothing here; there are 25 letters and the padding. The floor of
-    real data is a guess among the folds, 1 / 1,195: always saying the commonest fold of a test set scores no less.
+    code's 30 ids four are special words that carry nothing here; there are 25 letters and the padding. Always
+    saying one fold of real data is right on 4.2 % of `test` for the best one, on 2.8 % for the commonest of training.
     Files: JSON, LMDB or CSV (columns `seq` and `label`), training, validation and `test`; of the other two test sets
     those that are there.
 
@@ -115,9 +115,7 @@ class HomologyDataModule(ProteinDataModule):
     def task(self) -> TaskSpec:
         is_real = self.data == "real"
         num_classes = TAPE_FOLDS if is_real else self.rules.folds
-        # Known before any file is read, so not the commonest fold of TAPE's splits, which are not of equal size.
-        baseline = "guess" if is_real else "any one fold"
-        return self.folds_task(num_classes, baseline, None if is_real else self.rules.max_residues)
+        return self.folds_task(num_classes, None if is_real else self.rules.max_residues)
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.floors import best_of
 from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
-    converged_accuracy,
     estimate_mean,
     estimate_mean_of_means,
     estimate_speed_up,
@@ -22,11 +22,14 @@ from fpt_bench.analysis.statistics import (
     steps_to_reach,
 )
 from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
+from fpt_bench.analysis.targets import target_of
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.published import is_resized, published_figures
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import DataRecord, RunResult
+from fpt_bench.results.simple_records import SimpleRecord, examples_shown, read_records
 
+STATED = "as the profile states it"
 ResultsById = Mapping[str, RunResult]
 
 
@@ -35,9 +38,9 @@ class Convergence:
     """How soon an arm reaches its task's target."""
 
     target: float
-    """Accuracy, as the profile fixes it."""
-    converged: float
-    """Validation accuracy that counts as there: most of the way from floor to target."""
+    """Validation accuracy that counts as there."""
+    what: str
+    """Which rule or simple learner reaches it on the test set, or where else it is from."""
     steps: float
     """Median over seeds of the first validated optimizer step that is there; infinity where it is none."""
     reached: int
@@ -71,6 +74,8 @@ class Cell:
     """Published accuracy to show beside it."""
     codes: tuple[str, ...] = ()
     """What to be careful with, as `analysis/codes.py` lists it."""
+    simple: SimpleRecord | None = None
+    """Floors and simple learners on the same data, from as many examples."""
 
     @classmethod
     def alone(
@@ -170,7 +175,16 @@ class Cell:
     @property
     def floor_name(self) -> str:
         """Of a cell that has a score: the trivial baseline that its floor is."""
-        return max(self.data.trivial, key=self.data.trivial.__getitem__, default="guess")
+        return best_of(self.data.trivial, self.data.higher_is_better) if self.data.trivial else "guess"
+
+    @property
+    def beaten_by(self) -> str | None:
+        """The best rule or simple learner on record, where the cell's mean is not above it."""
+        if self.simple is None or self.accuracy is None:
+            return None
+        best = self.simple.best
+        reached = {best: self.simple.scores[best], "this cell": self.accuracy.mean}
+        return best if best_of(reached, self.data.higher_is_better) == best else None
 
     @property
     def is_embedded(self) -> bool:
@@ -207,11 +221,6 @@ class Cell:
         """Of torch, that its runs were made with."""
         made = [attempt for r in self.runs for attempt in r.attempts]
         return tuple(dict.fromkeys(a.versions["torch"] for a in made if "torch" in a.versions))
-
-    @property
-    def is_below_simple(self) -> bool:
-        """Whether a simple learner scores as high."""
-        return False
 
     @property
     def seconds(self) -> float:
@@ -280,6 +289,7 @@ class Bench:
         results: Iterable[RunResult],
         published: Mapping[str, Any] | None = None,
         folder: Path | None = None,
+        simple: Iterable[SimpleRecord] | None = None,
     ) -> "Bench":
         """Return the bench of a grid and its results.
 
@@ -288,10 +298,15 @@ class Bench:
             results: outcomes, in any order; those that the grid does not name are passed over.
             published: figures to show beside real data; by default those of configs/reference/published.yaml.
             folder: where the runs' folders are.
+            simple: floors and simple learners, found by task, data and examples; by default those that are kept.
         """
         by_id = {result.spec.run_id: result for result in results}
         figures = published_figures() if published is None else published
-        alone = {key: Cell.alone(*key, specs, by_id, grid.tuning_seeds) for key, specs in grid.cells().items()}
+        records = {record.key: record for record in (read_records() if simple is None else simple)}
+        alone = {
+            key: _beside(Cell.alone(*key, specs, by_id, grid.tuning_seeds), records)
+            for key, specs in grid.cells().items()
+        }
         cells = tuple(
             _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
         )
@@ -321,6 +336,19 @@ class Bench:
         """Return a task's cells, in the order of the arms."""
         return [cell for cell in self.cells if cell.task == task]
 
+    def best_of_task(self, task: str) -> Cell | None:
+        """Return the arm with the best mean score on a task; None where none has a score."""
+        cells = [cell for cell in self.of_task(task) if cell.accuracy is not None]
+        if not cells:
+            return None
+        means = {cell.arm: cell.accuracy.mean for cell in cells if cell.accuracy is not None}
+        return self.cell(task, best_of(means, cells[0].data.higher_is_better))
+
+    def simple_of(self, task: str) -> SimpleRecord | None:
+        """Return floors and simple learners on a task's data: as the baseline arm sees them, else the first."""
+        cells = sorted(self.of_task(task), key=lambda cell: cell.arm != self.baseline)
+        return next((cell.simple for cell in cells if cell.simple is not None), None)
+
     @property
     def expected(self) -> int:
         """How many runs there will be, over all cells."""
@@ -342,13 +370,20 @@ class Bench:
         return list({r.spec.run_id: r for cell in self.cells for r in cell.tried}.values())
 
 
+def _beside(cell: Cell, records: Mapping[tuple[str, str, int], SimpleRecord]) -> Cell:
+    """Return a cell with the floors and simple learners of what its runs saw."""
+    if not cell.runs:
+        return cell
+    spec = cell.first.spec
+    return replace(cell, simple=records.get((spec.task, cell.data.fingerprint, examples_shown(spec))))
+
+
 def _compared(cell: Cell, baseline: Cell | None, grid: Grid, figures: Mapping[str, Any]) -> Cell:
     """Return a cell with what comes of its task's baseline cell, its target and the published figures."""
-    target = grid.targets.get(cell.task)
     beside = None if baseline is None or cell.arm == baseline.arm else baseline
     return replace(
         cell,
-        convergence=None if target is None or not cell.runs else _converge(cell, beside, target),
+        convergence=_converge(cell, beside, grid.targets.get(cell.task)) if cell.runs else None,
         published=_published(cell, grid, figures),
     )
 
@@ -367,7 +402,8 @@ def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) 
     return alone.get((cell.task, grid.experiment.baseline))
 
 
-def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
+def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Convergence:
+    target, what = target_of(cell.data, cell.simple) if stated is None else (stated, STATED)
     steps = [_steps(r, target) for r in cell.runs]
     faster = None
     if baseline is not None and baseline.runs:
@@ -375,7 +411,7 @@ def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
         faster = estimate_speed_up(steps, [_steps(r, target) for r in baseline.runs], resolution)
     return Convergence(
         target=target,
-        converged=converged_accuracy(cell.data.floor, target),
+        what=what,
         steps=float(np.median(steps)),
         reached=sum(math.isfinite(s) for s in steps),
         speed_up=faster,
@@ -430,4 +466,4 @@ def _score(result: RunResult) -> float:
 def _steps(result: RunResult, target: float) -> float:
     if result.status == "diverged":
         return math.inf
-    return steps_to_reach(result.curve, converged_accuracy(result.floor or 0.0, target))
+    return steps_to_reach(result.curve, target)

@@ -124,6 +124,7 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "trained_parameters": first.trained_parameters(),
         "floor": cell.floor,
         "floor_name": cell.floor_name,
+        **_simple_columns(cell),
         **_named("accuracy", cell.accuracy),
         "train_accuracy": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
@@ -140,6 +141,19 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
     if found is not None:
         row |= {"target": found.target, "steps_to_target": found.steps, "reached_target": found.reached}
     return row
+
+
+def _simple_columns(cell: Cell) -> dict[str, Any]:
+    """Return the best simple learner on a cell's data, and what the cell is not above; nothing without a record."""
+    record = cell.simple
+    if record is None:
+        return {}
+    learner = record.best_learner
+    return {
+        "simple_learner": learner,
+        "simple_learner_accuracy": math.nan if learner is None else record.learners[learner],
+        "not_above": cell.beaten_by,
+    }
 
 
 def _or_nan(value: float | None) -> float:

@@ -10,8 +10,6 @@ from scipy import stats
 from fpt_bench.analysis.intervals import mean_of_means, welch_difference
 
 CONFIDENCE = 0.95
-CONVERGED_SHARE = 0.9
-"""Share of the way from floor to target that counts as converged."""
 SEEN = 1e-9
 """A narrower spread is that of rounded floats."""
 
@@ -107,16 +105,6 @@ def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[
     found = mean_of_means(strata, each, 1 - CONFIDENCE)
     variance = sum(w * w * np.var(v, ddof=1) / len(v) for w, v in zip(each, strata, strict=True))
     return Estimate(found.estimate, math.sqrt(float(variance)), found.low, found.high, n)
-
-
-def converged_accuracy(floor: float, target: float) -> float:
-    """Return the accuracy that counts as converged: nine tenths of the way from floor to target.
-
-    Example:
-        >>> round(converged_accuracy(0.5, 1.0), 3)
-        0.95
-    """
-    return floor + CONVERGED_SHARE * (target - floor)
 
 
 def steps_to_reach(curve: Curve, accuracy: float) -> float:

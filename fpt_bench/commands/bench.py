@@ -45,6 +45,7 @@ from fpt_bench.results.folder import (
 )
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
     from fpt_bench.report.tables import write_tables
 
     results = _over(grid, collect_results(workspace.runs)[0])
-    write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+    simple = known_records(workspace.runs, notes)
+    write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
     if not planned:
         return f"{grid.name}: nothing to send, all runs are done"
@@ -216,9 +218,9 @@ def run_grid(
 
     def write() -> None:
         if mix_releases or len(releases(results.values())) < 2:
-            write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+            write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results = _over(grid, read_results(workspace.runs, console))
+    results, simple = _over(grid, read_results(workspace.runs, console)), known_records(workspace.runs, console)
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     written, done = -math.inf, []

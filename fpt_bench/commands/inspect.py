@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from datamodules.floors import best_of
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
@@ -75,8 +76,6 @@ def _describe(datamodule: "TaskDataModule", name: str) -> Iterator[str]:
         f"{_count(task.num_labels, 'label')} of {task.num_classes} classes, read out at the last "
         f"{_count(task.read_positions, 'position')}"
     )
-    trivial = "; ".join(f"{baseline} {percent(accuracy)}" for baseline, accuracy in task.trivial.items())
-    yield f"floor {percent(task.floor)}: {trivial or 'one class of all, since the task names no trivial baseline'}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -111,7 +110,10 @@ def _span(lengths: list[int]) -> str:
 
 
 def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
-    """Yield one example in words, and how many records were read, a line each."""
+    """Yield the floor and what it is the best of, one example in words, and how many records were read, a line each."""
+    floors = datamodule.all_floors()
+    rules = "; ".join(f"{rule} {percent(score)}" for rule, score in floors.items())
+    yield f"floor {percent(floors[best_of(floors)])}: {rules}"
     headline = datamodule.test_splits[0]
     batch = datamodule.examples(headline).batch(np.arange(1))
     words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))

@@ -10,6 +10,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def bench(
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
     results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
-    return Bench.of(grid, results, folder=workspace.runs)
+    return Bench.of(grid, results, folder=workspace.runs, simple=known_records(workspace.runs, notes))
 
 
 def load_results(runs: str | Path = "runs") -> list[RunResult]:

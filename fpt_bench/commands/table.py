@@ -9,8 +9,9 @@ from rich.console import Console
 from fpt_bench.commands.console import notes
 from fpt_bench.commands.options import BenchRuns, MixReleases
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import read_grids, read_results, runs_of
+from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench
@@ -45,7 +46,7 @@ def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console
     from fpt_bench.analysis.cells import Bench
     from fpt_bench.report.tables import write_tables
 
-    bench = Bench.of(grid, results)
+    bench = Bench.of(grid, results, simple=known_records(runs_of(folder / GRID_FILE), console))
     try:
         write_tables(bench, folder)
     except OSError as error:

@@ -34,6 +34,7 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
+    notes += below_simple(bench)
     notes += _data_notes(cells)
     notes += _test_set_notes(cells)
     notes += _version_notes(cells)
@@ -68,11 +69,11 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: (cell, cell.convergence) for cell in cells if cell.convergence is not None}
     if not known:
         return []
-    where = ", ".join(f"{task} {points(found.converged)} %" for task, (_, found) in known.items())
+    where = "; ".join(f"{task} {points(found.target)} %, {found.what}" for task, (_, found) in known.items())
     resolution = ", ".join(f"{task} {cell.first.spec.eval_every}" for task, (cell, _) in known.items())
     return [
-        "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from "
-        f"floor to target ({where}); `>` means not reached. Resolution in steps: {resolution}. "
+        "Steps to target: median over seeds of the first validation that reaches the target "
+        f"({where}); `>` means not reached. Resolution in steps: {resolution}. "
         "Speed-up: ratio of medians, where both exist, with Welch's 95 % interval of log steps where all seeds arrive, "
         "as wide as the resolution allows. "
         "Area: mean over training of (validation accuracy - floor) / (1 - floor).",
@@ -118,6 +119,17 @@ def _overall_notes(bench: Bench) -> list[str]:
         f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval: how far other seeds could move the "
         "figure, and nothing about other tasks. What counts is the difference of arms."
     ]
+
+
+def below_simple(bench: Bench) -> list[str]:
+    """Say on which tasks the best arm's mean is not above a rule or a simple learner, which need no body."""
+    beaten = []
+    for cell in filter(None, map(bench.best_of_task, bench.tasks)):
+        rule = cell.beaten_by
+        if rule is not None and cell.simple is not None and cell.accuracy is not None:
+            its, mine = points(cell.simple.scores[rule]), points(cell.accuracy.mean)
+            beaten.append(f"on {cell.task} {rule} has {its} %, the best arm, `{cell.arm}`, {mine} %")
+    return [f"Below a simple rule or learner: {'; '.join(beaten)}."] if beaten else []
 
 
 def _data_notes(cells: Sequence[Cell]) -> list[str]:

@@ -14,7 +14,7 @@ from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
 from fpt_bench.report.notes import bench_notes
-from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps, times
+from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps, task_label, times
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
@@ -68,7 +68,7 @@ def latex(bench: Bench) -> str:
 def text_tables(bench: Bench) -> list[TextTable]:
     """Return the tables of a page: accuracy, claims, convergence and cost, learning rates, over tasks."""
     tables = [
-        _text_table("Accuracy", [_names(c) | _accuracy_entries(c, bench.baseline) for c in bench.cells]),
+        _text_table("Accuracy", [line for task in bench.tasks for line in _accuracy_lines(bench, task)]),
         _text_table("Claims", [_claim_entries(judge_claim(claim, bench)) for claim in bench.grid.experiment.claims]),
         _text_table("Convergence and cost", [_names(c) | _cost_entries(c) for c in bench.cells if c.runs]),
         _text_table("Validation accuracy by learning rate, %", _rate_lines(bench)),
@@ -91,6 +91,23 @@ def _names(cell: Cell) -> dict[str, Entry]:
 def _number(value: float | None, text: str) -> Entry:
     """Return an entry that is sorted by a number, or an empty one where there is none."""
     return Entry("") if value is None else Entry(text, value)
+
+
+def _accuracy_lines(bench: Bench, task: str) -> list[dict[str, Entry]]:
+    """Return a line for each arm of a task, then one for each simple learner on its data."""
+    cells, record = bench.of_task(task), bench.simple_of(task)
+    learners = {} if record is None else record.learners
+    return [
+        *(_names(cell) | _accuracy_entries(cell, bench.baseline) for cell in cells),
+        *(
+            {
+                "task": Entry(task_label(bench, task)),
+                "arm": Entry(f"{name} (simple learner)"),
+                "accuracy %": Entry(points(score), score),
+            }
+            for name, score in learners.items()
+        ),
+    ]
 
 
 def _accuracy_entries(cell: Cell, baseline: str) -> dict[str, Entry]:

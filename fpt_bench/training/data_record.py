@@ -2,10 +2,11 @@
 
 from datamodules.checks import count_test_examples_in_training
 from datamodules.contract import RecordCounts, TaskDataModule
+from datamodules.floors import best_of
 from fpt_bench.results.result import DataRecord, RecordCount
 
 _KNOWN: dict[tuple[str, str], DataRecord] = {}
-"""By source and fingerprint: the runs of a grid share them, and counting takes seconds on real images and files."""
+"""By source and fingerprint: the runs of a grid share them; to count and measure takes seconds on real files."""
 
 
 def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
@@ -17,13 +18,13 @@ def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
 
 
 def _describe(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
-    counts = datamodule.record_counts()
+    counts, floors = datamodule.record_counts(), datamodule.all_floors()
     return DataRecord(
         kind=datamodule.data,
         source=datamodule.source,
         fingerprint=fingerprint,
-        trivial=dict(datamodule.task.trivial),
-        floor=datamodule.task.floor,
+        trivial=floors,
+        floor=floors[best_of(floors)],
         records=None if counts is None else {name: _counted(each) for name, each in counts.items()},
         test_in_training=count_test_examples_in_training(datamodule),
     )

@@ -8,7 +8,6 @@ from scipy import stats
 
 from fpt_bench.analysis.statistics import (
     area_under_curve,
-    converged_accuracy,
     estimate_mean,
     estimate_mean_of_means,
     estimate_paired_difference,
@@ -52,7 +51,6 @@ def test_welch_of_identical_constants_is_certain() -> None:
 
 def test_convergence_by_hand() -> None:
     curve = [(10, 0.5), (20, 0.8), (30, 0.7), (40, 0.96)]
-    assert converged_accuracy(0.5, 1.0) == pytest.approx(0.95)
     assert steps_to_reach(curve, 0.75) == 20
     assert steps_to_reach(curve, 0.95) == 40
     assert math.isinf(steps_to_reach(curve, 0.97))

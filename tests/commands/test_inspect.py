@@ -50,7 +50,7 @@ def test_a_sound_task_is_shown_and_nothing_is_wrong() -> None:
     assert done.exit_code == 0, done.output
     assert "my_task:MajorityDataModule: real: all rows of bits, shuffled once" in done.stdout
     assert "answer: 1 label of 2 classes, read out at the last 1 position" in done.stdout
-    assert "floor 50.0 %: guess 50.0 %" in done.stdout
+    assert "floor 51.6 %: guess 50.0 %; commonest class of training 48.4 %; best constant 51.6 %" in done.stdout
     assert ["train", "384", "9", "2", "51.3", "%", "none"] in rows(done.stdout)
     assert "first example of test: " in done.stdout
     assert "sound: no fault was found" in done.stdout

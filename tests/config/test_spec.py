@@ -104,7 +104,6 @@ def test_every_experiment_makes_a_grid_at_every_profile(experiment: str, profile
     assert len({run.spec.run_id for run in grid.runs}) == len(grid.runs)
     for run in grid.runs:
         assert run.spec.max_steps % run.spec.eval_every == 0, "the last step must be validated"
-        assert run.task in grid.targets
 
 
 def test_arms_of_one_seed_share_what_pairs_them() -> None:

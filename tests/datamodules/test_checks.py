@@ -93,12 +93,25 @@ class SelectsOnTest(Vectors):
         return inputs, labels
 
 
-class NoFloor(Vectors):
+class LowFloor(Vectors):
     spec = TaskSpec("vectors", "vectors", 2, 3, 4)
 
     def draw(self, split: str) -> Split:
         inputs, _ = super().draw(split)
         return inputs, np.where(np.arange(SIZES[split]) % 10 < 7, 0, 3)[:, None]
+
+    def floors(self) -> dict[str, float]:
+        return {"guess": 0.25}
+
+
+class NoFloor(LowFloor):
+    def floors(self) -> dict[str, float]:
+        return {}
+
+
+class PercentFloor(LowFloor):
+    def floors(self) -> dict[str, float]:
+        return {"copy": 70.0}
 
 
 class LeftPadded(Vectors):
@@ -182,7 +195,9 @@ FAULTS: list[tuple[type[TaskDataModule], str]] = [
     (CountsItsCalls, "expected the training batch of step 1 to depend on seed and step alone"),
     (SmallBatches, "training batch of step 0: expected inputs of the shape (B, T, 2) for 16 examples, got (5, 3, 2)"),
     (FloatLabels, "expected labels of int64, each a class (no regression: cut numbers into classes), got float32"),
-    (NoFloor, "expected a floor of at least 70.0 %, which the commonest class alone scores on test, got 25.0 %"),
+    (LowFloor, "expected a floor of at least 70.0 %, which the best constant scores on test, got 25.0 %"),
+    (NoFloor, "task 'vectors': expected at least one rule that needs no learning, got none"),
+    (PercentFloor, "expected accuracies from 0 to 1 from `floors`, got 70.0 for 'copy'"),
     (NoValidation, "expected `splits` with validation and at least one test set, got train, test"),
     (NoSource, "expected `source`, one sentence"),
 ]  # fmt: skip

@@ -40,9 +40,9 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         figure,
         "Validation curves",
         "Validation accuracy by optimizer step: mean over seeds, band from the lowest to the highest seed; after an "
-        "early stop the last value carries on. Dashed: what counts as converged, nine tenths of the way from floor to "
-        "target; open marks: the median step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
-        f"Validation accuracy against optimizer steps. Target reached: {words or 'no target is set'}.",
+        "early stop the last value carries on. Dashed: the target; open marks: the median "
+        "step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
+        f"Validation accuracy against optimizer steps. Target reached: {words}.",
         shown,
     )
 
@@ -77,7 +77,7 @@ def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look]) ->
     axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
     if found is None:
         return
-    height = 100 * found.converged
+    height = 100 * found.target
     axes.axhline(height, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
     axes.text(1.01, height, "target", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=6)
     bottom, top = axes.get_ylim()

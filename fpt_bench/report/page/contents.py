@@ -87,7 +87,7 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
         run_id = first.get((task, arm))
         if run_id and "n" in found:
             found["n"] = replace(found["n"], link=f"#{anchor}-{slug(run_id)}")
-        rows.append(Row(looks[arm].css_class, tuple(found.values())))
+        rows.append(Row(looks[arm].css_class if arm in looks else "", tuple(found.values())))
     return Table(table.title, tuple(table.header), tuple(rows))
 
 

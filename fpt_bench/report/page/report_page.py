@@ -15,6 +15,7 @@ from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results
+from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
 """Folder beside the page that holds its figures as PDF and PNG."""
@@ -64,7 +65,8 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False) -> list
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
-    return [Bench.of(grid, results, folder=folder) for grid in grids.values()]
+    simple = known_records(folder, console)
+    return [Bench.of(grid, results, folder=folder, simple=simple) for grid in grids.values()]
 
 
 def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:
