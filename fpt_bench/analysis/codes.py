@@ -34,7 +34,7 @@ CODES = {
     ),
     "FPT002": Code(
         "below a simple learner",
-        "a rule without learning, a linear model, a neighbour or counts score as high on this test set: that something was "
+        "a rule without learning, a linear model, a neighbour or counts score as high here: that anything was "
         "learned is not shown by the score",
         "look at the simple learner's row, and at differences of arms",
     ),

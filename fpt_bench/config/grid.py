@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
@@ -34,10 +34,8 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
-    schema_version: Annotated[
-        int, Field(ge=1, le=GRID_SCHEMA, alias="schema"), AfterValidator(lambda _: GRID_SCHEMA)
-    ] = GRID_SCHEMA
-    """Number of this form; an earlier one becomes it, a later one is left as it is."""
+    schema_version: Annotated[int, Field(ge=GRID_SCHEMA, le=GRID_SCHEMA, alias="schema")] = GRID_SCHEMA
+    """Number of this form; a later one is left as it is, an earlier one is moved by `results/migration.py`."""
     experiment: Experiment
     profile: str
     targets: dict[str, float]
