@@ -177,15 +177,21 @@ def test_every_field_is_described() -> None:
     ] == []
 
 
-def test_a_grid_of_an_earlier_version_is_read_and_becomes_one_of_this(tmp_path: Path) -> None:
-    grid, _ = made_up_bench(tasks=("mnist",), seeds=(0,))
-    earlier = json.loads(grid.model_dump_json())
-    del earlier["tuning_seeds"]
-    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": 1}))
-    assert read_grid(tmp_path / GRID_FILE) == grid
-    (tmp_path / GRID_FILE).write_text(json.dumps({**earlier, "schema": GRID_SCHEMA + 1}))
-    with pytest.raises(ValueError, match="schema"):
-        read_grid(tmp_path / GRID_FILE)
+def test_a_grid_of_an_earlier_version_is_moved_by_the_script(tmp_path: Path) -> None:
+    grid, results = made_up_bench(tasks=("mnist",), seeds=(0,))
+    path = tables_folder(write_bench(tmp_path, grid, results), grid) / GRID_FILE
+    earlier = json.loads(path.read_text())
+    experiment = {**earlier["experiment"], "claim": earlier["experiment"].pop("question"), "effects": []}
+    del experiment["question"], experiment["claims"]
+    path.write_text(json.dumps({**earlier, "schema": 1, "experiment": experiment}))
+    with pytest.raises(
+        ValueError, match=r"move what an earlier version wrote: python -m fpt_bench\.results\.migration"
+    ):
+        read_grid(path)
+    assert move(tmp_path) == (0, [])
+    found = read_grid(path)
+    assert (found.experiment.question, found.experiment.claims) == (grid.experiment.question, ())
+    assert found.runs == grid.runs
 
 
 def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
@@ -198,10 +204,3 @@ def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="A newer fpt_bench made it: update this one, or take another --runs folder"):
         write_tables(Bench.of(grid, results), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_a_grid_of_the_first_form_is_read_as_one_with_nothing_missing(tmp_path: Path) -> None:
-    grid, _ = made_up_bench(tasks=("bit-xor",), seeds=(0,))
-    old = {key: value for key, value in json.loads(grid.model_dump_json()).items() if key != "missing"} | {"schema": 1}
-    (tmp_path / "grid.json").write_text(json.dumps(old))
-    assert read_grid(tmp_path / "grid.json") == grid
