@@ -9,7 +9,7 @@ WORKERS ?=
 INPUTS ?= 400
 SEED ?= 0
 PYTHON ?= python3
-BASELINE := configs/baselines/smoke.csv
+BASELINE := configs/baselines/smoke.json
 SMOKE := $(RUNS)/smoke
 
 VENV := .venv

@@ -169,7 +169,7 @@ class Cell:
     @cached_property
     def area(self) -> float:
         """Mean over the runs that have a score of the area under the validation curve."""
-        return float(np.mean([_area(r) for r in self.runs]))
+        return float(np.mean([validation_area(r) for r in self.runs]))
 
     @property
     def train_score(self) -> float | None:
@@ -351,7 +351,8 @@ def _score(result: RunResult) -> float:
     return result.score
 
 
-def _area(result: RunResult) -> float:
+def validation_area(result: RunResult) -> float:
+    """Return the area under a run's validation curve, normalised; a diverged run is at its floor from then on."""
     floor, curve = result.floor or 0.0, list(result.curve)
     if result.status == "diverged":  # what it had learned is lost from the next validation on
         curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
