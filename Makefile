@@ -11,7 +11,7 @@ SEED ?= 0
 PYTHON ?= python3
 LOCK ?= requirements-lock.txt requirements-lock-dev.txt
 UPGRADE ?=
-BASELINE := configs/baselines/smoke.csv
+BASELINE := configs/baselines/smoke.json
 SMOKE := $(RUNS)/smoke
 
 VENV := .venv

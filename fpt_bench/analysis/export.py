@@ -1,4 +1,4 @@
-"""A bench as frames for CSV and JSON: the only file, with the gate's, that knows columns by their names.
+"""A bench as frames for CSV and JSON: the only file that knows columns by their names.
 
 Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps; what is not
 known is NaN.
@@ -21,7 +21,7 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame's CSV, in which a spreadsheet computes no text: one that begins a formula has a `'` before it.
 
-    Numbers are never touched, and `without_guard` gives the text again.
+    Numbers are never touched.
     """
     texts = frame.select_dtypes(include=["object", "string"])
     return frame.assign(**texts.map(_guarded)).to_csv(index=False, float_format="%.6g")
@@ -29,16 +29,6 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 def _guarded(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value.lstrip("'")) else value
-
-
-def without_guard(text: str) -> str:
-    """Return a text as it was before `as_csv` wrote it.
-
-    Example:
-        >>> without_guard("'=1+1"), without_guard("'tis"), without_guard("+norm")
-        ('=1+1', "'tis", '+norm')
-    """
-    return text[1:] if text[:1] == "'" and _FORMULA.match(text.lstrip("'")) else text
 
 
 def cells_frame(bench: Bench) -> pd.DataFrame:

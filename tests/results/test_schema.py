@@ -184,9 +184,7 @@ def test_a_grid_of_an_earlier_version_is_moved_by_the_script(tmp_path: Path) -> 
     experiment = {**earlier["experiment"], "claim": earlier["experiment"].pop("question"), "effects": []}
     del experiment["question"], experiment["claims"]
     path.write_text(json.dumps({**earlier, "schema": 1, "experiment": experiment}))
-    with pytest.raises(
-        ValueError, match=r"earlier version wrote: python -m fpt_bench\.results\.migration"
-    ):
+    with pytest.raises(ValueError, match=r"earlier version wrote: python -m fpt_bench\.results\.migration"):
         read_grid(path)
     assert move(tmp_path) == (0, [])
     found = read_grid(path)
