@@ -106,6 +106,7 @@ SCORE_BLOWS = {
     "a leak everywhere": dict.fromkeys(SCORES, (0.999,) * 3),
     "a leak in one cell": SCORES | {("mnist", "language"): (0.999,) * 3},
     "a leak in one seed": SCORES | {("mnist", "random"): (0.999, 0.35, 0.31)},
+    "a cell that has risen, though not to the top": SCORES | {("mnist", "random"): (0.60, 0.62, 0.58)},
     "arms swapped": swapped(SCORES),
     "the baseline arm risen to language": SCORES | {(task, "random"): SCORES[task, "language"] for task in FLOORS},
 }
@@ -117,7 +118,7 @@ def test_a_blow_to_scores_is_found(baseline: Baseline, blow: str, device: str) -
     # Without claims: the scores alone must tell.
     verdict = check_bench(bench_of(SCORE_BLOWS[blow], device, claims=False), baseline)
     assert {check for _, check in failed_checks(verdict)} >= {"score"}, verdict
-    if "one" in blow:
+    if blow.startswith(("one", "a leak in one", "a cell")):
         assert len({subject for subject, _ in failed_checks(verdict)}) == 1, verdict.problems
 
 
