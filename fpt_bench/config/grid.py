@@ -76,7 +76,7 @@ def named_grid(experiment: str, profile: str) -> Grid:
 
 
 def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
-    """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
+    """Return every run of an experiment: seeds innermost.
 
     Raises:
         ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same.
