@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.commands.table import render_again
+from fpt_bench.config.named import named_experiment
 from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
 from tests.paths import KEPT_RESULTS, ROOT
 
@@ -94,3 +97,13 @@ def test_the_pages_say_open_because_the_judge_does() -> None:
     verdicts = pd.concat(frames)["verdict"].dropna()
     assert set(verdicts) == {"open"}
     assert f"all {len(verdicts)} differences" in (ROOT / "docs" / "experiments.md").read_text()
+
+
+def test_no_claim_of_an_experiment_is_settled_by_the_kept_results() -> None:
+    """The page says *open* beside each published claim."""
+    results, _ = collect_results(KEPT_RESULTS)
+    outcomes = set()
+    for grid in map(read_grid, find_grids(KEPT_RESULTS)):
+        bench = Bench.of(grid, results)
+        outcomes |= {judge_claim(claim, bench).outcome for claim in named_experiment(grid.experiment.name).claims}
+    assert outcomes == {"open"}
