@@ -44,8 +44,7 @@ def test_every_kept_result_belongs_to_a_kept_table() -> None:
 
 def glance(table: Path) -> str:
     """Write accuracies of tasks (down) and arms (across) in percent, with n and, where it was swept, the rate."""
-    frame = pd.read_csv(table)
-    arms = list(dict.fromkeys(frame["arm"]))
+    arms = list(dict.fromkeys(pd.read_csv(table)["arm"]))
     lines = [f"| task | n | {' | '.join(arms)} |", f"|---|---|{'---|' * len(arms)}"]
     for task, rows in _by_task(table):
         cells = {row["arm"]: _cell(row) for row in rows}
