@@ -174,7 +174,7 @@ class TaskDataModule(pl.LightningDataModule, ABC):
 
     Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
     in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
-    the arms of a comparison paired. Validation and test sets do not depend on the seed.
+    the arms of a comparison see the same examples. Validation and test sets do not depend on the seed.
 
     All take :class:`SharedArguments`; a subclass adds its own as keywords.
 
