@@ -119,8 +119,10 @@ def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = No
     return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds)
 
 
-def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
-    """Return every run of an experiment: seeds innermost.
+def make_grid(
+    experiment: Experiment, profile: Profile, configs: Path = CONFIGS, seeds: tuple[int, ...] | None = None
+) -> Grid:
+    """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
 
     Raises:
         ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same;
