@@ -14,6 +14,8 @@ MOST_SHARED = 0.5
 """Share of a split that may also stand in an earlier one: what is alike by chance is counted, not refused."""
 ERRORS_OF_FLOOR = 2.0
 """Standard errors by which a floor may lie below the commonest answer: test labels are a sample."""
+SLACK_OF_FLOOR = 0.05
+"""The same where scores are no fractions: share of the way from the best constant answer to a perfect one."""
 _SOUND: set[tuple[type, str, str]] = set()
 """Tasks from outside of which this process has looked at all: class, shapes and fingerprint of the examples."""
 
@@ -178,17 +180,23 @@ def _made_again(datamodule: TaskDataModule, seed: int) -> TaskDataModule:
 
 
 def _low_floor(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
-    """Return a fault where a floor from outside lies below the commonest answer by more than chance explains."""
+    """Return a fault where a floor from outside is worse than the best constant answer by more than chance explains."""
     headline = datamodule.test_splits[0]
+    measure = datamodule.task.measure
     commonest, floor = surveys[headline].commonest, datamodule.task.floor
-    spread = math.sqrt(commonest * (1 - commonest) / surveys[headline].examples)
-    if floor >= commonest - ERRORS_OF_FLOOR * spread or not _is_from_outside(datamodule):
+    spread = math.sqrt(commonest * (1 - commonest) / surveys[headline].examples) if measure.is_fraction else 0.0
+    allowed = ERRORS_OF_FLOOR * spread if measure.is_fraction else SLACK_OF_FLOOR * abs(measure.perfect - commonest)
+    worse = commonest - floor if measure.higher_is_better else floor - commonest
+    if worse <= allowed or not _is_from_outside(datamodule):
         return []
+    bound = "at least" if measure.higher_is_better else "at most"
+    best, got = (f"{100 * s:.1f} %" if measure.is_fraction else f"{s:.4g}" for s in (commonest, floor))
+    answer = "commonest class" if datamodule.task.label_kind == "classes" else "best constant"
     return [
-        f"expected a floor of at least {100 * commonest:.1f} %, which the commonest class alone scores on {headline}, "
-        f"got {100 * floor:.1f} %. Put trivial={{'commonest class': {commonest:.4f}}} into the TaskSpec"
+        f"expected a floor of {bound} {best}, which the {answer} alone scores on {headline}, "
+        f"got {got}. Put trivial={{'{answer}': {commonest:.4f}}} into the TaskSpec"
     ]
 
 
 def _same(first: Batch, second: Batch) -> bool:
-    return keys_of(first) == keys_of(second) and torch.equal(first.labels, second.labels)
+    return keys_of(first) == keys_of(second) and torch.equal(*(b.labels.nan_to_num(math.inf) for b in (first, second)))

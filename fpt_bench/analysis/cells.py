@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.metrics import best_of
 from fpt_bench.analysis.statistics import (
     Estimate,
     area_under_curve,
@@ -134,7 +135,21 @@ class Cell:
     @property
     def floor_name(self) -> str:
         """Of a cell that has a score: the trivial baseline that its floor is."""
-        return max(self.data.trivial, key=self.data.trivial.__getitem__, default="guess")
+        return best_of(self.data.trivial, self.data.higher_is_better) if self.data.trivial else "guess"
+
+    @property
+    def metric(self) -> str:
+        """What its scores are; accuracy where nothing has a score yet."""
+        return self.first.metric if self.runs else "accuracy"
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its scores are shown in percent."""
+        return not self.runs or self.first.is_fraction
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not self.runs or self.first.higher_is_better
 
     @property
     def is_embedded(self) -> bool:
@@ -331,7 +346,9 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
     """Judge all arms by the same tasks: those in which every arm has a score."""
     scores: dict[str, dict[str, list[float]]] = {}
     for cell in cells:
-        scores.setdefault(cell.task, {})[cell.arm] = [normalise(_score(r), r.floor or 0.0) for r in cell.runs]
+        scores.setdefault(cell.task, {})[cell.arm] = [
+            normalise(_score(r), r.floor or 0.0, r.perfect) for r in cell.runs
+        ]
     tasks = tuple(task for task, arms in scores.items() if all(arms.values()))
     if len(tasks) < 2:
         return ()
@@ -355,10 +372,10 @@ def _area(result: RunResult) -> float:
     floor, curve = result.floor or 0.0, list(result.curve)
     if result.status == "diverged":  # what it had learned is lost from the next validation on
         curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps)
+    return area_under_curve(curve, floor, result.spec.max_steps, result.perfect)
 
 
 def _steps(result: RunResult, target: float) -> float:
     if result.status == "diverged":
         return math.inf
-    return steps_to_reach(result.curve, converged_accuracy(result.floor or 0.0, target))
+    return steps_to_reach(result.curve, converged_accuracy(result.floor or 0.0, target), result.higher_is_better)

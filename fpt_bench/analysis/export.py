@@ -42,8 +42,12 @@ def without_guard(text: str) -> str:
 
 
 def cells_frame(bench: Bench) -> pd.DataFrame:
-    """Return one row for each task and arm, in the grid's order, at the chosen learning rate."""
-    return pd.DataFrame([_cell_row(cell) for cell in bench.cells])
+    """Return one row for each task and arm, in the grid's order, at the chosen learning rate.
+
+    Where not all tasks are scored by accuracy, columns say `score` instead, and one names the metric.
+    """
+    noun = "accuracy" if all(cell.metric == "accuracy" for cell in bench.cells) else "score"
+    return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
 
 
 def rates_frame(bench: Bench) -> pd.DataFrame:
@@ -68,7 +72,7 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
     )
 
 
-def _cell_row(cell: Cell) -> dict[str, Any]:
+def _cell_row(cell: Cell, noun: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task": cell.task,
         "arm": cell.arm,
@@ -82,7 +86,7 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         "n": cell.n,
     }
     if cell.runs:
-        row |= _scored_columns(cell)
+        row |= _scored_columns(cell, noun)
     if cell.delta is not None:
         row |= {**_named("delta", cell.delta.estimate), "delta_method": "paired" if cell.delta.paired else "Welch"}
         if cell.convergence is not None:
@@ -91,8 +95,8 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
     return row
 
 
-def _scored_columns(cell: Cell) -> dict[str, Any]:
-    """Return the columns of a cell that has a score."""
+def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
+    """Return the columns of a cell that has a score, which is called `noun`."""
     first, found = cell.first, cell.convergence
     assert cell.accuracy is not None
     row = {
@@ -107,8 +111,9 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "trained_parameters": first.trained_parameters(),
         "floor": cell.floor,
         "floor_name": cell.floor_name,
-        **_named("accuracy", cell.accuracy),
-        "train_accuracy": _or_nan(cell.train_score),
+        **({} if noun == "accuracy" else {"metric": cell.metric}),
+        **_named(noun, cell.accuracy),
+        f"train_{noun}": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.sweep import HOPELESS, RISING
-from fpt_bench.report.words import DAGGER, points
+from fpt_bench.report.metric_words import is_mixed, worded
+from fpt_bench.report.words import DAGGER, percent
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -26,6 +27,7 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
+    notes = [worded(note, is_mixed(bench)) for note in notes]
     notes += _data_notes(cells)
     notes += _version_notes(cells)
     notes += _completeness_notes(cells, bench)
@@ -36,7 +38,7 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: (cell, cell.convergence) for cell in cells if cell.convergence is not None}
     if not known:
         return []
-    where = ", ".join(f"{task} {points(found.converged)} %" for task, (_, found) in known.items())
+    where = ", ".join(f"{task} {percent(found.converged, cell.is_fraction)}" for task, (cell, found) in known.items())
     resolution = ", ".join(f"{task} {cell.first.spec.eval_every}" for task, (cell, _) in known.items())
     return [
         "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from "

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fpt_bench.report.metric_words import is_mixed, metric_in_words, significant, with_half_width
+
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
     from fpt_bench.analysis.statistics import Estimate
@@ -12,34 +14,40 @@ DAGGER = "†"
 """Marks embedded data, small stand-ins."""
 
 
-def percent(accuracy: float | None) -> str:
-    """Write a fraction as percent, or a dash where there is none.
+def percent(score: float | None, is_fraction: bool = True) -> str:
+    """Write a score with its unit: a fraction as percent, another with three digits; a dash where there is none.
 
     Example:
-        >>> percent(0.975), percent(None)
-        ('97.5 %', '-')
+        >>> percent(0.975), percent(None), percent(0.97512, is_fraction=False)
+        ('97.5 %', '-', '0.975')
     """
-    return "-" if accuracy is None else f"{100 * accuracy:.1f} %"
+    if score is None:
+        return "-"
+    return f"{100 * score:.1f} %" if is_fraction else significant(score)
 
 
-def points(value: float | None, sign: str = "") -> str:
-    """Write a fraction in percent or percentage points, without a unit; nothing where there is none.
+def points(value: float | None, sign: str = "", is_fraction: bool = True) -> str:
+    """Write a fraction in percent or percentage points, without a unit, or another score; nothing where there is none.
 
     Example:
-        >>> points(0.975), points(0.02, "+"), points(None)
-        ('97.5', '+2.0', '')
+        >>> points(0.975), points(0.02, "+"), points(None), points(1.2345, is_fraction=False)
+        ('97.5', '+2.0', '', '1.23')
     """
-    return "" if value is None else f"{100 * value:{sign}.1f}"
+    if value is None:
+        return ""
+    return f"{100 * value:{sign}.1f}" if is_fraction else significant(value, sign)
 
 
-def plus_minus(estimate: "Estimate", sign: str = "") -> str:
-    """Write a fraction in percent with the half-width of its interval, where that is finite.
+def plus_minus(estimate: "Estimate", sign: str = "", is_fraction: bool = True) -> str:
+    """Write a fraction in percent, or another score, with the half-width of its interval, where that is finite.
 
     Example:
         >>> from fpt_bench.analysis.statistics import Estimate
         >>> plus_minus(Estimate(0.971, 0.0, 0.967, 0.975, 3))
         '97.1 ± 0.4'
     """
+    if not is_fraction:
+        return with_half_width(estimate, sign)
     width = f" ± {100 * estimate.half_width:.1f}" if math.isfinite(estimate.low) else ""
     return f"{points(estimate.mean, sign)}{width}"
 
@@ -55,13 +63,29 @@ def steps(count: float, max_steps: int) -> str:
 
 
 def cell_label(cell: "Cell") -> str:
-    """Write a cell's task, with a dagger where its data are embedded."""
-    return f"{cell.task}{DAGGER if cell.is_embedded else ''}"
+    """Write a cell's task, with a dagger where its data are embedded, and its metric where that is not accuracy."""
+    metric = "" if cell.metric == "accuracy" else f" ({metric_in_words(cell)})"
+    return f"{cell.task}{DAGGER if cell.is_embedded else ''}{metric}"
+
+
+def line_label(bench: "Bench", cell: "Cell") -> str:
+    """Write a cell's task as a line of a table says it: with its metric where not all tasks have the same."""
+    label = cell_label(cell)
+    return f"{label} (accuracy)" if is_mixed(bench) and cell.runs and cell.metric == "accuracy" else label
 
 
 def task_label(bench: "Bench", task: str) -> str:
-    """Write a task's name, with a dagger where any of its data are embedded."""
-    return f"{task}{DAGGER if any(cell.is_embedded for cell in bench.of_task(task)) else ''}"
+    """Write a task's name, with a dagger where any of its data are embedded, and its metric as `cell_label` does."""
+    return max((cell_label(cell) for cell in bench.of_task(task)), key=len, default=task)
+
+
+def panel_label(bench: "Bench", task: str) -> str:
+    """Write a task's name over a panel of its own: with metric and unit where not all panels have the same."""
+    cell = next((cell for cell in bench.of_task(task) if cell.runs), None)
+    if cell is None or not is_mixed(bench):
+        return task_label(bench, task)
+    label = line_label(bench, cell)
+    return label.removesuffix(")") + ", %)" if cell.is_fraction else label
 
 
 def listed(words: Sequence[str]) -> str:
