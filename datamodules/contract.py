@@ -88,6 +88,11 @@ class TaskSpec:
                 f"task {self.name!r}: expected no num_classes where labels are {self.label_kind}, "
                 f"got {self.num_classes}. Leave it out"
             )
+        if self.label_kind == "multi-label" and self.num_labels < 2:
+            raise ValueError(
+                f"task {self.name!r}: expected num_labels of at least 2 where labels are multi-label, got "
+                f"{self.num_labels}. A single yes or no is one of 2 classes"
+            )
         self._require_fitting()
         self._require_trivial()
         if self.num_labels % self.read_positions:

@@ -1,10 +1,10 @@
 """An own task whose label is a number: which share of the bits says 1?"""
 
 import numpy as np
+from my_task import MajorityDataModule
 
 from datamodules.contract import TaskSpec
 from datamodules.examples import ArrayExamples
-from my_task import MajorityDataModule
 
 
 class ShareDataModule(MajorityDataModule):

@@ -181,7 +181,7 @@ FAULTS: list[tuple[type[TaskDataModule], str]] = [
     (NeverTheSame, "training batch of step 0: expected the same examples each time it is asked for"),
     (CountsItsCalls, "expected the training batch of step 1 to depend on seed and step alone"),
     (SmallBatches, "training batch of step 0: expected inputs of the shape (B, T, 2) for 16 examples, got (5, 3, 2)"),
-    (FloatLabels, "expected labels of int64, each a class (no regression: cut numbers into classes), got float32"),
+    (FloatLabels, "expected labels of int64 where they are classes, got float32. Where labels are numbers, say la"),
     (NoFloor, "expected a floor of at least 70.0 %, which the commonest class alone scores on test, got 25.0 %"),
     (NoValidation, "expected `splits` with validation and at least one test set, got train, test"),
     (NoSource, "expected `source`, one sentence"),

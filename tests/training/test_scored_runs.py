@@ -1,11 +1,15 @@
 """Runs on numbers, multi-label and ragged labels: they learn, their best is the best, and one table shows them all."""
 
+import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn import metrics as theirs
 
 from datamodules.metrics import IGNORED
@@ -14,14 +18,21 @@ from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.report.figures.draw import draw_parameters, house_style, reworded
+from fpt_bench.report.figures.panels import draw_curves
+from fpt_bench.report.figures.rows import draw_accuracy
+from fpt_bench.report.figures.style import make_looks
+from fpt_bench.report.page.contents import make_section
+from fpt_bench.report.summary import summarize
 from fpt_bench.report.tables import markdown
+from fpt_bench.results.events import Progress
 from fpt_bench.results.folder import BEST, TEST_PREDICTIONS_FILE, checkpoint_file
 from fpt_bench.results.predictions import read_answers, read_predictions
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.checkpoints import read_checkpoint
 from fpt_bench.training.one_run import run_one
-from tests.scored_tasks import SIZES
+from tests.scored_tasks import SIZES, Scripted
 
 TASKS = {"Share": 0.1, "Flags": 0.9, "Ragged": 0.9, "RaggedShares": 0.5}
 """By class in `scored_tasks`, a score that shows learning."""
@@ -78,6 +89,42 @@ def test_of_a_metric_of_which_less_is_better_the_lowest_validation_is_tested(
     assert best["global_step"] == result.best_step
 
 
+@pytest.mark.parametrize(
+    ("script", "patience", "best_step", "steps"),
+    [
+        ([0.5, 0.2, 0.2, 0.1], None, 40, [10, 20, 30, 40]),
+        ([0.5, 0.2, 0.2, 0.9], 2, 20, [10, 20, 30, 40]),
+        ([0.5, 0.2, 0.2, 0.9], 1, 20, [10, 20, 30]),
+        ([0.5, 0.0, 0.2, 0.9], None, 20, [10, 20]),
+        ([0.5, 0.6, 0.5, 0.7], 3, 10, [10, 20, 30, 40]),
+    ],
+)
+def test_best_step_patience_and_enough_follow_the_metrics_direction(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, script: list[float], patience: int | None,
+    best_step: int, steps: list[int],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(Scripted, "script", list(script))
+    monkeypatch.setattr("fpt_bench.training.one_run.require_sound", lambda _: None)
+    reported: list[Progress] = []
+    result = run_one(spec_of("ScriptedError", patience=patience), workspace, reported.append)
+    assert (result.status, result.error) == ("ok", None)
+    assert [step for step, _ in result.curve] == steps
+    assert result.best_step == best_step
+    assert read_checkpoint(checkpoint_file(workspace.runs / result.spec.run_id, BEST))["global_step"] == best_step
+    assert reported[-1].score == pytest.approx(dict(result.curve)[steps[-1]])
+    assert not reported[-1].is_fraction
+
+
+def test_a_validation_score_that_is_no_number_is_a_divergence(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scripted, "script", [0.5, float("inf"), 0.5])
+    monkeypatch.setattr("fpt_bench.training.one_run.require_sound", lambda _: None)
+    result = run_one(spec_of("ScriptedError"), workspace)
+    assert (result.status, result.error) == ("diverged", "diverged: the validation scripted-error is inf at step 20")
+    assert result.score == result.floor == 0.0
+
+
 SCORERS: dict[str, Callable[..., float]] = {
     "Share": theirs.mean_absolute_error,
     "Flags": lambda labels, said: theirs.f1_score(labels, said, average="micro"),
@@ -117,7 +164,8 @@ def test_the_first_predictions_pass_over_missing_labels(finished: tuple[dict[str
     assert shares[0].outcome == f"off by {off:.3g}"
 
 
-def test_one_table_shows_them_all_each_with_its_metric(finished: tuple[dict[str, RunResult], Path]) -> None:
+def mixed_bench(finished: tuple[dict[str, RunResult], Path]) -> Bench:
+    """All kinds of label in one bench, with an arm that has learned less and was never run."""
     results, runs = finished
     tasks = [results[task].spec.task for task in ("bit-xor", *TASKS)]
     arms = {"none": Arm(run={}), "slow": Arm(run={"learning_rate": 1e-4})}
@@ -140,7 +188,11 @@ def test_one_table_shows_them_all_each_with_its_metric(finished: tuple[dict[str,
         )
         for run, name in zip(grid_runs[1::2], ("bit-xor", *TASKS), strict=True)
     ]
-    bench = Bench.of(grid, [*results.values(), *others], {}, runs)
+    return Bench.of(grid, [*results.values(), *others], {}, runs)
+
+
+def test_one_table_shows_them_all_each_with_its_metric(finished: tuple[dict[str, RunResult], Path]) -> None:
+    results, bench = finished[0], mixed_bench(finished)
     page = markdown(bench)
     lines = [[field.strip() for field in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
     rows = {tuple(line[:2]): dict(zip(lines[0], line, strict=False)) for line in lines[2:12]}
@@ -173,3 +225,51 @@ def test_one_table_shows_them_all_each_with_its_metric(finished: tuple[dict[str,
     assert cell.convergence.converged == pytest.approx(0.1875 + 0.9 * (0.05 - 0.1875))
     overall = {o.arm: o.estimate.mean for o in bench.overall}
     assert overall["none"] > overall["slow"], "lower errors count for the better"
+
+
+def test_figures_of_several_metrics_say_what_is_drawn(finished: tuple[dict[str, RunResult], Path]) -> None:
+    bench = mixed_bench(finished)
+    looks = make_looks(bench.arms)
+    with house_style():
+        rows, curves, parameters = (draw(bench, looks) for draw in (draw_accuracy, draw_curves, draw_parameters))
+    assert rows is not None
+    assert curves is not None
+    assert parameters is not None
+    (axes,) = rows.figure.axes
+    assert axes.get_xlabel() == "% of the way from floor to perfect"
+    titles = {
+        "bit-xor": "bit-xor (accuracy, %)",
+        "Share": "Share (mean absolute error, lower is better)",
+        "Flags": "Flags (f1, %)",
+        "Ragged": "Ragged (accuracy, %)",
+        "RaggedShares": "RaggedShares (r2)",
+    }
+    panels = {panel.get_title("left").removeprefix("tests.scored_tasks:"): panel for panel in curves.figure.axes}
+    assert list(panels) == [title for task, title in titles.items() if len(finished[0][task].curve) > 1]
+    assert curves.figure.get_supylabel() == "validation score"
+    share = results_of(panels[titles["Share"]])
+    assert max(share) <= 1, "an error is drawn as it is, not in percent"
+    assert parameters.figure.axes[0].get_ylabel() == "% of the way from floor to perfect"
+    assert "ccuracy" not in reworded(rows, mixed=True).caption
+
+
+def results_of(axes: Any) -> list[float]:
+    return [float(y) for line in axes.lines for y in line.get_ydata()]
+
+
+def test_the_summary_and_the_page_speak_of_each_metric(
+    finished: tuple[dict[str, RunResult], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.report.page.contents.draw_bench", lambda *_: [])
+    bench = mixed_bench(finished)
+    said = {paragraph.subject: paragraph.text for paragraph in summarize(bench)}
+    (share,) = (text for subject, text in said.items() if ":Share" in subject)
+    assert re.search(r"none scores 0\.0\d+, -0\.\d+ from slow", share), share
+    section = make_section(bench, make_looks(bench.arms), tmp_path, Console(file=io.StringIO()))
+    (scores, *_) = section.tables
+    assert scores.columns[:5] == ("task", "arm", "score", "n", "floor")
+    assert all(row.entries[3].link for row in scores.rows), "n leads to the first run"
+    assert section.run_table.columns[6:8] == ("test", "validation")
+    facts = dict(next(run for run in section.runs if "Share" in run.title).facts)
+    assert re.fullmatch(r"0\.0\d+ on 32 examples", facts["test mean-absolute-error"])
+    assert facts["floor"] == "always a half 0.188"
