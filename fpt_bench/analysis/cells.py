@@ -277,6 +277,11 @@ class Bench:
         """How many of them have a score."""
         return sum(cell.scored for cell in self.cells)
 
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether a task is not scored by accuracy: then each line of a table says its metric and unit."""
+        return any(cell.metric != "accuracy" for cell in self.cells)
+
     @property
     def was_swept(self) -> bool:
         """Whether any cell has several learning rates."""

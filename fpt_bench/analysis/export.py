@@ -46,7 +46,7 @@ def cells_frame(bench: Bench) -> pd.DataFrame:
 
     Where not all tasks are scored by accuracy, columns say `score` instead, and one names the metric.
     """
-    noun = "accuracy" if all(cell.metric == "accuracy" for cell in bench.cells) else "score"
+    noun = "score" if bench.is_mixed else "accuracy"
     return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
 
 

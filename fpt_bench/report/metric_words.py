@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fpt_bench.analysis.statistics import normalise
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.cells import Bench, Cell
+    from fpt_bench.analysis.cells import Cell
     from fpt_bench.analysis.statistics import Estimate
 
 WAY_TO_PERFECT = "% of the way from floor to perfect"
@@ -21,11 +21,6 @@ _OF_SCORES = {
     " pp and more": " pp, or % of the way from floor to perfect, and more",
 }  # fmt: skip
 """What is said of accuracies, and of scores of several metrics."""
-
-
-def is_mixed(bench: "Bench") -> bool:
-    """Return whether a bench has a task that is not scored by accuracy: then each line says its metric and unit."""
-    return any(cell.metric != "accuracy" for cell in bench.cells)
 
 
 def metric_in_words(cell: "Cell") -> str:

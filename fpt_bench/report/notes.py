@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.sweep import HOPELESS, RISING
-from fpt_bench.report.metric_words import is_mixed, worded
+from fpt_bench.report.metric_words import worded
 from fpt_bench.report.words import DAGGER, percent
 
 LOW_N = 6
@@ -27,7 +27,7 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
-    notes = [worded(note, is_mixed(bench)) for note in notes]
+    notes = [worded(note, bench.is_mixed) for note in notes]
     notes += _data_notes(cells)
     notes += _version_notes(cells)
     notes += _completeness_notes(cells, bench)

@@ -10,7 +10,7 @@ from fpt_bench.analysis.export import as_csv, cells_frame, overall_frame, rates_
 from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
-from fpt_bench.report.metric_words import head_of, is_mixed, unit_of
+from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.words import line_label, plus_minus, points, steps
 from fpt_bench.results.atomic import write_atomically
@@ -65,7 +65,7 @@ def latex(bench: Bench) -> str:
 
 def text_tables(bench: Bench) -> list[TextTable]:
     """Return the tables of a page: accuracy, convergence and cost, learning rates, over tasks."""
-    mixed = is_mixed(bench)
+    mixed = bench.is_mixed
     scores = [_names(c, bench) | _with_units(_accuracy_entries(c, bench.baseline), c, mixed) for c in bench.cells]
     tables = [
         _text_table("Scores" if mixed else "Accuracy", scores),
@@ -154,7 +154,7 @@ def _rate_lines(bench: Bench) -> list[dict[str, Entry]]:
     }
     return [
         {"task": Entry(cell.task), "arm": Entry(cell.arm), **columns}
-        | {f"{score.rate:g}": _rate_entry(score, cell, is_mixed(bench)) for score in cell.choice.scores}
+        | {f"{score.rate:g}": _rate_entry(score, cell, bench.is_mixed) for score in cell.choice.scores}
         for cell in swept
     ]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fpt_bench.report.metric_words import is_mixed, metric_in_words, significant, with_half_width
+from fpt_bench.report.metric_words import metric_in_words, significant, with_half_width
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
@@ -71,7 +71,7 @@ def cell_label(cell: "Cell") -> str:
 def line_label(bench: "Bench", cell: "Cell") -> str:
     """Write a cell's task as a line of a table says it: with its metric where not all tasks have the same."""
     label = cell_label(cell)
-    return f"{label} (accuracy)" if is_mixed(bench) and cell.runs and cell.metric == "accuracy" else label
+    return f"{label} (accuracy)" if bench.is_mixed and cell.runs and cell.metric == "accuracy" else label
 
 
 def task_label(bench: "Bench", task: str) -> str:
@@ -82,7 +82,7 @@ def task_label(bench: "Bench", task: str) -> str:
 def panel_label(bench: "Bench", task: str) -> str:
     """Write a task's name over a panel of its own: with metric and unit where not all panels have the same."""
     cell = next((cell for cell in bench.of_task(task) if cell.runs), None)
-    if cell is None or not is_mixed(bench):
+    if cell is None or not bench.is_mixed:
         return task_label(bench, task)
     label = line_label(bench, cell)
     return label.removesuffix(")") + ", %)" if cell.is_fraction else label

@@ -23,7 +23,7 @@ from fpt_bench.report.figures.style import (
     save_files,
     slug,
 )
-from fpt_bench.report.metric_words import WAY_TO_PERFECT, is_mixed, place_of, worded
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, place_of, worded
 from fpt_bench.report.words import DAGGER, cell_label, points, task_label
 
 
@@ -46,7 +46,7 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     cells = [cell for cell in bench.cells if cell.runs and cell.first.trained_parameters()]
     if len({cell.first.trained_parameters() for cell in cells}) < 2:
         return None
-    mixed = is_mixed(bench)
+    mixed = bench.is_mixed
     markers = dict(zip(bench.tasks, "os^Dv*PX<>" * (1 + len(bench.tasks) // 10), strict=False))
     figure = Figure(figsize=(COLUMN_INCHES, 2.5), layout="constrained")
     axes = figure.subplots()
@@ -115,7 +115,7 @@ def house_style() -> Any:
 def draw_bench(bench: Bench, looks: Mapping[str, Look], folder: Path) -> list[Picture]:
     """Draw every figure that has something to show, write its files, and return what the page needs."""
     with house_style():
-        mixed = is_mixed(bench)
+        mixed = bench.is_mixed
         drawings = [reworded(drawing, mixed) for draw in DRAWERS if (drawing := draw(bench, looks)) is not None]
         return [finish(drawing, slug(bench.grid.name), folder) for drawing in drawings]
 

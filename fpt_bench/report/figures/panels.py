@@ -9,7 +9,7 @@ import numpy as np
 from fpt_bench.analysis.cells import Bench, Cell, Convergence
 from fpt_bench.analysis.sweep import validation_score
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
-from fpt_bench.report.metric_words import is_mixed, scale_of, significant, worded
+from fpt_bench.report.metric_words import scale_of, significant, worded
 from fpt_bench.report.words import cell_label, panel_label
 from fpt_bench.results.result import RunResult
 
@@ -33,7 +33,7 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         axes.set_xlim(left=0)
         if drawn[task][0].is_fraction:
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
-    _label(figure, "optimizer steps", worded("validation accuracy (%)", is_mixed(bench)))
+    _label(figure, "optimizer steps", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in drawn[task]]
     _add_key(figure, looks, [cell.arm for cell in shown])
     words = "; ".join(_crossing_in_words(cell, cell.convergence) for cell in shown if cell.convergence)
@@ -119,7 +119,7 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             textcoords="offset points", va="bottom", ha="center", color=MUTED, fontsize=6,
         )  # fmt: skip
         axes.set_xscale("log")
-    _label(figure, "learning rate of Adam", worded("validation accuracy (%)", is_mixed(bench)))
+    _label(figure, "learning rate of Adam", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in bench.of_task(task) if _by_rate(cell)]
     _add_key(figure, looks, [cell.arm for cell in shown])
     words = "; ".join(f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}" for cell in shown)

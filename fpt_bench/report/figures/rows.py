@@ -7,7 +7,7 @@ from typing import Any
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
-from fpt_bench.report.metric_words import WAY_TO_PERFECT, is_mixed, length_of, place_of
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of, place_of
 from fpt_bench.report.words import cell_label, points, task_label
 
 _ROW_INCHES = 0.17
@@ -16,7 +16,7 @@ _MARGIN_INCHES = 0.58
 
 def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     """Draw test accuracy by task and arm, with intervals, seeds, floors and published figures."""
-    cells, mixed = [cell for cell in bench.cells if cell.runs], is_mixed(bench)
+    cells, mixed = [cell for cell in bench.cells if cell.runs], bench.is_mixed
     if not cells:
         return None
 
@@ -54,7 +54,7 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     """Draw how much better each cell does on training examples than on the test set."""
-    mixed = is_mixed(bench)
+    mixed = bench.is_mixed
     gaps = {(cell.task, cell.arm): [length_of(cell, gap, mixed) for gap in cell.gaps] for cell in bench.cells}
     cells = [cell for cell in bench.cells if cell.gaps]
     if not cells:

@@ -13,7 +13,7 @@ from fpt_bench.analysis.statistics import Estimate, estimate_paired_difference, 
 from fpt_bench.report.figures.draw import Picture, finish, house_style, reworded
 from fpt_bench.report.figures.rows import draw_rows_of
 from fpt_bench.report.figures.style import Drawing, Look, make_looks, slug
-from fpt_bench.report.metric_words import WAY_TO_PERFECT, head_of, is_mixed, length_of, unit_of
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, head_of, length_of, unit_of
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.page.report_page import FIGURES, benches_in, write_page
 from fpt_bench.report.tables import Entry, steps_entry
@@ -77,7 +77,7 @@ def _compare(before: Bench, after: Bench, looks: Mapping[str, Look], figures: Pa
     keys = list(dict.fromkeys((cell.task, cell.arm) for bench in (before, after) for cell in bench.cells))
     first, second = ({(c.task, c.arm): c for c in bench.cells} for bench in (before, after))
     changes = {key: difference(first.get(key), second.get(key)) for key in keys}
-    mixed = is_mixed(before) or is_mixed(after)
+    mixed = before.is_mixed or after.is_mixed
     rows = [_row(first.get(key), second.get(key), changes[key], looks[key[1]], mixed) for key in keys]
     columns = ("task", "arm", "before %", "after %", "difference, pp", "steps before", "steps after", "what changed")
     title = after.grid.name if before.grid.name == after.grid.name else f"{after.grid.name} after {before.grid.name}"
@@ -219,7 +219,7 @@ def _picture(
     cells = [cell for cell in bench.cells if changes.get((cell.task, cell.arm)) is not None]
     if not cells:
         return []
-    mixed, known = is_mixed(bench), {}
+    mixed, known = bench.is_mixed, {}
     for cell in cells:
         change = changes[cell.task, cell.arm]
         assert change is not None
