@@ -1,11 +1,11 @@
 """Is a task what the contract says? Looked at before anything trains, by `inspect`, and in the tests of a task."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 
 from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, TaskDataModule
-from datamodules.floors import best_of
 from datamodules.survey import SplitSurvey, faults_of_batch, keys_of, survey_split
 
 FEW = 64
@@ -178,23 +178,27 @@ def _made_again(datamodule: TaskDataModule, seed: int) -> TaskDataModule:
 
 
 def _wrong_floors(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
-    """Return a fault where a measured floor is no accuracy, or the best of them lies below the best constant."""
+    """Return a fault where a measured floor is no score, or the best of them is worse than the best constant."""
     try:
         scores = datamodule.all_floors()
     except ValueError as error:
         return [str(error)]
-    wrong = [f"{score!r} for {rule!r}" for rule, score in scores.items() if not 0 <= score <= 1]
+    measure, headline = datamodule.task.measure, datamodule.test_splits[0]
+    is_score = (lambda score: 0 <= score <= 1) if measure.is_fraction else math.isfinite
+    wrong = [f"{score!r} for {rule!r}" for rule, score in scores.items() if not is_score(score)]
     if wrong:
-        return [f"expected accuracies from 0 to 1 from `floors`, got {', '.join(wrong)}"]
-    headline = datamodule.test_splits[0]
-    constant, floor = surveys[headline].commonest, scores[best_of(scores)]
-    if floor >= constant - ROUNDING:
+        kind = "accuracies from 0 to 1" if measure.is_fraction else "finite scores"
+        return [f"expected {kind} from `floors`, got {', '.join(wrong)}"]
+    constant, floor = surveys[headline].commonest, datamodule.floor()
+    if (constant - floor if measure.higher_is_better else floor - constant) <= ROUNDING * max(1.0, abs(constant)):
         return []
+    bound = "at least" if measure.higher_is_better else "at most"
+    best, got = (f"{100 * s:.1f} %" if measure.is_fraction else f"{s:.4g}" for s in (constant, floor))
     return [
-        f"expected a floor of at least {100 * constant:.1f} %, which the best constant scores on {headline}, "
-        f"got {100 * floor:.1f} %. Return {{**super().floors(), ...}} from `floors`"
+        f"expected a floor of {bound} {best}, which the best constant scores on {headline}, got {got}. "
+        "Return {**super().floors(), ...} from `floors`"
     ]
 
 
 def _same(first: Batch, second: Batch) -> bool:
-    return keys_of(first) == keys_of(second) and torch.equal(first.labels, second.labels)
+    return keys_of(first) == keys_of(second) and torch.equal(*(b.labels.nan_to_num(math.inf) for b in (first, second)))

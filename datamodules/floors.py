@@ -1,14 +1,14 @@
-"""What needs no learning, measured on a test set: constants, and how rules are scored and compared. Without torch."""
+"""How rules that need no learning are scored on a test set."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 AT_ONCE = 1024
 """Examples read at once."""
-COMMONEST, CONSTANT = "commonest class of training", "best constant"
 
 
 class _Labelled(Protocol):
@@ -19,37 +19,14 @@ class _Labelled(Protocol):
     def batch(self, indices: NDArray[np.int64]) -> object: ...
 
 
-def labels_of(examples: _Labelled) -> NDArray[np.int64]:
-    """Return all labels of a split, (N, L) int64."""
+def labels_of(examples: _Labelled) -> Tensor:
+    """Return all labels of a split, (N, L)."""
     firsts = range(0, len(examples), AT_ONCE)
     batches = (examples.batch(np.arange(first, min(first + AT_ONCE, len(examples)))) for first in firsts)
-    return np.concatenate([batch.labels.numpy() for batch in batches])  # type: ignore[attr-defined]
+    return torch.cat([batch.labels for batch in batches])  # type: ignore[attr-defined]
 
 
-def constant_floors(asked: NDArray[np.int64], seen: NDArray[np.int64] | None) -> dict[str, float]:
-    """Return what answers that do not look at the input score; each of the L labels has its own.
-
-    Args:
-        asked: labels of the headline test set, (N, L) int64.
-        seen: labels of the training set, (M, L) int64; None where examples are drawn fresh.
-
-    Returns:
-        The commonest class of training, where there is a training set; the constant that happens to be best.
-
-    Example:
-        >>> constant_floors(np.array([[0], [0], [0], [1]]), np.array([[1], [1], [0]]))
-        {'commonest class of training': 0.25, 'best constant': 0.75}
-    """
-    floors = {} if seen is None else {COMMONEST: score_answers(_commonest(seen), asked)}
-    return {**floors, CONSTANT: score_answers(_commonest(asked), asked)}
-
-
-def _commonest(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the commonest class at each label, (L,)."""
-    return np.array([np.bincount(classes).argmax() for classes in labels.T])
-
-
-def score_answers(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+def score_answers(answers: NDArray[np.int64], labels: NDArray[Any]) -> float:
     """Return the share of labels, (N, L), that answers, (N, L) or (L,), say right: the one place that scores a rule.
 
     Example:
@@ -57,13 +34,3 @@ def score_answers(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> floa
         0.75
     """
     return float((answers == labels).mean())
-
-
-def best_of(scores: Mapping[str, float], higher_is_better: bool = True) -> str:
-    """Return the name of the best score, of equal ones the first: the one place that says what is better.
-
-    Example:
-        >>> best_of({"guess": 0.5, "copy": 0.75})
-        'copy'
-    """
-    return (max if higher_is_better else min)(scores, key=scores.__getitem__)

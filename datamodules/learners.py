@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.contract import TRAIN, VALIDATION, Batch, Examples, TaskDataModule
+from datamodules.constants import score_of
+from datamodules.contract import TRAIN, VALIDATION, Batch, Examples, TaskDataModule, TaskSpec
 from datamodules.examples import join_batches
-from datamodules.floors import labels_of, score_answers
+from datamodules.floors import labels_of
+from datamodules.metrics import best_of
 
 AT_ONCE = 256
 """Examples whose features are made at once."""
@@ -41,23 +43,24 @@ def learn(learner: SimpleLearner, datamodule: TaskDataModule, steps: int) -> flo
         steps: optimizer steps of the run that it stands beside.
     """
     seen = _seen(datamodule, steps)
-    features, labels = _all_features(learner, seen), _flat(labels_of(seen))
+    features, labels = _all_features(learner, seen), _flat(labels_of(seen).numpy())
     asked = {split: datamodule.examples(split) for split in (VALIDATION, datamodule.test_splits[0])}
-    best, score = None, -np.inf
+    task = datamodule.task
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn: that a model could be fitted for longer
-        for model in learner.candidates():
-            found = _score(model.fit(features, labels), learner, asked[VALIDATION])
-            best, score = (model, found) if found > score else (best, score)
-    return _score(best, learner, asked[datamodule.test_splits[0]])
+        models = [model.fit(features, labels) for model in learner.candidates()]
+    found = {place: _score(task, model, learner, asked[VALIDATION]) for place, model in enumerate(models)}
+    chosen = models[best_of(found, task.measure.higher_is_better)]
+    return _score(task, chosen, learner, asked[datamodule.test_splits[0]])
 
 
-def _score(model: Any, learner: SimpleLearner, examples: Examples) -> float:
+def _score(task: TaskSpec, model: Any, learner: SimpleLearner, examples: Examples) -> float:
     labels = labels_of(examples)
-    return score_answers(model.predict(_all_features(learner, examples)).reshape(labels.shape), labels)
+    said = torch.from_numpy(np.asarray(model.predict(_all_features(learner, examples))))
+    return score_of(task, said.reshape(labels.shape).to(labels.dtype), labels)
 
 
-def _flat(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _flat(labels: NDArray[Any]) -> NDArray[Any]:
     """Return labels as scikit-learn wants them: (N,) where each example has one."""
     return labels[:, 0] if labels.shape[1] == 1 else labels
 

@@ -1,6 +1,7 @@
 """Rules on list operations that learn nothing and read no nesting."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from datamodules.listops.expressions import answer_by_own_digits, answer_flat
 
 
-def flat_scores(trees: Sequence[NDArray[np.integer]], labels: NDArray[np.int64]) -> dict[str, float]:
+def flat_scores(trees: Sequence[NDArray[np.integer]], labels: NDArray[Any]) -> dict[str, float]:
     """Return the accuracy of each rule on trees and what they evaluate to, (N,) int64.
 
     `constant by root operator` is the one answer for each root operator that happens to be right most often.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.floors import best_of
+from datamodules.metrics import best_of
 from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
 from fpt_bench.analysis.intervals import groups_apart
@@ -130,9 +130,9 @@ class Cell:
 
     @property
     def unit(self) -> float:
-        """What a margin is a fraction of: 1 for accuracies, else the way from floor to perfect; negative where lower is
+        """What a margin is a fraction of: 1 for fractions, else the way from floor to perfect; negative where lower is
         better."""
-        return 1.0 if self.data.metric == "accuracy" else (self.data.perfect - self.data.floor) or 1.0
+        return 1.0 if self.is_fraction else (self.data.perfect - self.data.floor) or 1.0
 
     @property
     def learned(self) -> int | None:
@@ -185,6 +185,20 @@ class Cell:
         best = self.simple.best
         reached = {best: self.simple.scores[best], "this cell": self.accuracy.mean}
         return best if best_of(reached, self.data.higher_is_better) == best else None
+
+    @property
+    def metric(self) -> str:
+        """What its scores are; accuracy where nothing has a score yet."""
+        return self.first.metric if self.runs else "accuracy"
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its scores are shown in percent."""
+        return not self.runs or self.first.is_fraction
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not self.runs or self.first.higher_is_better
 
     @property
     def is_embedded(self) -> bool:
@@ -359,6 +373,11 @@ class Bench:
         """How many of them have a score."""
         return sum(cell.scored for cell in self.cells)
 
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether a task is not scored by accuracy: then each line of a table says its metric and unit."""
+        return any(cell.metric != "accuracy" for cell in self.cells)
+
     @property
     def was_swept(self) -> bool:
         """Whether any cell has several learning rates."""
@@ -435,7 +454,9 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
     """Judge all arms by the same tasks: those in which every arm has a score."""
     scores: dict[str, dict[str, list[float]]] = {}
     for cell in cells:
-        scores.setdefault(cell.task, {})[cell.arm] = [normalise(_score(r), r.floor or 0.0) for r in cell.runs]
+        scores.setdefault(cell.task, {})[cell.arm] = [
+            normalise(_score(r), r.floor or 0.0, r.perfect) for r in cell.runs
+        ]
     tasks = tuple(task for task, arms in scores.items() if all(arms.values()))
     if len(tasks) < 2:
         return ()
@@ -466,4 +487,4 @@ def _score(result: RunResult) -> float:
 def _steps(result: RunResult, target: float) -> float:
     if result.status == "diverged":
         return math.inf
-    return steps_to_reach(result.curve, target)
+    return steps_to_reach(result.curve, target, result.higher_is_better)

@@ -32,8 +32,12 @@ def _guarded(value: Any) -> Any:
 
 
 def cells_frame(bench: Bench) -> pd.DataFrame:
-    """Return one row for each task and arm, in the grid's order, at the chosen learning rate."""
-    return pd.DataFrame([_cell_row(cell) for cell in bench.cells])
+    """Return one row for each task and arm, in the grid's order, at the chosen learning rate.
+
+    Where not all tasks are scored by accuracy, columns say `score` instead, and one names the metric.
+    """
+    noun = "score" if bench.is_mixed else "accuracy"
+    return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
 
 
 def rates_frame(bench: Bench) -> pd.DataFrame:
@@ -64,7 +68,7 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
     )
 
 
-def _cell_row(cell: Cell) -> dict[str, Any]:
+def _cell_row(cell: Cell, noun: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task": cell.task,
         "arm": cell.arm,
@@ -80,7 +84,7 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         "n": cell.n,
     }
     if cell.runs:
-        row |= _scored_columns(cell)
+        row |= _scored_columns(cell, noun)
     if cell.delta is not None:
         found = cell.delta
         row |= {
@@ -98,8 +102,8 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
     return row
 
 
-def _scored_columns(cell: Cell) -> dict[str, Any]:
-    """Return the columns of a cell that has a score."""
+def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
+    """Return the columns of a cell that has a score, which is called `noun`."""
     first, found = cell.first, cell.convergence
     assert cell.accuracy is not None
     row = {
@@ -115,8 +119,9 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "floor": cell.floor,
         "floor_name": cell.floor_name,
         **_simple_columns(cell),
-        **_named("accuracy", cell.accuracy),
-        "train_accuracy": _or_nan(cell.train_score),
+        **({} if noun == "accuracy" else {"metric": cell.metric}),
+        **_named(noun, cell.accuracy),
+        f"train_{noun}": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,

@@ -76,14 +76,14 @@ def estimate_welch_difference(first: Sequence[float], second: Sequence[float]) -
     return Estimate(interval.estimate, found.error * math.sqrt(n), interval.low, interval.high, n)
 
 
-def normalise(accuracy: float, floor: float) -> float:
-    """Return (accuracy - floor) / (1 - floor): 0 needs no learning, 1 is perfect; negative below the floor.
+def normalise(score: float, floor: float, perfect: float = 1.0) -> float:
+    """Return (score - floor) / (perfect - floor): 0 needs no learning, 1 is perfect; negative if worse than the floor.
 
     Example:
-        >>> normalise(0.75, floor=0.5)
-        0.5
+        >>> normalise(0.75, floor=0.5), normalise(1.0, floor=4.0, perfect=0.0)
+        (0.5, 0.75)
     """
-    return (accuracy - floor) / (1 - floor)
+    return (score - floor) / (perfect - floor)
 
 
 def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[float] | None = None) -> Estimate:
@@ -107,18 +107,21 @@ def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[
     return Estimate(found.estimate, math.sqrt(float(variance)), found.low, found.high, n)
 
 
-def steps_to_reach(curve: Curve, accuracy: float) -> float:
-    """Return the first validated step at which the accuracy is reached; infinity where it never is.
+def steps_to_reach(curve: Curve, score: float, higher_is_better: bool = True) -> float:
+    """Return the first validated step at which the score is reached; infinity where it never is.
 
     Example:
         >>> steps_to_reach([(50, 0.6), (100, 0.9), (150, 0.8)], 0.85)
         100.0
+        >>> steps_to_reach([(50, 0.6), (100, 0.3)], 0.4, higher_is_better=False)
+        100.0
     """
-    return next((float(step) for step, value in curve if value >= accuracy), math.inf)
+    there = (step for step, value in curve if (value >= score if higher_is_better else value <= score))
+    return float(next(there, math.inf))
 
 
-def area_under_curve(curve: Curve, floor: float, max_steps: int) -> float:
-    """Return the mean over [0, max_steps] of (accuracy - floor) / (1 - floor), by trapezoids.
+def area_under_curve(curve: Curve, floor: float, max_steps: int, perfect: float = 1.0) -> float:
+    """Return the mean over [0, max_steps] of (score - floor) / (perfect - floor), by trapezoids.
 
     The curve starts at the floor at step 0; after an early stop the last value carries on.
 
@@ -129,7 +132,7 @@ def area_under_curve(curve: Curve, floor: float, max_steps: int) -> float:
     steps = [0, *(step for step, _ in curve), max_steps]
     values = [floor, *(value for _, value in curve)]
     values.append(values[-1])
-    normalised = (np.array(values) - floor) / (1 - floor)
+    normalised = (np.array(values) - floor) / (perfect - floor)
     return float(np.trapezoid(normalised, steps) / max_steps)
 
 

@@ -18,7 +18,7 @@ Test accuracy plays no part in any of this.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,9 +29,9 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import RunResult
 
 HOPELESS = 0.1
-"""Validation accuracy that a rate may always stay below the best one without being given up."""
+"""Validation accuracy that a rate may always stay below the best one without being given up; see `merit`."""
 RISING = 0.02
-"""Gain of validation accuracy over the last quarter of a curve that counts as still rising."""
+"""Gain of validation accuracy over the last quarter of a curve that counts as still rising; see `merit`."""
 
 Results = Mapping[str, RunResult]
 """Outcomes by run id."""
@@ -89,7 +89,7 @@ def validation_area(result: RunResult) -> float:
     floor, curve = result.floor or 0.0, list(result.curve)
     if result.status == "diverged":
         curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps)
+    return area_under_curve(curve, floor, result.spec.max_steps, result.perfect)
 
 
 def choosing_seeds(specs: Sequence[RunSpec], tuning_seeds: Collection[int]) -> set[int]:
@@ -108,6 +108,21 @@ def is_wanted(spec: RunSpec, choice: Choice, choosing: Collection[int]) -> bool:
     return not any(score.given_up and score.rate == spec.learning_rate for score in choice.scores)
 
 
+def merit(score: float, of: RunResult | None) -> float:
+    """Return a score as one of which more is better, in the units of HOPELESS and RISING.
+
+    Those of fractions are points; of other scores the way from floor to perfect is 1.
+
+    Args:
+        score: of any run of the task.
+        of: a run that says what its scores are; None, or one that failed before it could: taken for accuracies.
+    """
+    if of is None or of.data is None:
+        return score
+    whole = 1.0 if of.is_fraction else abs(of.data.perfect - of.data.floor)
+    return (score if of.higher_is_better else -score) / whole
+
+
 def choose_rate(specs: Sequence[RunSpec], results: Results, tuning_seeds: Collection[int] = ()) -> Choice:
     """Choose the learning rate of one task and arm from the outcomes so far.
 
@@ -119,7 +134,7 @@ def choose_rate(specs: Sequence[RunSpec], results: Results, tuning_seeds: Collec
     rates = _by_rate(specs, choosing_seeds(specs, tuning_seeds))
     scores = _score_rates(rates, results)
     hopeless = _given_up(rates, scores, results)
-    best = _best([score for score in scores if score.rate not in hopeless])
+    best = _best([score for score in scores if score.rate not in hopeless], _one_with_data(specs, results))
     judged = tuple(replace(score, given_up=score.rate in hopeless) for score in scores)
     return Choice(judged[0].rate if best is None else best.rate, judged)
 
@@ -182,23 +197,30 @@ def _score(rate: float, runs: Sequence[RunSpec], results: Results) -> RateScore:
     return RateScore(rate, mean, area, len(scored), len(runs), diverged, given_up=False)
 
 
-def _best(scores: Collection[RateScore]) -> RateScore | None:
+def _one_with_data(specs: Iterable[RunSpec], results: Results) -> RunResult | None:
+    """Return a run that says what its scores are."""
+    done = (results[spec.run_id] for spec in specs if spec.run_id in results)
+    return next((result for result in done if result.data is not None), None)
+
+
+def _best(scores: Collection[RateScore], of: RunResult | None) -> RateScore | None:
     """Return the best of the rates with most seeds; ties go to the larger area, then to the smaller rate."""
     most = max(score.n for score in scores)
     candidates = [score for score in scores if score.n == most and most > 0]
     # Rounded: the order of seeds in a sum is no difference.
-    return min(candidates, key=lambda s: (-round(s.mean, 12), -round(s.area, 12), s.rate), default=None)
+    return min(candidates, key=lambda s: (-round(merit(s.mean, of), 12), -round(s.area, 12), s.rate), default=None)
 
 
 def _given_up(rates: Mapping[float, list[RunSpec]], scores: Sequence[RateScore], results: Results) -> set[float]:
     """Return the rates that are given up, by the rule at the head of this file."""
     firsts = {rate: results.get(runs[0].run_id) for rate, runs in rates.items()}
+    of = _one_with_data((spec for runs in rates.values() for spec in runs), results)
     singles = {rate: validation_score(result) for rate, result in firsts.items() if result is not None}
-    floor = max((r.floor for r in firsts.values() if r is not None and r.floor is not None), default=0.0)
+    floor = max((merit(r.floor, of) for r in firsts.values() if r is not None and r.floor is not None), default=0.0)
     if len(singles) < len(rates):
         return set()
-    known = {rate: value for rate, value in singles.items() if value is not None}
-    top = max(known.values(), default=0.0)
+    known = {rate: merit(value, of) for rate, value in singles.items() if value is not None}
+    top = max(known.values(), default=floor)
     protected = _neighbours(list(rates), [rate for rate, value in known.items() if value == top])
     out = {
         score.rate
@@ -211,14 +233,14 @@ def _given_up(rates: Mapping[float, list[RunSpec]], scores: Sequence[RateScore],
     }
     # Once all others have all seeds, what was chosen may have turned out worse than its first seed.
     others = [score for score in scores if score.rate not in out]
-    chosen = _best(others)
+    chosen = _best(others, of)
     if chosen is not None and all(score.complete for score in others):
-        out = {rate for rate in out if _is_hopeless(known[rate], chosen.mean, floor)}
+        out = {rate for rate in out if _is_hopeless(known[rate], merit(chosen.mean, of), floor)}
     return out
 
 
-def _is_hopeless(accuracy: float, best: float, floor: float) -> bool:
-    return best - accuracy > max(HOPELESS, (best - floor) / 2)
+def _is_hopeless(score: float, best: float, floor: float) -> bool:
+    return best - score > max(HOPELESS, (best - floor) / 2)
 
 
 def _neighbours(rates: Sequence[float], best: Collection[float]) -> set[float]:
@@ -231,6 +253,6 @@ def is_still_rising(result: RunResult | None, floor: float) -> bool:
     """Return whether the last quarter of a run's validations brought a new best by RISING or more."""
     if result is None or result.status == "diverged" or not result.curve:
         return False
-    accuracies = [accuracy for _, accuracy in result.curve]
-    last = math.ceil(len(accuracies) / 4)
-    return max(accuracies[-last:]) - max(accuracies[:-last], default=floor) >= RISING
+    merits = [merit(score, result) for _, score in result.curve]
+    last = math.ceil(len(merits) / 4)
+    return max(merits[-last:]) - max(merits[:-last], default=floor) >= RISING

@@ -86,8 +86,11 @@ def _list_floors(runs: Path) -> Listing:
 def _list_runs(runs: Path) -> Listing:
 
     results = read_results(runs, notes)
-    rows = [(r.spec.run_id, str(r.status), percent(r.test_score), percent(r.floor)) for r in results]
-    return ("run", "status", "test accuracy", "floor"), [*rows]
+    rows = [
+        (r.spec.run_id, str(r.status), r.metric, percent(r.test_score, r.is_fraction), percent(r.floor, r.is_fraction))
+        for r in results
+    ]
+    return ("run", "status", "metric", "test", "floor"), [*rows]
 
 
 def _first_line(thing: object) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fpt_bench.config.claims import MARGIN, Claim
+from fpt_bench.config.known import TASKS
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.layers import Layer, checked_fields
 from fpt_bench.config.published import PublishedRow
@@ -134,12 +135,19 @@ class Profile(BaseModel):
     """Fields of RunSpec for every task."""
     tasks: dict[str, Fields] = Field(default_factory=dict)
     """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
-    targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
-    """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
+    targets: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Score by task that convergence is measured against: a constant, never a run's own final score."""
     experiments: dict[str, Spending] = Field(default_factory=dict)
     """Other budgets by experiment."""
     launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
     """Who executes the runs; part of no spec."""
+
+    @model_validator(mode="after")
+    def _aims_at_accuracies(self) -> Self:
+        wrong = [f"{task} {target:g}" for task, target in self.targets.items() if task in TASKS and not 0 < target <= 1]
+        if wrong:
+            raise ValueError(f"targets: expected accuracies above 0 and up to 1, got {', '.join(wrong)}")
+        return self
 
     def spent_on(self, experiment: str) -> Spending:
         """Return seeds, swept rates and tasks of an experiment: the profile's own where nothing is said for it."""

@@ -7,7 +7,8 @@ from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
 from fpt_bench.config.command_line import written_seeds
-from fpt_bench.report.words import mark_of, plus_minus, points
+from fpt_bench.report.metric_words import worded
+from fpt_bench.report.words import mark_of, percent, plus_minus, points
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -35,6 +36,7 @@ def bench_notes(bench: Bench) -> list[str]:
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
     notes += below_simple(bench)
+    notes = [worded(note, bench.is_mixed) for note in notes]
     notes += _data_notes(cells)
     notes += _test_set_notes(cells)
     notes += _version_notes(cells)
@@ -69,7 +71,9 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: (cell, cell.convergence) for cell in cells if cell.convergence is not None}
     if not known:
         return []
-    where = "; ".join(f"{task} {points(found.target)} %, {found.what}" for task, (_, found) in known.items())
+    where = "; ".join(
+        f"{task} {percent(found.target, cell.is_fraction)}, {found.what}" for task, (cell, found) in known.items()
+    )
     resolution = ", ".join(f"{task} {cell.first.spec.eval_every}" for task, (cell, _) in known.items())
     return [
         "Steps to target: median over seeds of the first validation that reaches the target "

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
 
-from datamodules.floors import best_of
+from datamodules.metrics import best_of
 from fpt_bench.config.spec import Argument, RunSpec, explain
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.results.atomic import write_atomically

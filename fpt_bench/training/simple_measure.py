@@ -47,6 +47,8 @@ def measure_simple(
         fingerprint=fingerprint,
         examples=examples_shown(spec),
         test_examples=len(datamodule.examples(datamodule.test_splits[0])),
+        metric=datamodule.task.measure.name,
+        higher_is_better=datamodule.task.measure.higher_is_better,
         floors=floors,
         learners=learners,
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},

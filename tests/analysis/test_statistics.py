@@ -120,3 +120,12 @@ def test_one_seed_a_task_has_no_interval() -> None:
     assert estimate.mean == pytest.approx(0.35)
     assert math.isinf(estimate.high)
     assert estimate.n == 1
+
+
+def test_measures_of_the_way_from_floor_to_perfect_know_no_direction() -> None:
+    """Errors of 40 that fall to 0 are accuracies of 0.5 that rise to 1."""
+    errors, accuracies = [(10, 30.0), (20, 10.0)], [(10, 0.625), (20, 0.875)]
+    assert normalise(10.0, 40.0, 0.0) == normalise(0.875, 0.5) == 0.75
+    assert area_under_curve(errors, 40.0, 40, 0.0) == area_under_curve(accuracies, 0.5, 40)
+    assert steps_to_reach(errors, 22.0, higher_is_better=False) == 20
+    assert steps_to_reach(errors, 5.0, higher_is_better=False) == math.inf

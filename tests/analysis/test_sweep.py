@@ -251,3 +251,42 @@ def test_one_rate_is_no_sweep() -> None:
     choice = choice_of(grid, [])
     assert (choice.rate, choice.edge, choice.provisional) == (1e-3, False, False)
     assert math.isnan(choice.scores[0].mean)
+
+
+def errors(rate: float, seed: int, *scores: float, perfect: float = 0.0) -> RunResult:
+    """A run of a task of which less is better; what needs no learning scores 40."""
+    result = outcome(rate, seed, (0.5,) * len(scores))
+    assert result.data is not None
+    kind = {"metric": "mean-absolute-error", "higher_is_better": False, "perfect": perfect, "is_fraction": False}
+    data = result.data.model_copy(update={**kind, "floor": 40.0, "trivial": {"mean": 40.0}})
+    curve = tuple((10 * (place + 1), score) for place, score in enumerate(scores))
+    best = min(curve, key=lambda point: point[1])
+    fields = {"data": data, "curve": curve, "best_step": best[0], "validation_score": best[1]}
+    return result.model_copy(update=fields)
+
+
+def test_of_a_metric_of_which_less_is_better_the_lowest_rate_is_chosen() -> None:
+    grid = grid_of(RATES[:3], seeds=1)
+    results = [errors(rate, 0, score) for rate, score in zip(RATES, (30.0, 12.0, 20.0), strict=False)]
+    choice = choice_of(grid, results)
+    assert choice.rate == RATES[1]
+    assert [score.mean for score in choice.scores] == [30.0, 12.0, 20.0]
+
+
+def test_hopeless_and_rising_are_shares_of_the_way_where_scores_are_no_fractions() -> None:
+    """Of a floor of 40: more than 4, and more than half of the best rate's rise, behind is hopeless; 0.8 is rising."""
+    grid = grid_of()
+    flat = [errors(rate, 0, *[score] * 8) for rate, score in zip(RATES, (26.0, 25.0, 12.0, 10.0, 12.0), strict=True)]
+    assert choice_of(grid, flat).rate == 1e-2
+    assert {score.rate for score in choice_of(grid, flat).scores if score.given_up} == {1e-5}, "25 is half of the way"
+    rising = [errors(1e-5, 0, *[27.0] * 6, 26.5, 26.0), *flat[1:]]
+    assert not any(score.given_up for score in choice_of(grid, rising).scores)
+    slow = [errors(1e-5, 0, *[26.5] * 6, 26.4, 26.0), *flat[1:]]
+    assert {score.rate for score in choice_of(grid, slow).scores if score.given_up} == {1e-5}
+
+
+def test_a_failed_first_run_does_not_turn_the_direction() -> None:
+    grid = grid_of(RATES[:2], seeds=2)
+    failed = RunResult(spec=errors(RATES[0], 0, 30.0).spec, status="failed", error="no")
+    done = [failed, errors(RATES[0], 1, 30.0), errors(RATES[1], 0, 12.0), errors(RATES[1], 1, 14.0)]
+    assert choice_of(grid, done).rate == RATES[1]

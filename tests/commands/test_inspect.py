@@ -78,7 +78,7 @@ def test_every_fault_is_named_and_the_exit_code_says_so() -> None:
 def test_examples_that_cannot_be_made_are_a_fault() -> None:
     done = inspect("faulty:Floats")
     assert done.exit_code == 1
-    assert "fault: expected labels as integers from 0 to C - 1, got float64" in done.stdout
+    assert "fault: expected labels as integers from 0 to C - 1, or as float32 where the task's" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ def test_what_is_said_to_the_whole_test_set_is_kept(finished: tuple[RunResult, W
     answers = read_answers(folder)
     assert answers is not None
     assert answers.accuracy == pytest.approx(result.test_score)
-    assert answers.classes.shape == (128, 5)
+    assert answers.said.shape == (128, 5)
     assert ((answers.confidence >= 0.5) & (answers.confidence <= 1)).all(), "the likelier one of two classes"
     shown = read_predictions(folder)
-    assert [tuple(answers.classes[p.example].tolist()) for p in shown] == [p.predicted for p in shown]
+    assert [tuple(answers.said[p.example].tolist()) for p in shown] == [p.predicted for p in shown]
     assert (folder / TEST_PREDICTIONS_FILE).stat().st_size < 3000
 
 

@@ -12,12 +12,22 @@ from fpt_bench.config.command_line import make_command
 from fpt_bench.config.published import is_resized
 from fpt_bench.report.figures.draw import Picture, draw_bench
 from fpt_bench.report.figures.style import Look, slug
+from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.page.exhibits import EmbeddedPicture, embedded_attention, example_tables
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.summary import Paragraph, summarize
 from fpt_bench.report.tables import Entry, TextTable, text_tables
-from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, other_test_sets, percent, points, task_label
+from fpt_bench.report.words import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    cell_label,
+    line_label,
+    other_test_sets,
+    percent,
+    points,
+    task_label,
+)
 from fpt_bench.results.result import RunResult
 
 
@@ -73,7 +83,7 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path, console
 
 def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
     """Return a table as `table` prints it; a cell's n leads to the first of its runs."""
-    first = {(cell_label(cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
+    first = {(line_label(bench, cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
     rows = []
     for line in table.lines:
         found = dict(zip(table.header, line, strict=True))
@@ -82,7 +92,7 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
             continue
         arm, task = found["arm"].text, found["task"].text if "task" in found else ""
         if task in bench.tasks:  # a table that names its tasks without their daggers
-            task = task_label(bench, task)
+            task = next((line_label(bench, cell) for cell in bench.of_task(task) if cell.runs), task_label(bench, task))
             found["task"] = Entry(task)
         run_id = first.get((task, arm))
         if run_id and "n" in found:
@@ -92,6 +102,7 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
 
 
 def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:
+    mixed = any(cell.metric != "accuracy" for cell, _ in runs)
     columns = ("run", "task", "arm", "seed", "rate", "status", "test %", "validation %", "best step", "seconds")
     rows = []
     for cell, r in runs:
@@ -103,13 +114,17 @@ def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look]
             Entry(str(r.spec.seed), r.spec.seed),
             Entry(f"{r.spec.learning_rate:g}", r.spec.learning_rate),
             Entry(r.status),
-            Entry(points(r.test_score), r.test_score),
-            Entry(points(r.validation_score), r.validation_score),
+            Entry(_score(cell, r.test_score, mixed), r.test_score),
+            Entry(_score(cell, r.validation_score, mixed), r.validation_score),
             Entry("" if r.best_step is None else str(r.best_step), r.best_step),
             Entry(f"{r.seconds:.0f}", r.seconds),
         )
         rows.append(Row(looks[cell.arm].css_class, entries))
-    return Table("Every run that is over", columns, tuple(rows))
+    return Table("Every run that is over", tuple(head_of(column, mixed) for column in columns), tuple(rows))
+
+
+def _score(cell: Cell, score: float | None, mixed: bool) -> str:
+    return "" if score is None else points(score, "", cell.is_fraction) + unit_of(" %", cell, mixed)
 
 
 def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, console: Console) -> Run:
@@ -117,11 +132,14 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
         "arm": arm,
         "status": result.status,
         "error": result.error,
-        "test accuracy": _by_split(result),
-        "best validation accuracy": f"{points(result.validation_score)} % at step {result.best_step}"
+        f"test {result.metric}": _by_split(result),
+        f"best validation {result.metric}": f"{percent(result.validation_score, result.is_fraction)} "
+        f"at step {result.best_step}"
         if result.best_step is not None
         else None,
-        "training accuracy": None if result.train_score is None else percent(result.train_score),
+        f"training {result.metric}": None
+        if result.train_score is None
+        else percent(result.train_score, result.is_fraction),
         "trained parameters": ", ".join(f"{g} {c.trained:,}" for g, c in result.parameters.items() if c.trained),
         "training time": f"{result.seconds:.1f} s",
         "throughput": f"{result.tokens_per_second:,.0f} tokens a second" if result.tokens_per_second else None,
@@ -143,7 +161,8 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
 def _by_split(result: RunResult) -> str:
     if result.test_score is None:
         return ""
-    return f"{percent(result.test_score)} on {result.test_examples} examples{other_test_sets(result)}"
+    score = percent(result.test_score, result.is_fraction)
+    return f"{score} on {result.test_examples} examples{other_test_sets(result)}"
 
 
 def _sources(result: RunResult) -> dict[str, str]:
@@ -153,7 +172,9 @@ def _sources(result: RunResult) -> dict[str, str]:
         is_other = is_resized(result.spec.task, result.data.kind, result.spec.data_arguments)
         mark = f"{DAGGER} " if result.data.kind == "embedded" else f"{DOUBLE_DAGGER} " if is_other else ""
         facts["data"] = f"{mark}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
-        facts["floor"] = "; ".join(f"{name} {percent(value)}" for name, value in result.data.trivial.items())
+        facts["floor"] = "; ".join(
+            f"{name} {percent(value, result.is_fraction)}" for name, value in result.data.trivial.items()
+        )
     if result.body:
         words = "; ".join([result.body.source, *result.body.notes, f"executed by {result.body.execution}"])
         facts["body"] = f"{words} (SHA-256 {result.body.fingerprint[:16]}…)"
