@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from datamodules.bits import COPY_AND_AVERAGE, BitMemoryDataModule, BitXorDataModule
+from datamodules.constants import constant_scores
 from datamodules.contract import TEST, TRAIN, VALIDATION, TaskDataModule, TaskSpec
 from datamodules.examples import ArrayExamples
-from datamodules.floors import best_of, constant_floors, labels_of
+from datamodules.floors import labels_of
 from datamodules.listops.listops import ListOpsDataModule
 from datamodules.shuffled import ShuffledDataModule
 
@@ -29,12 +31,10 @@ class Nothing(TaskDataModule):
 
 
 def test_constants_by_hand() -> None:
-    assert constant_floors(np.array(LABELS[TEST]), np.array(LABELS[TRAIN])) == {
-        "commonest class of training": 0.2,
-        "best constant": 0.6,
-    }
-    two_labels = np.array([[0, 1], [0, 1], [1, 1], [1, 0]])
-    assert constant_floors(two_labels, None) == {"best constant": pytest.approx(5 / 8)}, "each label has its own"
+    task, asked, seen = Nothing().task, torch.tensor(LABELS[TEST]), torch.tensor(LABELS[TRAIN])
+    assert constant_scores(task, asked, seen) == {"commonest class of training": 0.2, "best constant": 0.6}
+    two_labels = torch.tensor([[0, 1], [0, 1], [1, 1], [1, 0]])
+    assert constant_scores(task, two_labels, None) == {"best constant": pytest.approx(5 / 8)}, "each label has its own"
 
 
 def test_a_task_that_says_nothing_has_floors() -> None:
@@ -52,11 +52,6 @@ def test_what_a_task_knows_without_a_file_stands_beside_what_is_measured() -> No
 def test_labels_are_read_in_their_order_however_many_there_are() -> None:
     labels = np.arange(2500)[:, None] % 7
     assert np.array_equal(labels_of(ArrayExamples(np.zeros((2500, 1, 1), dtype=np.float32), labels)), labels)
-
-
-def test_the_best_is_the_lowest_where_lower_is_better() -> None:
-    assert best_of({"mean": 2.0, "zero": 3.0}, higher_is_better=False) == "mean"
-    assert best_of({"first": 0.5, "second": 0.5}) == "first"
 
 
 def test_shuffled_tokens_leave_constants_alone() -> None:

@@ -80,14 +80,13 @@ def test_a_metric_that_cannot_be_had_is_a_sentence(torchmetric: str) -> None:
 
 def test_defaults_mean_accuracy_and_cross_entropy() -> None:
     plain = spec(num_classes=4)
-    assert (plain.measure, plain.loss_name, plain.floor) == (METRICS["accuracy"], "cross-entropy", 0.25)
+    assert (plain.measure, plain.loss_name) == (METRICS["accuracy"], "cross-entropy")
     assert plain.measure.enough == 1 - 1e-7
 
 
-def test_the_floor_is_the_best_rule_in_the_metrics_direction() -> None:
+def test_the_best_rule_is_the_lowest_where_lower_is_better() -> None:
     rules = {"mean": 0.4, "median": 0.3, "zero": 2.0}
-    assert spec(**{**NUMBERS, "trivial": rules}).floor == 2.0
-    assert spec(**{**NUMBERS, "metric": "mean-absolute-error", "trivial": rules}).floor == 0.3
+    assert best_of(rules) == "zero"
     assert best_of(rules, higher_is_better=False) == "median"
     assert best_of({1: 0.5, 2: 0.9, 3: 0.9}) == 2, "the first of equal ones"
 
