@@ -68,7 +68,9 @@ def test_records_are_counted(tmp_path: Path) -> None:
 def test_every_fault_is_named_and_the_exit_code_says_so() -> None:
     done = inspect("faulty:OneSplit")
     assert done.exit_code == 1
-    assert ["test", "1,536", "11", "2", "50.1", "%", "none", "train", "1,536,", "validation", "1,536"] in rows(done.stdout)
+    assert ["test", "1,536", "11", "2", "50.1", "%", "none", "train", "1,536,", "validation", "1,536"] in rows(
+        done.stdout
+    )
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert f"fault: {second}: expected examples that do not stand in {first}, got 1,536 of 1,536" in done.stdout
     assert "sound" not in done.stdout
