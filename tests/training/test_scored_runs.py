@@ -115,6 +115,24 @@ def test_best_step_patience_and_enough_follow_the_metrics_direction(
     assert not reported[-1].is_fraction
 
 
+def test_an_interrupted_run_goes_on_from_its_lowest_validation(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Scripted, "script", [0.2, 0.5, 0.6, 0.7, 0.3])
+    monkeypatch.setattr("fpt_bench.training.one_run.require_sound", lambda _: None)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 20:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run_one(spec_of("ScriptedError"), workspace, stop)
+    result = run_one(spec_of("ScriptedError"), workspace)
+    assert "starts over" not in caplog.text
+    assert (result.status, result.best_step) == ("ok", 10)
+    assert [attempt.first_step for attempt in result.attempts] == [0, 10]
+
+
 def test_a_validation_score_that_is_no_number_is_a_divergence(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
