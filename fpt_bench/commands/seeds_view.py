@@ -141,8 +141,8 @@ def _what_it_means() -> list[str]:
         "sd: deviation of single seeds in points, pooled over arms, with its degrees of freedom; sd to: its 95 % upper "
         "bound. seeds: of the arm that has fewest.",
         f"fixed n: for a chance of {100 * POWER:.0f} % with a t-test at {100 * LEVEL:.0f} %; at sd to: were the "
-        "deviation its bound. judge: median until it says `better`, seeds added one by one (docs/judging.md). one of: all "
-        "tasks are judged together, and this one stands alone. Seeds count as normal.",
+        "deviation its bound. judge: median until it says `better`, seeds added one by one (docs/judging.md). one of: "
+        "all tasks are judged together, and this one stands alone. Seeds count as normal.",
     ]
 
 
