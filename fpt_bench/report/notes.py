@@ -31,7 +31,10 @@ def bench_notes(bench: Bench) -> list[str]:
     if any(cell.train_test_gap is not None for cell in cells):
         notes.append("train - test: accuracy on training examples, without dropout, minus test accuracy, in pp.")
     if any(cell.published is not None for cell in cells):
-        notes.append("Published figures are the papers', for information: they are no part of any comparison or check.")
+        notes.append(
+            "Published figures are the papers', as transcribed from notes, for information: no part of any comparison or "
+            "check. Those of listops and homology are, by the published code, of validation splits."
+        )
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)

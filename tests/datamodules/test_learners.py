@@ -13,7 +13,7 @@ from datamodules.examples import ArrayExamples
 from datamodules.images.pixel_learners import pixels
 from datamodules.learners import SimpleLearner, learn, nearest_by_cosine, nearest_centroid
 from datamodules.listops.count_learners import count_symbols, count_symbols_and_root
-from datamodules.listops.trees import encode
+from datamodules.listops.expressions import encode
 from datamodules.proteins.kmer_learners import composition_and_length, root_3mers
 from datamodules.proteins.protein_files import encode_residues
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from datamodules.contract import TEST
-from datamodules.listops.flat_rules import answer_by_own_digits, answer_flat, flat_scores
+from datamodules.listops.expressions import answer_by_own_digits, answer_flat, encode, evaluate
+from datamodules.listops.flat_rules import flat_scores
 from datamodules.listops.listops import ListOpsAsPublishedDataModule, ListOpsDataModule
-from datamodules.listops.trees import encode, evaluate
 
 BY_HAND = {
     # tree: what it is, the root operator of all its digits, of its own digits alone
