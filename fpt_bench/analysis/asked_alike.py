@@ -5,6 +5,7 @@ from typing import Any
 
 from fpt_bench.analysis.baseline import KeptCell
 from fpt_bench.analysis.cells import Cell
+from fpt_bench.analysis.codes import MEASURED
 from fpt_bench.config.spec import RunSpec
 
 SETTLED_BY_THE_PROCESSOR = frozenset({"precision", "body_execution"})
@@ -20,7 +21,8 @@ def asked_alike(kept: KeptCell, now: KeptCell, cell: Cell) -> dict[str, str | No
         cell: of now, with its runs.
     """
     trained = sorted({result.trained_parameters() for result in cell.runs} - {kept.trained_parameters})
-    more = [code for code in now.codes.split() if code not in kept.codes.split()]
+    excused = MEASURED if _made_otherwise(kept, now) else frozenset()
+    more = [code for code in now.codes.split() if code not in {*kept.codes.split(), *excused}]
     return {
         "result": _check_runs(kept, now, cell),
         "spec": _check_spec(kept, now),
@@ -29,6 +31,11 @@ def asked_alike(kept: KeptCell, now: KeptCell, cell: Cell) -> dict[str, str | No
         "body": None if kept.body == now.body else f"{_expected('the body', kept.body, now.body)}: not comparable",
         "notes": f"{', '.join(more)}: the baseline has no such note" if more else None,
     }
+
+
+def _made_otherwise(kept: KeptCell, now: KeptCell) -> bool:
+    """Return whether numbers may have moved though nobody changed anything: another processor, another torch."""
+    return {run.made for run in kept.runs} != {run.made for run in now.runs}
 
 
 def _expected(what: str, was: object, now: object) -> str:
@@ -52,8 +59,7 @@ def _check_runs(kept: KeptCell, now: KeptCell, cell: Cell) -> str | None:
 def _check_spec(kept: KeptCell, now: KeptCell) -> str | None:
     """Name the fields in which what was run is not what was kept; None where it is the same."""
     was, is_now = ({**cell.spec, "learning_rate": list(cell.learning_rates)} for cell in (kept, now))
-    made = {run.made for run in kept.runs}, {run.made for run in now.runs}
-    excused = SETTLED_BY_THE_PROCESSOR if made[0] != made[1] else frozenset()
+    excused = SETTLED_BY_THE_PROCESSOR if _made_otherwise(kept, now) else frozenset()
     named = [name for name in {**was, **is_now} if name not in excused]
     pairs = [(name, _value(was, name), _value(is_now, name)) for name in named]
     said = [f"{name} {before} -> {after}" for name, before, after in pairs if before != after]

@@ -70,6 +70,10 @@ CODES = {
 """By code, in the order in which they are listed."""
 
 
+MEASURED = frozenset({"FPT001", "FPT002", "FPT004", "FPT007"})
+"""Codes of measured numbers: near its border one comes and goes with the seed, as with the processor."""
+
+
 def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
     """Return the codes that hold for a cell, in their order; none where it has no score.
 

@@ -1,4 +1,4 @@
-"""`list`: tasks, bodies, inits, experiments, profiles, floors and runs, as rows of words."""
+"""`list`: tasks, bodies, inits, experiments, claims, profiles, floors, codes and runs, as rows of words."""
 
 import functools
 from collections.abc import Callable
@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from fpt_bench.analysis.codes import CODES
 from fpt_bench.commands.console import PlainConsole, notes, out
 from fpt_bench.commands.options import Runs
 from fpt_bench.config.inits import INITS
 from fpt_bench.config.known import known_bodies, known_tasks
+from fpt_bench.config.named import named_experiment
 from fpt_bench.config.plugins import look_up
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
@@ -26,10 +28,12 @@ Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, bodies, inits, experiments, profiles, floors or runs")],
+    what: Annotated[
+        str, typer.Argument(help="tasks, bodies, inits, experiments, claims, profiles, floors, codes or runs")
+    ],
     runs: Runs = Path("runs"),
 ) -> None:
-    """List tasks, bodies, inits, experiments, profiles, floors and simple learners (from records), or runs."""
+    """List tasks, bodies, inits, experiments, claims, profiles, floors and simple learners, codes of notes, or runs."""
     require_known("list", what, LISTS)
     columns, rows = LISTS[what](runs)
     shown = Table(*columns, box=None, pad_edge=False)
@@ -97,12 +101,24 @@ def _first_line(thing: object) -> str:
     return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
+def _list_claims(_: Path) -> Listing:
+    claims = [(name, claim) for name in config_names("experiments") for claim in named_experiment(name).claims]
+    rows = [(name, claim.hash[:12], claim.sentence, claim.source, claim.refuted_by) for name, claim in claims]
+    return ("experiment", "hash", "claim", "source", "refuted by"), [*rows]
+
+
+def _list_codes(_: Path) -> Listing:
+    return ("code", "what", "why", "to do"), [(code, c.name, c.why, c.to_do) for code, c in CODES.items()]
+
+
 LISTS: dict[str, Callable[[Path], Listing]] = {
     "tasks": _list_tasks,
     "bodies": _list_bodies,
     "inits": _list_inits,
     "experiments": functools.partial(_list_configs, "experiments", "question"),
+    "claims": _list_claims,
     "profiles": functools.partial(_list_configs, "profiles", "summary"),
     "floors": _list_floors,
+    "codes": _list_codes,
     "runs": _list_runs,
 }

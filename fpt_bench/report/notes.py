@@ -32,8 +32,8 @@ def bench_notes(bench: Bench) -> list[str]:
         notes.append("train - test: accuracy on training examples, without dropout, minus test accuracy, in pp.")
     if any(cell.published is not None for cell in cells):
         notes.append(
-            "Published figures are the papers', as transcribed from notes, for information: no part of any comparison or "
-            "check. Those of listops and homology are, by the published code, of validation splits."
+            "Published figures are the papers', as transcribed from notes, for information: no part of any comparison "
+            "or check. Those of listops and homology are, by the published code, of validation splits."
         )
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)

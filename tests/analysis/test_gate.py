@@ -238,6 +238,7 @@ def test_a_note_fails_only_where_the_baseline_does_not_have_it(baseline: Baselin
     assert [cell.codes for cell in noted.cells if "FPT007" in cell.codes] == ["FPT007"], "of language on digits"
     assert check_bench(bench_of(change=deaf), noted).problems == ()
     assert check_bench(bench_of(), noted).problems == (), "a note that is gone is good news"
+    assert check_bench(bench_of(device=ELSEWHERE, change=deaf), baseline).problems == (), "another machine"
     assert check_bench(bench_of(change=deaf), baseline).problems[0].endswith("FPT007: the baseline has no such note")
 
 
