@@ -104,7 +104,7 @@ def swept_at(folder: Path, **profile: Any) -> tuple[Experiment, Profile, Path]:
     (folder / "tasks.yaml").write_text("mnist: {}")
     said = {"name": "p", "summary": "", "bodies": {}, "seeds": [3, 4], "tasks": {"mnist": {}}, **profile}
     arms = {"swept": {"learning_rates": [1e-4, 1e-3]}, "fixed": {}, "one": {"learning_rates": [1e-2]}}
-    shared = {"name": "e", "claim": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed"}
+    shared = {"name": "e", "question": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed"}
     return Experiment.model_validate(shared), Profile.model_validate(said), folder
 
 

@@ -192,7 +192,7 @@ def mixed_bench(finished: tuple[dict[str, RunResult], Path]) -> Bench:
         for task, name in zip(tasks, ("bit-xor", *TASKS), strict=True)
         for arm in arms
     )
-    experiment = Experiment(name="kinds", claim="All are shown.", tasks=tuple(tasks), baseline="slow", arms=arms)
+    experiment = Experiment(name="kinds", question="Are all shown?", tasks=tuple(tasks), baseline="slow", arms=arms)
     targets = {results["Share"].spec.task: 0.05}
     grid = Grid(experiment=experiment, profile="test", targets=targets, runs=grid_runs)
     worse = {"Share": 0.2, "Flags": 0.7, "Ragged": 0.6, "RaggedShares": 0.125, "bit-xor": 0.5}
