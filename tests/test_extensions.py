@@ -71,7 +71,7 @@ def test_the_example_of_regression_is_sound_and_learned(outside: Path) -> None:
     shown = fpt_bench("inspect", REGRESSION)
     assert shown.exit_code == 0, shown.output
     assert "scored by mean-absolute-error, lower is better; loss squared-error" in shown.stdout
-    assert "floor 0.123: always a half 0.123" in shown.stdout
+    assert "floor 0.120: always a half 0.123; mean of training " in shown.stdout
     assert "-> 0.364" in shown.stdout, "four of the first example's eleven bits"
     done = fpt_bench("run", "--task", REGRESSION, *SHORT[2:], "--body", MEAN, "--runs", str(outside / "runs"))
     assert done.exit_code == 0, done.stderr

@@ -5,7 +5,7 @@ from typing import Any
 
 from fpt_bench.analysis.baseline import KeptCell
 from fpt_bench.analysis.cells import Cell
-from fpt_bench.analysis.codes import MEASURED
+from fpt_bench.analysis.codes import OF_THE_MACHINE
 from fpt_bench.config.spec import RunSpec
 
 SETTLED_BY_THE_PROCESSOR = frozenset({"precision", "body_execution"})
@@ -21,7 +21,7 @@ def asked_alike(kept: KeptCell, now: KeptCell, cell: Cell) -> dict[str, str | No
         cell: of now, with its runs.
     """
     trained = sorted({result.trained_parameters() for result in cell.runs} - {kept.trained_parameters})
-    excused = MEASURED if _made_otherwise(kept, now) else frozenset()
+    excused = OF_THE_MACHINE if _made_otherwise(kept, now) else frozenset()
     more = [code for code in now.codes.split() if code not in {*kept.codes.split(), *excused}]
     return {
         "result": _check_runs(kept, now, cell),

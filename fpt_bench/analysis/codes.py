@@ -70,8 +70,8 @@ CODES = {
 """By code, in the order in which they are listed."""
 
 
-MEASURED = frozenset({"FPT001", "FPT002", "FPT004", "FPT007"})
-"""Codes of measured numbers: near its border one comes and goes with the seed, as with the processor."""
+OF_THE_MACHINE = frozenset({"FPT001", "FPT002", "FPT004", "FPT005", "FPT007"})
+"""Codes that come and go with seed, processor and release, though nobody changed anything."""
 
 
 def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:

@@ -277,7 +277,8 @@ def test_a_difference_that_no_scores_have_is_refused(points: str, tmp_path: Path
 def test_the_kept_deviations_give_the_seeds_of_every_task() -> None:
     arguments = ["plan", "initializations", "--runs", str(KEPT_RESULTS), "--resolve", "5"]
     done = CliRunner(env={"COLUMNS": "120"}).invoke(app, arguments)
-    needed = {line.split()[0]: int(line.split()[5]) for line in done.stdout.splitlines()[2:9]}
+    needed = {line.split()[0]: line.split()[5] for line in done.stdout.splitlines()[2:9]}
     assert needed == {
-        "bit-memory": 3, "bit-xor": 2, "listops": 3, "mnist": 14, "cifar": 9, "cifar-lra": 5, "homology": 9,
-    }  # fmt: skip
+        "bit-memory": "3", "bit-xor": "2", "listops": "?", "mnist": "14", "cifar": "9", "cifar-lra": "5",
+        "homology": "?",
+    }, "of ListOps and homology the kept runs have other data"  # fmt: skip
