@@ -4,6 +4,7 @@ Accuracies and areas are fractions, differences are differences of fractions, st
 known is NaN.
 """
 
+import json
 import math
 import re
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import Estimate
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
@@ -38,6 +40,14 @@ def cells_frame(bench: Bench) -> pd.DataFrame:
     """
     noun = "score" if bench.is_mixed else "accuracy"
     return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """Return the rows of `cells_frame` as JSON; codes come with what they are of, why they matter and what to do."""
+    rows = json.loads(frame.to_json(orient="records"))
+    for row in rows:
+        row["codes"] = [{"code": code, **asdict(CODES[code])} for code in row["codes"].split()]
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
 def rates_frame(bench: Bench) -> pd.DataFrame:

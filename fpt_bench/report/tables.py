@@ -8,7 +8,7 @@ from pathlib import Path
 from fpt_bench.analysis.cells import Bench, Cell, Overall
 from fpt_bench.analysis.codes import short
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
-from fpt_bench.analysis.export import as_csv, cells_frame, overall_frame, rates_frame
+from fpt_bench.analysis.export import as_csv, as_json, cells_frame, overall_frame, rates_frame
 from fpt_bench.analysis.statistics import Estimate
 from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
@@ -256,7 +256,7 @@ def write_tables(bench: Bench, folder: Path) -> None:
     write_atomically(folder / GRID_FILE, bench.grid.model_dump_json(indent=1) + "\n")
     write_atomically(table_file(folder, "md"), markdown(bench))
     write_atomically(table_file(folder, "tex"), latex(bench))
-    write_atomically(table_file(folder, "json"), frame.to_json(orient="records", indent=1) + "\n")
+    write_atomically(table_file(folder, "json"), as_json(frame))
     for name, table in (("table", frame), ("rates", rates_frame(bench)), ("overall", overall_frame(bench))):
         if len(table):
             write_atomically(table_file(folder, "csv", name), as_csv(table))

@@ -1,9 +1,12 @@
 """Stable codes: each holds for a cell that is made to have it, and for no other."""
 
+import json
+
 import pytest
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import CODES
+from fpt_bench.analysis.export import as_json, cells_frame
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.results.result import Attempt, BodyRecord, RunResult
 from tests.made_up import made_up_grid, made_up_result
@@ -56,6 +59,10 @@ def test_a_code_holds_for_what_it_is_of(codes: tuple[str, ...], changed: dict[st
     notes = [note for note in bench_notes(bench) if note.startswith("FPT")]
     assert [note[:6] for note in notes] == list(codes)
     assert all("bit-xor `language`" in note and "To do: " in note for note in notes)
+    rows = json.loads(as_json(cells_frame(bench)))
+    said = next(row["codes"] for row in rows if row["arm"] == "language")
+    assert [each["code"] for each in said] == list(codes)
+    assert all(each["why"] and each["to_do"] for each in said)
 
 
 def test_another_release_than_the_baselines_is_mixed() -> None:
