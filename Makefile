@@ -1,6 +1,6 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke baseline check report benchmark test fuzz kills lint clean
+.PHONY: help setup bodies lock bench smoke baseline check report benchmark test fuzz kills lint clean
 
 PROFILE ?= embedded
 EXPERIMENTS ?= headline
@@ -9,23 +9,39 @@ WORKERS ?=
 INPUTS ?= 400
 SEED ?= 0
 PYTHON ?= python3
-BASELINE := configs/baselines/smoke.csv
+LOCK ?= requirements-lock.txt requirements-lock-dev.txt
+UPGRADE ?=
+BASELINE := configs/baselines/smoke.json
 SMOKE := $(RUNS)/smoke
 
 VENV := .venv
 READY := $(VENV)/.ready
+INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+ENVIRONMENT := .ci/environment.py
 RUN := $(VENV)/bin/python -m fpt_bench
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
 
-setup: $(READY)  ## Create .venv with everything the other targets need
+setup: $(READY)  ## Create .venv with everything the other targets need, as LOCK says; LOCK= takes newest versions
 
-$(READY): setup.cfg pyproject.toml requirements-bodies.txt
+$(READY): setup.cfg pyproject.toml requirements-bodies.txt $(ENVIRONMENT) $(LOCK)
+	@$(PYTHON) $(ENVIRONMENT) fits $(LOCK)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-bodies.txt
+ifneq ($(strip $(LOCK)),)
+	$(INSTALL) --no-deps --require-hashes $(addprefix --requirement ,$(LOCK))
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+else
+	$(INSTALL) --editable '.[dev]'
+endif
+	$(VENV)/bin/python $(ENVIRONMENT) bodies requirements-bodies.txt
 	touch $@
+
+bodies: $(READY)  ## Install the packages of pretrained weights and digits that are missing, one by one
+	$(VENV)/bin/python $(ENVIRONMENT) bodies requirements-bodies.txt
+
+lock:  ## Write the lock files for PYTHON and this system, in minutes; UPGRADE=1 takes the newest of everything
+	$(PYTHON) $(ENVIRONMENT) lock requirements-lock.txt requirements-lock-dev.txt $(if $(UPGRADE),--upgrade)
 
 bench: $(READY)  ## Run EXPERIMENTS (headline) at PROFILE (embedded) and print the tables
 	$(RUN) bench --experiments $(EXPERIMENTS) --profile $(PROFILE) --runs $(RUNS) $(if $(WORKERS),--workers $(WORKERS))

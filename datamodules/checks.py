@@ -12,8 +12,8 @@ FEW = 64
 """Examples of each split that are looked at before every run."""
 MOST_SHARED = 0.5
 """Share of a split that may also stand in an earlier one: what is alike by chance is counted, not refused."""
-ERRORS_OF_FLOOR = 2.0
-"""Standard errors by which a floor may lie below the commonest answer: test labels are a sample."""
+ROUNDING = 1e-9
+"""By which a floor may lie below the best constant: they are summed in another order."""
 _SOUND: set[tuple[type, str, str]] = set()
 """Tasks from outside of which this process has looked at all: class, shapes and fingerprint of the examples."""
 
@@ -56,8 +56,8 @@ def find_faults(datamodule: TaskDataModule) -> list[str]:
 
     What is looked at: types, shapes, ranges, lengths and padding of every example of every split; training batches,
     which must depend on seed and step alone; validation and test sets, which must not depend on the seed; splits that
-    stand for more than half in an earlier one; and whether `floor` is what the commonest answer scores. Inputs that are
-    alike in training and test are no fault below that: a task with few possible inputs has them by chance.
+    stand for more than half in an earlier one; and floors, the best of which is at least the best constant. Inputs that
+    are alike in training and test are no fault below that: a task with few possible inputs has them by chance.
     """
     return judge(datamodule, survey(datamodule))
 
@@ -78,7 +78,7 @@ def judge(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> lis
         *_shared_splits(own, whole),
         *_dependent_on_more(own),
         *_dependent_on_seed(own, whole),
-        *_low_floor(own, whole),
+        *_wrong_floors(own, whole),
     ]
 
 
@@ -177,18 +177,28 @@ def _made_again(datamodule: TaskDataModule, seed: int) -> TaskDataModule:
     return type(datamodule)(*arguments, **{**keywords, "seed": seed})
 
 
-def _low_floor(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
-    """Return a fault where a floor from outside lies below the commonest answer by more than chance explains."""
-    headline = datamodule.test_splits[0]
-    commonest, floor = surveys[headline].commonest, datamodule.task.floor
-    spread = math.sqrt(commonest * (1 - commonest) / surveys[headline].examples)
-    if floor >= commonest - ERRORS_OF_FLOOR * spread or not _is_from_outside(datamodule):
+def _wrong_floors(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> list[str]:
+    """Return a fault where a measured floor is no score, or the best of them is worse than the best constant."""
+    try:
+        scores = datamodule.all_floors()
+    except ValueError as error:
+        return [str(error)]
+    measure, headline = datamodule.task.measure, datamodule.test_splits[0]
+    is_score = (lambda score: 0 <= score <= 1) if measure.is_fraction else math.isfinite
+    wrong = [f"{score!r} for {rule!r}" for rule, score in scores.items() if not is_score(score)]
+    if wrong:
+        kind = "accuracies from 0 to 1" if measure.is_fraction else "finite scores"
+        return [f"expected {kind} from `floors`, got {', '.join(wrong)}"]
+    constant, floor = surveys[headline].commonest, datamodule.floor()
+    if (constant - floor if measure.higher_is_better else floor - constant) <= ROUNDING * max(1.0, abs(constant)):
         return []
+    bound = "at least" if measure.higher_is_better else "at most"
+    best, got = (f"{100 * s:.1f} %" if measure.is_fraction else f"{s:.4g}" for s in (constant, floor))
     return [
-        f"expected a floor of at least {100 * commonest:.1f} %, which the commonest class alone scores on {headline}, "
-        f"got {100 * floor:.1f} %. Put trivial={{'commonest class': {commonest:.4f}}} into the TaskSpec"
+        f"expected a floor of {bound} {best}, which the best constant scores on {headline}, got {got}. "
+        "Return {**super().floors(), ...} from `floors`"
     ]
 
 
 def _same(first: Batch, second: Batch) -> bool:
-    return keys_of(first) == keys_of(second) and torch.equal(first.labels, second.labels)
+    return keys_of(first) == keys_of(second) and torch.equal(*(b.labels.nan_to_num(math.inf) for b in (first, second)))

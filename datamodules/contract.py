@@ -6,21 +6,29 @@ example, R positions read out, C classes.
 
 import hashlib
 import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack, get_args
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torchmetrics
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.constants import constant_scores
+from datamodules.floors import labels_of
+from datamodules.metrics import LOSSES, METRICS, LabelKind, Metric, best_of, find_metric
 from datamodules.randomness import random_permutation
 from datamodules.sources.downloads import WAYS_TO_SET_ROOT, RemoteFile, data_root
+
+if TYPE_CHECKING:
+    from datamodules.learners import SimpleLearner
 
 DataKind = Literal["real", "embedded"]
 InputKind = Literal["vectors", "tokens"]
@@ -32,13 +40,16 @@ class TaskSpec:
     """What a model must know about a task, known before any file is read.
 
     Raises:
-        ValueError: sizes that no model could serve, such as R not dividing L.
+        ValueError: sizes that no model could serve, such as R not dividing L, or a metric or loss that does not fit.
 
     Example:
         >>> spec = TaskSpec("bit-xor", "vectors", input_size=1, max_length=10, num_classes=2,
-        ...                 num_labels=5, read_positions=5, trivial={"coin": 0.5})
-        >>> spec.floor
-        0.5
+        ...                 num_labels=5, read_positions=5, trivial={"guess": 0.5})
+        >>> spec.trivial
+        {'guess': 0.5}
+        >>> spec = TaskSpec("weight", "vectors", input_size=1, max_length=10, label_kind="numbers", metric="r2")
+        >>> spec.num_classes, spec.loss_name
+        (1, 'squared-error')
     """
 
     name: str
@@ -47,32 +58,47 @@ class TaskSpec:
     """D for vectors; V, the padding id included, for tokens."""
     max_length: int
     """Largest T of any batch."""
-    num_classes: int
+    num_classes: int = 1
+    """C; 1 where labels are no classes."""
     num_labels: int = 1
     read_positions: int = 1
     """R: the last R real positions are read out; it divides L."""
     trivial: Mapping[str, float] = field(default_factory=dict)
-    """Accuracy in [0, 1] of baselines that need no learning, by name."""
+    """Score of what needs neither learning nor a file, such as a guess among classes, by name."""
+    label_kind: LabelKind = "classes"
+    ragged: bool = False
+    """Whether some places hold no label but IGNORED, or NaN among numbers: loss and metric pass over them."""
+    metric: str | Metric = "accuracy"
+    """One of METRICS, or an own one."""
+    loss: str | None = None
+    """One of LOSSES of the kind of label; None: its first."""
 
     def __post_init__(self) -> None:
-        if self.input_kind not in get_args(InputKind):
-            raise ValueError(
-                f"task {self.name!r}: expected input_kind to be one of {', '.join(get_args(InputKind))}, "
-                f"got {self.input_kind!r}"
-            )
+        for name, kinds in (("input_kind", get_args(InputKind)), ("label_kind", get_args(LabelKind))):
+            if getattr(self, name) not in kinds:
+                raise ValueError(
+                    f"task {self.name!r}: expected {name} to be one of {', '.join(kinds)}, got {getattr(self, name)!r}"
+                )
         for size in ("input_size", "max_length", "num_labels", "read_positions"):
             if getattr(self, size) < 1:
                 raise ValueError(f"task {self.name!r}: expected {size} of at least 1, got {getattr(self, size)}")
-        if self.num_classes < 2:
+        if self.label_kind == "classes" and self.num_classes < 2:
             raise ValueError(
-                f"task {self.name!r}: expected num_classes of at least 2, got {self.num_classes}. A label is a class; "
-                "numbers are not predicted (no regression), so cut them into classes"
+                f"task {self.name!r}: expected num_classes of at least 2, got {self.num_classes}. Where labels are no "
+                "classes, say label_kind='numbers' or 'multi-label'"
             )
-        for name, accuracy in self.trivial.items():
-            if not 0 <= accuracy <= 1:
-                raise ValueError(
-                    f"task {self.name!r}: expected accuracies from 0 to 1 in trivial, got {accuracy} for {name!r}"
-                )
+        if self.label_kind != "classes" and self.num_classes != 1:
+            raise ValueError(
+                f"task {self.name!r}: expected no num_classes where labels are {self.label_kind}, "
+                f"got {self.num_classes}. Leave it out"
+            )
+        if self.label_kind == "multi-label" and self.num_labels < 2:
+            raise ValueError(
+                f"task {self.name!r}: expected num_labels of at least 2 where labels are multi-label, got "
+                f"{self.num_labels}. A single yes or no is one of 2 classes"
+            )
+        self._require_fitting()
+        self._require_trivial()
         if self.num_labels % self.read_positions:
             raise ValueError(
                 f"task {self.name!r}: expected read_positions to divide num_labels, "
@@ -83,10 +109,49 @@ class TaskSpec:
                 f"task {self.name!r}: expected at most {self.max_length} positions to read, got {self.read_positions}"
             )
 
+    def _require_fitting(self) -> None:
+        """Raise a ValueError unless metric and loss are of the kind of label."""
+        try:
+            measure = self.measure
+        except ValueError as error:
+            raise ValueError(f"task {self.name!r}: {error}") from error
+        if measure.label_kind != self.label_kind:
+            fitting = ", ".join(name for name, metric in METRICS.items() if metric.label_kind == self.label_kind)
+            raise ValueError(
+                f"task {self.name!r}: expected a metric of {self.label_kind} such as {fitting}, got "
+                f"{measure.name!r}, which is of {measure.label_kind}"
+            )
+        if self.loss_name not in LOSSES[self.label_kind]:
+            raise ValueError(
+                f"task {self.name!r}: expected loss to be {' or '.join(LOSSES[self.label_kind])} where labels are "
+                f"{self.label_kind}, got {self.loss!r}"
+            )
+
+    def _require_trivial(self) -> None:
+        """Raise a ValueError unless what is stated can be scores of the metric."""
+        measure = self.measure
+        for name, score in self.trivial.items():
+            if measure.is_fraction and not 0 <= score <= 1:
+                words = "accuracies" if measure.name == "accuracy" else f"scores of {measure.name}"
+                raise ValueError(
+                    f"task {self.name!r}: expected {words} from 0 to 1 in trivial, got {score} for {name!r}"
+                )
+            if not math.isfinite(score):
+                raise ValueError(f"task {self.name!r}: expected finite scores in trivial, got {score} for {name!r}")
+
     @property
-    def floor(self) -> float:
-        """Accuracy of the best trivial baseline: what a model must beat to have learned anything."""
-        return max(self.trivial.values(), default=1.0 / self.num_classes)
+    def measure(self) -> Metric:
+        """The metric that `metric` is or names."""
+        return self.metric if isinstance(self.metric, Metric) else find_metric(self.metric)
+
+    @property
+    def loss_name(self) -> str:
+        """The loss that trains it."""
+        return self.loss or LOSSES[self.label_kind][0]
+
+    def make_metric(self, checked: bool = True) -> torchmetrics.Metric:
+        """Return a new metric of torchmetrics for this task, to be told of by `measure.update`."""
+        return self.measure.make(self.num_classes, self.num_labels, self.ragged, checked)
 
 
 class Batch(NamedTuple):
@@ -103,7 +168,8 @@ class Batch(NamedTuple):
     mask: Tensor
     """(B, T) bool, True at real positions; padding on the right."""
     labels: Tensor
-    """(B, L) int64 in [0, C)."""
+    """(B, L): int64 in [0, C) for classes, 0 or 1 for multi-label, float32 for numbers. Ragged: also IGNORED, or NaN
+    among numbers."""
     lengths: tuple[int, ...] | None = None
     """Real positions of each example, known to the program; None: not counted yet."""
 
@@ -175,7 +241,7 @@ class TaskDataModule(pl.LightningDataModule, ABC):
 
     Training batches are addressed by their optimizer step: batch `step` is the same whatever ran before,
     in every process, for every model. That is what makes a resumed run equal to an uninterrupted one and
-    the arms of a comparison paired. Validation and test sets do not depend on the seed.
+    the arms of a comparison see the same examples. Validation and test sets do not depend on the seed.
 
     All take :class:`SharedArguments`; a subclass adds its own as keywords.
 
@@ -255,6 +321,10 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         return cls.fetch_real(root, offline) if local is None else local
 
     @classmethod
+    def require_embedded(cls) -> None:
+        """Raise a MissingPackageError where a package that carries the embedded data is not installed."""
+
+    @classmethod
     def choose_kind(
         cls, data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
     ) -> tuple[DataKind, str | None]:
@@ -264,7 +334,7 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         embedded data generates its examples, and its kind is always `real`.
 
         Raises:
-            FileNotFoundError: `real` was asked for and is not available.
+            FileNotFoundError: `real` was asked for and is not available, or a package that carries the stand-in.
             ValueError: another word was asked for.
         """
         if data not in ("auto", "real", "embedded"):
@@ -272,12 +342,14 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         if cls.kinds == ("real",):
             return "real", None
         if data == "embedded":
+            cls.require_embedded()
             return "embedded", None
         try:
             cls.real_data(root, offline)
         except FileNotFoundError as error:
             if data == "real":
                 raise
+            cls.require_embedded()
             reason = " ".join(str(error).split())
             return "embedded", f"real data is not available, so the embedded stand-in is used: {reason}"
         return "real", None
@@ -323,6 +395,40 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         What is generated example by example has no records to leave out, and does not say.
         """
         return None
+
+    def floors(self) -> Mapping[str, float]:
+        """Return what rules that need no learning score on the headline test set, by name; measured there.
+
+        By default constants: of classes the commonest of training, where there is a training set, of numbers its mean
+        and median; and the one that is best on test. A task that has a better rule adds it:
+        `{**super().floors(), "copy": ...}`. What `task.trivial` says stands beside them, and the best of all is
+        the task's floor: a model that is not above it has shown nothing.
+        """
+        train = labels_of(self.examples(TRAIN)) if TRAIN in self.splits else None
+        return constant_scores(self.task, labels_of(self.examples(self.test_splits[0])), train)
+
+    def all_floors(self) -> dict[str, float]:
+        """Return what `task.trivial` says and what `floors` measures, by name; the best of them is the task's floor.
+
+        Raises:
+            ValueError: there is none.
+        """
+        scores = {**self.task.trivial, **self.floors()}
+        if not scores:
+            raise ValueError(
+                f"task {self.task.name!r}: expected at least one rule that needs no learning, got none. "
+                "Return {**super().floors(), ...} from `floors`"
+            )
+        return scores
+
+    def floor(self) -> float:
+        """Return the best of `all_floors`: what a model must beat to have learned anything."""
+        scores = self.all_floors()
+        return scores[best_of(scores, self.task.measure.higher_is_better)]
+
+    def simple_learners(self) -> "Mapping[str, SimpleLearner]":
+        """Return what is to be fitted beside models without any body, by name; by default nothing."""
+        return {}
 
     def fingerprint(self) -> str:
         """Return a hash of all fixed examples: 64 hexadecimal digits."""
@@ -373,6 +479,12 @@ class DerivedDataModule(TaskDataModule):
 
     def training_indices(self, step: int) -> NDArray[np.int64]:
         return self.inner.training_indices(step)
+
+    def floors(self) -> Mapping[str, float]:
+        return self.inner.floors()
+
+    def simple_learners(self) -> "Mapping[str, SimpleLearner]":
+        return self.inner.simple_learners()
 
     def record_counts(self) -> Mapping[str, RecordCounts] | None:
         return self.inner.record_counts()

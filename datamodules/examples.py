@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 from datamodules.contract import Batch
 
 
-def require_classes(labels: NDArray[np.generic], count: int) -> None:
-    """Raise a ValueError unless labels are whole numbers, and as many as there are examples."""
+def require_labels(labels: NDArray[np.generic], count: int) -> None:
+    """Raise a ValueError unless labels are integers or float32, and as many as there are examples."""
     if not isinstance(labels, np.ndarray):
-        raise ValueError(f"expected labels as a numpy array (N, L) of integers, got {type(labels).__name__}")
-    if labels.dtype.kind not in "iub":
-        # Cut to integers they would give an accuracy that means nothing.
+        raise ValueError(f"expected labels as a numpy array (N, L) of integers or float32, got {type(labels).__name__}")
+    if labels.dtype.kind not in "iub" and labels.dtype != np.float32:
         raise ValueError(
-            f"expected labels as integers from 0 to C - 1, got {labels.dtype}. A label is a class; numbers are not "
-            "predicted (no regression), so cut them into classes"
+            f"expected labels as integers from 0 to C - 1, or as float32 where the task's label_kind is 'numbers', got "
+            f"{labels.dtype}. Convert them"
         )
     if len(labels) != count:
         raise ValueError(f"expected labels for each of {count} examples, got {len(labels)}")
+
+
+def _as_tensor(labels: NDArray[np.generic]) -> torch.Tensor:
+    """Return labels as a batch has them: numbers as they are, all else as int64."""
+    tensor = torch.from_numpy(labels)
+    return tensor if tensor.is_floating_point() else tensor.long()
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,16 @@ class ArrayExamples:
     """Examples of one length, as two arrays.
 
     Raises:
-        ValueError: labels that are no integers, or not as many as inputs; so does `SequenceExamples`.
+        ValueError: labels that are neither integers nor float32, or not as many as inputs; so does `SequenceExamples`.
     """
 
     inputs: NDArray[np.generic]
     """(N, T, D) float32 or (N, T) integer."""
-    labels: NDArray[np.int64]
-    """(N, L) integer."""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N, L) integer, or float32 where they are numbers."""
 
     def __post_init__(self) -> None:
-        require_classes(self.labels, len(self.inputs))
+        require_labels(self.labels, len(self.inputs))
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -48,7 +53,7 @@ class ArrayExamples:
         inputs = torch.from_numpy(self.inputs[indices])
         inputs = inputs if inputs.is_floating_point() else inputs.long()
         mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
-        return Batch(inputs, mask, torch.from_numpy(self.labels[indices]).long())
+        return Batch(inputs, mask, _as_tensor(self.labels[indices]))
 
     def fingerprint(self) -> str:
         return array_fingerprint(self.inputs, self.labels)
@@ -60,13 +65,13 @@ class SequenceExamples:
 
     sequences: tuple[NDArray[np.integer], ...]
     """N arrays, each (T,) integer in [0, V)."""
-    labels: NDArray[np.int64]
-    """(N, L) integer."""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """(N, L) integer, or float32 where they are numbers."""
     padding: int = 0
     """Id that fills the positions behind a sequence."""
 
     def __post_init__(self) -> None:
-        require_classes(self.labels, len(self.sequences))
+        require_labels(self.labels, len(self.sequences))
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -78,7 +83,7 @@ class SequenceExamples:
         for row, sequence in zip(inputs, chosen, strict=True):
             row[: len(sequence)] = sequence
         mask = np.arange(lengths.max()) < lengths[:, None]
-        return Batch(torch.from_numpy(inputs), torch.from_numpy(mask), torch.from_numpy(self.labels[indices]).long())
+        return Batch(torch.from_numpy(inputs), torch.from_numpy(mask), _as_tensor(self.labels[indices]))
 
     def fingerprint(self) -> str:
         lengths = np.array([len(sequence) for sequence in self.sequences])

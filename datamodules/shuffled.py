@@ -1,7 +1,7 @@
 """Control: a task whose examples have their tokens in random order, to see what a model needs the order for."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +73,10 @@ class ShuffledDataModule(DerivedDataModule):
     @property
     def trains_on_fixed_examples(self) -> bool:
         return self.inner.trains_on_fixed_examples
+
+    def floors(self) -> Mapping[str, float]:
+        """Return what constants score: a rule of the task may need the order, and labels are those of the task."""
+        return TaskDataModule.floors(self.inner)
 
     def examples(self, split: str) -> ShuffledExamples:
         return ShuffledExamples(self.inner.examples(split), split)

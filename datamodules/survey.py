@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.constants import constant_scores, is_labelled
 from datamodules.contract import Batch, TaskDataModule, TaskSpec
+from datamodules.metrics import IGNORED
 
 AT_ONCE = 256
 """Examples looked at at once."""
@@ -18,10 +19,11 @@ AT_ONCE = 256
 class SplitSurvey:
     """What was seen of one split."""
 
+    task: TaskSpec
     examples: int
     """Examples that the split has."""
-    answers: NDArray[np.int64]
-    """(L, C) int64: how often each class is the answer at each label."""
+    labels: list[Tensor] = field(default_factory=list)
+    """Those that were looked at, (B, L) each."""
     lengths: list[int] = field(default_factory=list)
     """Real positions of each example that was looked at."""
     keys: list[bytes] = field(default_factory=list)
@@ -30,15 +32,36 @@ class SplitSurvey:
     """Sentences; the survey ends at the first batch that has some."""
 
     @property
+    def all_labels(self) -> Tensor:
+        """(N, L), of all that was looked at."""
+        return torch.cat(self.labels)
+
+    @property
+    def labelled(self) -> int:
+        """How many labels there are, what is passed over left out."""
+        return int(is_labelled(self.all_labels).sum())
+
+    @property
+    def distinct(self) -> int:
+        """How many different labels there are."""
+        labels = self.all_labels
+        return len(labels[is_labelled(labels)].unique())
+
+    @property
     def commonest(self) -> float:
-        """Accuracy in [0, 1] of the best constant answer, which gives each label its commonest class."""
-        return float(self.answers.max(axis=1).sum() / self.answers.sum())
+        """Score of the best constant answer, in the task's metric: of classes, each label's commonest one."""
+        return constant_scores(self.task, self.all_labels, None)["best constant"]
+
+    @property
+    def doubled(self) -> int:
+        """Examples looked at whose inputs an earlier one of the split has."""
+        return len(self.keys) - len(set(self.keys))
 
 
 def survey_split(datamodule: TaskDataModule, split: str, at_most: int | None = None) -> SplitSurvey:
     """Look at the examples of a split, or at the first `at_most` of them."""
     task, examples = datamodule.task, datamodule.examples(split)
-    survey = SplitSurvey(len(examples), np.zeros((task.num_labels, task.num_classes), dtype=np.int64))
+    survey = SplitSurvey(task, len(examples))
     if not survey.examples:
         survey.faults.append(f"{split}: expected at least 1 example, got none")
     stop = survey.examples if at_most is None else min(at_most, survey.examples)
@@ -49,8 +72,7 @@ def survey_split(datamodule: TaskDataModule, split: str, at_most: int | None = N
         if faults:
             survey.faults += [f"{split}, examples {first} to {last - 1}: {fault}" for fault in faults]
             break
-        for label, classes in enumerate(batch.labels.numpy().T):
-            survey.answers[label] += np.bincount(classes, minlength=task.num_classes)
+        survey.labels.append(batch.labels)
         survey.lengths += batch.counted().lengths or ()
         survey.keys += keys_of(batch)
     return survey
@@ -114,14 +136,32 @@ def _faults_of_mask(batch: Batch, task: TaskSpec) -> list[str]:
 
 
 def _faults_of_labels(labels: Tensor, task: TaskSpec, count: int) -> list[str]:
-    if labels.dtype != torch.int64:
-        more = " (no regression: cut numbers into classes)" if labels.is_floating_point() else ""
-        return [f"expected labels of int64, each a class{more}, got {_word(labels.dtype)}"]
+    kind = torch.float32 if task.label_kind == "numbers" else torch.int64
+    if labels.dtype != kind:
+        other = ". Where labels are numbers, say label_kind='numbers'" if labels.is_floating_point() else ""
+        return [f"expected labels of {_word(kind)} where they are {task.label_kind}, got {_word(labels.dtype)}{other}"]
     if labels.shape != (count, task.num_labels):
         return [f"expected labels of the shape ({count}, {task.num_labels}), got {tuple(labels.shape)}"]
-    if (found := _outside(labels, task.num_classes)) is not None:
-        return [f"expected labels from 0 to {task.num_classes - 1} (num_classes is {task.num_classes}), got {found}"]
+    there = is_labelled(labels) if task.ragged else torch.ones_like(labels, dtype=torch.bool)
+    if not bool(there.any(dim=1).all()):
+        bare = int((~there).all(dim=1).sum())
+        return [f"expected at least 1 label in every example, got none in {bare} of {count}. Leave those examples out"]
+    if task.label_kind == "numbers":
+        return _faults_of_numbers(labels[there], task)
+    bound = task.num_classes if task.label_kind == "classes" else 2
+    if (found := _outside(labels[there], bound)) is not None:
+        why = f" (num_classes is {bound})" if task.label_kind == "classes" else ""
+        hint = ". Where some are missing, say ragged=True" if found == IGNORED else ""
+        return [f"expected labels from 0 to {bound - 1}{why}, got {found}{hint}"]
     return []
+
+
+def _faults_of_numbers(labels: Tensor, task: TaskSpec) -> list[str]:
+    bad = int((~torch.isfinite(labels)).sum())
+    if not bad:
+        return []
+    hint = "" if task.ragged else ". Where NaN stands for a missing label, say ragged=True"
+    return [f"expected finite labels, got NaN or infinity in {bad} of {labels.numel()}{hint}"]
 
 
 def _outside(values: Tensor, bound: int) -> int | None:

@@ -15,8 +15,8 @@ from fpt_bench.commands.console import says_what_is_wrong
 COMMANDS = {
     name: f"fpt_bench.commands.{name}"
     for name in (
-        "run", "bench", "plan", "status", "table", "report", "attention", "examples", "inspect", "check", "judge",
-        "fetch",
+        "run", "bench", "plan", "status", "table", "report", "attention", "examples", "inspect", "learn", "check",
+        "judge", "fetch",
     )
 } | {"list": "fpt_bench.commands.listing"}  # fmt: skip
 """Every command, in the order of the help: the module with a function of its name."""

@@ -65,7 +65,7 @@ def sample() -> dict[str, bytes]:
         f"runs/{done[0]}/attention-0.png": PNG,
         f"runs/{first}/{LEASE_FILE}": json.dumps(lease).encode(),
         f"runs/{SLURM}/sent-7.json": json.dumps({f"7_{n}": name for n, name in enumerate([first, *done])}).encode(),
-        "baseline.csv": (ROOT / "configs" / "baselines" / "smoke.csv").read_bytes(),
+        "baseline.json": (ROOT / "configs" / "baselines" / "smoke.json").read_bytes(),
         "experiment.yaml": (ROOT / "configs" / "experiments" / "execution.yaml").read_bytes(),
         "profile.yaml": (ROOT / "configs" / "profiles" / "embedded.yaml").read_bytes(),
     }
@@ -81,12 +81,12 @@ def commands_for(folder: Path, path: str, chance: random.Random) -> list[list[st
     """Return the command lines that read a file of the sample."""
     runs, tables = str(folder / "runs"), str(folder / "runs" / TABLES / BENCH)
     plan = ["plan", str(folder / "experiment.yaml"), "--profile", str(folder / "profile.yaml"), "--runs", runs]
-    check = ["check", tables, "--baseline", str(folder / "baseline.csv")]
+    check = ["check", tables, "--baseline", str(folder / "baseline.json")]
     report = ["report", runs, "-o", str(folder / "report.html")]
     if path.endswith(".yaml"):
         inspect = ["inspect", "--", chance.choice([*ODD_TEXTS[:-1], *TASKS])]
         return [plan, inspect] if "inspect" in COMMANDS else [plan]
-    if path.endswith(".csv"):
+    if path == "baseline.json":
         return [check]
     if path.endswith((PREDICTIONS_FILE, ".png")):
         return [report]
@@ -150,7 +150,7 @@ def damaged(path: str, content: bytes, chance: random.Random) -> bytes:
     """Return the content of a file, damaged in a way that befits it."""
     if path.endswith(".yaml") and chance.random() < 0.1:
         return shared_lists(content, chance)
-    if chance.random() < 0.4 or path.endswith((".csv", ".png")):
+    if chance.random() < 0.4 or path.endswith(".png"):
         return damage_bytes(content, chance)
     if path.endswith(".yaml"):
         return yaml.safe_dump(damage_tree(yaml.safe_load(content), chance)).encode(errors="surrogatepass")

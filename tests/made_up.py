@@ -6,6 +6,7 @@ from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import BodyRecord, DataRecord, GroupCount, RunResult
+from fpt_bench.results.simple_records import SimpleRecord
 
 FLOORS = {"bit-xor": 0.5, "mnist": 0.1}
 INITS = {"language": "pretrained", "random": "random"}
@@ -72,4 +73,19 @@ def made_up_grid(
         for rate in rates
         for seed in seeds
     )
-    return Grid(experiment=experiment, profile="test", targets={"bit-xor": 1.0, "mnist": 0.9}, runs=runs)
+    return Grid(experiment=experiment, profile="test", targets={"bit-xor": 0.95, "mnist": 0.82}, runs=runs)
+
+
+def made_up_record(task: str, learners: dict[str, float], examples: int = 1600) -> SimpleRecord:
+    """Return floors and simple learners on the data of `made_up_result`, from as many examples as its runs see."""
+    return SimpleRecord(
+        task=task,
+        data="embedded",
+        source=f"made-up {task} | examples",
+        fingerprint="d" * 64,
+        examples=examples,
+        test_examples=128,
+        floors={"guess": FLOORS[task]},
+        learners=learners,
+        versions={"scikit-learn": "made up"},
+    )

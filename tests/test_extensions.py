@@ -26,6 +26,7 @@ from fpt_bench.training.tasks import find_task
 from tests.paths import EXAMPLES
 
 TASK, SMALL, MEAN = "my_task:MajorityDataModule", "my_body:SMALL", "my_body:MEAN"
+REGRESSION = "my_regression:ShareDataModule"
 SHORT = ["--task", TASK, "--init", "random", "--max-steps", "60", "--eval-every", "30", "--learning-rate", "1e-2"]
 
 
@@ -36,7 +37,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(EXAMPLES, folder)
     monkeypatch.syspath_prepend(folder)
     yield folder
-    for name in ("my_task", "my_body"):
+    for name in ("my_task", "my_body", "my_regression"):
         sys.modules.pop(name, None)
 
 
@@ -64,6 +65,22 @@ def test_the_example_task_and_bodies_are_learned(outside: Path) -> None:
 @pytest.mark.usefixtures("outside")
 def test_the_example_task_is_sound() -> None:
     check_task(find_task(TASK), length=9)
+
+
+def test_the_example_of_regression_is_sound_and_learned(outside: Path) -> None:
+    shown = fpt_bench("inspect", REGRESSION)
+    assert shown.exit_code == 0, shown.output
+    assert "scored by mean-absolute-error, lower is better; loss squared-error" in shown.stdout
+    assert "floor 0.120: always a half 0.123; mean of training " in shown.stdout
+    assert "-> 0.364" in shown.stdout, "four of the first example's eleven bits"
+    done = fpt_bench("run", "--task", REGRESSION, *SHORT[2:], "--body", MEAN, "--runs", str(outside / "runs"))
+    assert done.exit_code == 0, done.stderr
+    (said,) = (line for line in done.stdout.splitlines() if line.startswith("test mean-absolute-error"))
+    assert "(floor 0.123)" in said
+    assert float(said.split()[2]) < 0.06, "the mean tells the share"
+    listed = fpt_bench("list", "runs", "--runs", str(outside / "runs")).stdout
+    assert "mean-absolute-error" in listed
+    assert said.split()[2] in listed
 
 
 def test_the_example_experiment_is_planned(outside: Path) -> None:
@@ -149,6 +166,10 @@ class Floats(Spoiled):
     def change(self, split, inputs, labels):
         return inputs, inputs.mean(axis=1)
 
+class Doubled(Spoiled):
+    def change(self, split, inputs, labels):
+        return inputs, inputs.mean(axis=1).astype(np.float64)
+
 class OneSplit(MajorityDataModule):
     def examples(self, split):
         return super().examples("train")
@@ -170,9 +191,12 @@ class Tokens(Spoiled):
         return inputs[:, :, 0].astype(np.int64) + 1, labels
 
 class NoFloor(Spoiled):
+    def floors(self):
+        return {"guess": 0.25}
+
     @property
     def task(self):
-        return replace(super().task, num_classes=4, trivial={})
+        return replace(super().task, trivial={})
 
 class Unfinished(TaskDataModule):
     source = "nothing"
@@ -211,12 +235,19 @@ def mistakes(outside: Path) -> Iterator[Path]:
             "task ThirdClass: test, examples 0 to 63: expected labels from 0 to 1 (num_classes is 2), got",
         ),
         ("NoTest", "task NoTest: test: expected at least 1 example, got none"),
-        ("Floats", "expected labels as integers from 0 to C - 1, got float32"),
+        (
+            "Floats",
+            "expected labels of int64 where they are classes, got float32. Where labels are numbers, say label_kind",
+        ),
+        (
+            "Doubled",
+            "expected labels as integers from 0 to C - 1, or as float32 where the task's label_kind is 'numbers'",
+        ),
         ("OneSplit", "test: expected examples that do not stand in train, got 1,536 of 1,536 with the same inputs"),
         ("SeedDecides", "test: expected the same examples whatever the seed, got others with seed 1 than with 0"),
         ("TooLong", "expected 1 to 8 positions (the task's max_length), got 11"),
         ("Tokens", "expected tokens from 0 to 1 (input_size is 2), got 2"),
-        ("NoFloor", "expected a floor of at least 52.7 %, which the commonest class alone scores on test, got 25.0 %"),
+        ("NoFloor", "expected a floor of at least 52.7 %, which the best constant scores on test, got 25.0 %"),
         ("Unfinished", "task 'mistakes:Unfinished': expected a class that defines examples, task, got none"),
         ("NoSpec", "expected its `task` to be a TaskSpec, got None"),
         ("NoShared", "expected a class that takes **shared: Unpack[SharedArguments]"),

@@ -95,7 +95,7 @@ def test_commands_that_read_results_import_nothing_that_they_name(here: Path, mo
     named = [r.model_copy(update={"spec": r.spec.model_copy(update={"task": EVIL, "body": EVIL})}) for r in results]
     runs = tuple(run.model_copy(update={"spec": result.spec}) for run, result in zip(grid.runs, named, strict=True))
     folder = write_bench(here / "runs", grid.model_copy(update={"runs": runs}), named)
-    baseline = str(here / "baseline.csv")
+    baseline = str(here / "baseline.json")
     for command in (
         ["table", str(folder)],
         ["status", str(folder)],

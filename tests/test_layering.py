@@ -169,10 +169,10 @@ def test_only_one_file_knows_the_layout_of_a_folder_of_runs() -> None:
         assert not LAYOUT & set(joined), path
 
 
-def test_only_export_and_gate_know_columns() -> None:
+def test_only_export_knows_columns() -> None:
     """Frames are nowhere else, so there is nothing whose columns could be named."""
     with_frames = {path.name for path in (ROOT / "fpt_bench").rglob("*.py") if "pandas" in set(roots(path))}
-    assert with_frames == {"export.py", "gate.py"}
+    assert with_frames == {"export.py"}
 
 
 def test_only_one_file_builds_a_trainer() -> None:

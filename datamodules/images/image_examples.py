@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, RecordCounts, TaskDataModule
 from datamodules.examples import array_fingerprint
+from datamodules.images.pixel_learners import PIXEL_LEARNERS
+from datamodules.learners import SimpleLearner
 from datamodules.randomness import random_permutation
 
 SIDE = 32
 """Height and width of an image that is cut into patches, pixels."""
 PATCH_SIZE = 4
 """Side of a patch of MNIST and CIFAR-10 in Lu et al. 2021, pixels."""
-COMMONEST = "always the commonest class"
-"""Name of the trivial baseline of tasks on images."""
 
 
 class LabelledImages(NamedTuple):
@@ -138,6 +138,9 @@ class ImageDataModule(TaskDataModule):
         if split not in self.images:
             raise ValueError(f"{self.task.name}: expected one of the splits {list(self.images)}, got {split!r}")
         return ImageExamples(self.images[split], self.patch_size, self.mean, self.standard_deviation)
+
+    def simple_learners(self) -> Mapping[str, SimpleLearner]:
+        return PIXEL_LEARNERS
 
     def record_counts(self) -> Mapping[str, RecordCounts]:
         return {split: RecordCounts(len(images.labels)) for split, images in self.images.items()}

@@ -1,8 +1,9 @@
 """The stand-in for CIFAR-10 that needs no download: crops of ten photographs that scikit-image carries.
 
-The class of a crop is the photograph it comes from. Five of the ten are grey photographs, so that whether a crop varies
-in colour halves the choice. Half of its light is its own and half is drawn at random by :func:`relight`: in their own
-light mean colours alone would tell most photographs, and in a random one simple models learn far less than on CIFAR-10.
+The class of a crop is the photograph it comes from, no object class: telling them apart is telling textures. Five of
+the ten are grey photographs, so that whether a crop varies in colour halves the choice. Half of its light is its own
+and half is drawn at random by :func:`relight`: in their own light mean colours alone would tell most photographs, and
+in a random one simple models learn far less than on CIFAR-10.
 """
 
 import numpy as np

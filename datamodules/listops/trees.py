@@ -1,25 +1,18 @@
-"""Trees of list operations: Long Range Arena's rules to draw them, and what they evaluate to.
+"""Trees of list operations: Long Range Arena's rules to draw them, and which of them to keep.
 
-Rules and operators: google-research/long-range-arena, `lra_benchmarks/data/listops.py` (Tay et al. 2021, after
-Nangia and Bowman 2018).
+Rules: google-research/long-range-arena, `lra_benchmarks/data/listops.py` (Tay et al. 2021, after Nangia and Bowman
+2018).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.listops.expressions import END, FIRST_OPERATOR, depth_of, is_shallow
 from datamodules.randomness import random_words
 
-SYMBOLS = ("<pad>", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "]")
-"""The vocabulary: a symbol's index is its id. Padding is 0, digit d is d + 1."""
-OPERATORS = {symbol: SYMBOLS.index(symbol) for symbol in ("[MIN", "[MAX", "[MED", "[SM")}
-END = SYMBOLS.index("]")
-_IDS = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
-_FIRST_OPERATOR = OPERATORS["[MIN"]
 _ROOTS = 20_000
 """Trees begun at a time; some 8 % of them get a length over 500 and under 2,000."""
 _BARREN_BLOCKS = 20
@@ -42,6 +35,10 @@ class TreeRules:
     """Nodes on the longest way from the root down; at this depth there are only digits."""
     max_arguments: int = 10
     """An operator has 2 to this many arguments, each number as likely."""
+    min_depth: int = 2
+    """Trees have at least this many nodes on the longest way from the root down."""
+    shallow_share: float = 1.0
+    """Of any number of trees, from the first on, a rule that evaluates nothing nested answers at most this share."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_length < self.max_length - 1:
@@ -54,69 +51,41 @@ class TreeRules:
                 "listops: expected max_depth and max_arguments of at least 2, "
                 f"got max_depth={self.max_depth} and max_arguments={self.max_arguments}"
             )
+        if not 2 <= self.min_depth <= self.max_depth:
+            raise ValueError(
+                f"listops: expected min_depth from 2 to max_depth={self.max_depth}, got min_depth={self.min_depth}"
+            )
+        if not 0 <= self.shallow_share <= 1:
+            raise ValueError(f"listops: expected shallow_share from 0 to 1, got {self.shallow_share}")
+
+    @property
+    def need_nesting(self) -> bool:
+        """Whether trees are passed over that a shallow rule answers."""
+        return self.shallow_share < 1
 
 
-def encode(expression: str) -> NDArray[np.uint8]:
-    """Return the ids of an expression whose symbols are separated by spaces; parentheses are skipped.
+class _Choice:
+    """Says of trees, one after the other, which are kept: deep ones, and shallow ones only up to their share."""
 
-    Raises:
-        ValueError: a symbol that is none of the fifteen.
+    def __init__(self, rules: TreeRules) -> None:
+        self.rules, self.kept, self.shallow = rules, 0, 0
 
-    Example:
-        >>> encode("( ( ( [MAX 2 ) 9 ) ] )").tolist()
-        [12, 3, 10, 15]
-    """
-    symbols = expression.replace("(", " ").replace(")", " ").split()
-    try:
-        return np.array([_IDS[symbol] for symbol in symbols], dtype=np.uint8)
-    except KeyError as error:
-        raise ValueError(f"expected symbols of {' '.join(_IDS)}, got {error.args[0]!r}") from None
-
-
-def evaluate(tokens: Sequence[int]) -> int:
-    """Return the digit that an expression, as ids, evaluates to.
-
-    The median of an even number of digits is the mean of the middle two, cut to an integer; sums are modulo 10.
-
-    Raises:
-        ValueError: the ids are not one whole expression.
-
-    Example:
-        >>> evaluate(encode("[MED 1 8 [SM 7 8 ] 2 ]").tolist())
-        3
-    """
-    operators: list[int] = []
-    arguments: list[list[int]] = [[]]
-    for token in tokens:
-        if 0 < token < _FIRST_OPERATOR:
-            arguments[-1].append(token - 1)
-        elif token in _APPLY:
-            operators.append(token)
-            arguments.append([])
-        elif token == END and operators and arguments[-1]:
-            value = _APPLY[operators.pop()](arguments.pop())
-            arguments[-1].append(value)
-        else:
-            raise ValueError(f"expected an expression, got {SYMBOLS[token]!r} where it cannot stand")
-    if operators or len(arguments[0]) != 1:
-        raise ValueError(
-            f"expected one whole expression, got {len(arguments[0])} with {len(operators)} brackets left open"
-        )
-    return arguments[0][0]
-
-
-_APPLY: dict[int, Callable[[list[int]], int]] = {
-    OPERATORS["[MIN"]: min,
-    OPERATORS["[MAX"]: max,
-    OPERATORS["[MED"]: lambda values: int(median(values)),
-    OPERATORS["[SM"]: lambda values: sum(values) % 10,
-}
+    def keeps(self, tree: list[int], value: int) -> bool:
+        shallow = self.rules.need_nesting and is_shallow(tree, value)
+        if shallow and self.shallow + 1 > self.rules.shallow_share * (self.kept + 1):
+            return False
+        if self.rules.min_depth > 2 and depth_of(tree) < self.rules.min_depth:
+            return False
+        self.kept, self.shallow = self.kept + 1, self.shallow + shallow
+        return True
 
 
 def generate(
     rules: TreeRules, count: int, seed: int, distinct: bool = True
 ) -> tuple[list[NDArray[np.uint8]], NDArray[np.int64]]:
     """Draw `count` trees, each at most once where `distinct`; a longer draw starts with the shorter one.
+
+    Where shallow trees are to be few, they are passed over as soon as another would be too many.
 
     Returns:
         The trees as ids, each (T,) uint8, and what they evaluate to, (count,) int64 in [0, 10).
@@ -127,13 +96,14 @@ def generate(
     trees: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     seen: set[bytes] = set()
+    choice = _Choice(rules)
     block = barren = 0
     while len(trees) < count:
         before = len(trees)
         tokens, lengths, values = _draw_block(rules, seed, block)
         for tree, value in zip(np.split(tokens, np.cumsum(lengths))[:-1], values.tolist(), strict=True):
             digest = hashlib.blake2b(tree.tobytes(), digest_size=16).digest()
-            if digest not in seen or not distinct:
+            if (digest not in seen or not distinct) and choice.keeps(tree.tolist(), value):
                 seen.add(digest)
                 trees.append(tree)
                 labels.append(value)
@@ -142,7 +112,7 @@ def generate(
         if barren == _BARREN_BLOCKS:
             raise ValueError(
                 f"listops: expected {count} different trees by {rules}, found only {len(trees)}. "
-                "Ask for fewer, or allow more lengths, depth or arguments."
+                "Ask for fewer, or allow more lengths, depth, arguments or shallow trees."
             )
     return trees[:count], np.array(labels[:count], dtype=np.int64)
 
@@ -160,7 +130,7 @@ class _Level:
 
     @property
     def is_operator(self) -> NDArray[np.bool_]:
-        return self.symbols >= _FIRST_OPERATOR
+        return self.symbols >= FIRST_OPERATOR
 
     def within(self, chosen: NDArray[np.bool_]) -> "_Level":
         """Return the nodes of the chosen trees alone."""
@@ -200,7 +170,7 @@ def _draw_level(roots: NDArray[np.int64], rules: TreeRules, depth: int, words: N
     if depth == rules.max_depth:
         return _Level(symbols, np.empty(0, dtype=np.int64), roots)
     chosen = words >> np.uint64(62) == 0
-    symbols[chosen] = _FIRST_OPERATOR + ((words[chosen] >> np.uint64(60)) & np.uint64(3)).astype(np.uint8)
+    symbols[chosen] = FIRST_OPERATOR + ((words[chosen] >> np.uint64(60)) & np.uint64(3)).astype(np.uint8)
     counts = 2 + ((low[chosen] * np.uint64(rules.max_arguments - 1)) >> np.uint64(32)).astype(np.int64)
     return _Level(symbols, counts, roots)
 
@@ -253,4 +223,4 @@ def _apply_all(
     middle = (ordered[firsts + (counts - 1) // 2] + ordered[firsts + counts // 2]) // 2
     smallest, largest = ordered[firsts], ordered[firsts + counts - 1]
     total = np.add.reduceat(arguments, firsts) % 10
-    return np.choose(operators - _FIRST_OPERATOR, [smallest, largest, middle, total])
+    return np.choose(operators - FIRST_OPERATOR, [smallest, largest, middle, total])

@@ -4,6 +4,7 @@ Substitutions follow BLOSUM62 (Henikoff and Henikoff 1992) as Biopython has it, 
 stretches of a chain (Yang 1994); insertions and deletions come with them.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -55,9 +56,11 @@ class FamilyRules:
     """Length of the shortest chain."""
     max_residues: int = 400
     """Length of the longest chain."""
+    superfamily_distance: float = 2.4
+    """Changes a residue on the way from a fold's ancestor to each superfamily; a change may restore what was there."""
 
     def __post_init__(self) -> None:
-        counts = {name: value for name, value in vars(self).items() if not name.endswith("residues")}
+        counts = {name: value for name, value in vars(self).items() if not name.endswith(("residues", "distance"))}
         if self.folds < 2 or min(counts.values()) < 1:
             raise ValueError(f"homology: expected at least 2 folds and 1 of everything else, got {counts}")
         if not 20 <= self.min_residues <= self.max_residues:
@@ -65,10 +68,15 @@ class FamilyRules:
                 "homology: expected 20 <= min_residues <= max_residues, "
                 f"got min_residues={self.min_residues} and max_residues={self.max_residues}"
             )
+        if not 0 < self.superfamily_distance < math.inf:
+            raise ValueError(
+                "homology: expected a superfamily_distance above 0, "
+                f"got superfamily_distance={self.superfamily_distance}"
+            )
 
 
-DISTANCES = {"superfamily": 2.4, "family": 1.0, "sequence": 1.0}
-"""Changes a residue on the way to each, from its fold, superfamily and family; a change may restore what was there."""
+NEAR = 1.0
+"""Changes a residue on the way from a superfamily to each of its families, and from a family to each sequence."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ def evolve_families(rules: FamilyRules, seed: int) -> dict[str, SequenceExamples
         ancestor = draw_ancestor(rules, seed, "fold", fold)
         for superfamily in range(rules.superfamilies + 2 * rules.held_superfamilies):
             address = (fold, superfamily)
-            founder = evolve(ancestor, DISTANCES["superfamily"], rules, seed, "superfamily", *address)
+            founder = evolve(ancestor, rules.superfamily_distance, rules, seed, "superfamily", *address)
             for split, sequence in _superfamily(founder, rules, superfamily, seed, *address):
                 found[split].append((sequence, fold))
     return {
@@ -181,9 +189,9 @@ def _superfamily(
     own_split = TRAIN if trained else VALIDATION if held < rules.held_superfamilies else TEST
     sequences = []
     for family in range(rules.families + trained):
-        head = evolve(founder, DISTANCES["family"], rules, seed, "family", *address, family)
+        head = evolve(founder, NEAR, rules, seed, "family", *address, family)
         for member in range(rules.members + (trained and family < rules.families)):
-            chain = evolve(head, DISTANCES["sequence"], rules, seed, "sequence", *address, family, member)
+            chain = evolve(head, NEAR, rules, seed, "sequence", *address, family, member)
             split = own_split
             if family == rules.families:
                 split = "test-superfamily"

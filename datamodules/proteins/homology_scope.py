@@ -176,7 +176,7 @@ class HomologyScopeDataModule(ProteinDataModule):
 
     @property
     def task(self) -> TaskSpec:
-        return self.folds_task(self.num_folds, "guess")
+        return self.folds_task(self.num_folds)
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""Residues as ids, and TAPE's remote homology files: JSON, or LMDB read without running what is pickled in it."""
+"""Residues as ids, and TAPE's remote homology files: JSON, CSV, or LMDB read without running what is pickled in it."""
 
 import io
 import json
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
+from datamodules.proteins.protein_tables import csv_records
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXYZ"
 """The 25 letters that IUPAC gives a meaning; a letter's id is its index here plus 1, and 0 is padding."""
@@ -50,9 +51,13 @@ def encode_residues(sequence: str) -> NDArray[np.uint8]:
 
 
 def tape_file(folder: Path, split: str) -> Path | None:
-    """Return the JSON or else the LMDB of one of our splits in `folder`, or None where there is neither."""
-    stem = f"remote_homology_{TAPE_SPLITS[split]}"
-    found = (folder / f"{stem}{suffix}" for suffix in (".json", ".lmdb"))
+    """Return the JSON, LMDB or CSV of one of our splits in `folder`, or None where there is none of them.
+
+    A CSV may have a name without `remote_homology_`, and the headline's may be `test.csv`.
+    """
+    name = TAPE_SPLITS[split]
+    tables = [f"remote_homology_{name}.csv", f"{name}.csv", *(["test.csv"] if split == TEST else [])]
+    found = (folder / file for file in (f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *tables))
     return next((path for path in found if path.exists()), None)
 
 
@@ -64,11 +69,13 @@ def content_of(path: Path) -> Path:
 def read_tape(path: Path) -> SequenceExamples:
     """Read one split of TAPE (Rao et al. 2019): residues from `primary`, the label from `fold_label`.
 
+    A CSV has them in the columns `seq` and `label`.
+
     Raises:
         ValueError: the file is damaged, empty, or has a record that is wrong; names file and record.
         ImportError: an LMDB, and the package to read it is not there.
     """
-    records = _json_records(path) if path.suffix == ".json" else _lmdb_records(path)
+    records = _READERS.get(path.suffix, _lmdb_records)(path)
     sequences, labels = [], []
     for number, record in enumerate(records):
         where = f"{path}, record {number}"
@@ -132,6 +139,9 @@ def _lmdb_records(path: Path) -> Iterator[object]:
                     yield load_plain_pickle(transaction.get(key.encode()), f"{path}, record {key}")
     except lmdb.Error as error:
         raise ValueError(f"{path}: expected an LMDB ({error}). Fetch it again.") from error
+
+
+_READERS = {".json": _json_records, ".csv": csv_records}
 
 
 def load_plain_pickle(data: bytes | None, where: str) -> object:

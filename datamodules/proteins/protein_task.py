@@ -9,6 +9,8 @@ from torch import Tensor
 
 from datamodules.contract import RecordCounts, SharedArguments, TaskDataModule, TaskSpec
 from datamodules.examples import SequenceExamples
+from datamodules.learners import SimpleLearner
+from datamodules.proteins.kmer_learners import KMER_LEARNERS
 from datamodules.proteins.protein_files import LETTERS, VOCABULARY_SIZE
 
 LONGEST = 1024
@@ -31,11 +33,11 @@ class ProteinDataModule(TaskDataModule):
             raise ValueError(f"{self.task_name}: expected max_length of at least 1, or none, got {max_length}")
         self.max_length = max_length
 
-    def folds_task(self, folds: int, baseline: str, longest: int | None = None) -> TaskSpec:
+    def folds_task(self, folds: int, longest: int | None = None) -> TaskSpec:
         """Return the task to say one of `folds` folds, of proteins of at most `longest` residues if known."""
         length = self.max_length or LONGEST
         length = length if longest is None else min(length, longest)
-        return TaskSpec(self.task_name, "tokens", VOCABULARY_SIZE, length, folds, trivial={baseline: 1 / folds})
+        return TaskSpec(self.task_name, "tokens", VOCABULARY_SIZE, length, folds, trivial={"guess": 1 / folds})
 
     @abstractmethod
     def all_proteins(self) -> dict[str, SequenceExamples]:
@@ -45,6 +47,9 @@ class ProteinDataModule(TaskDataModule):
         if split not in self.splits:
             raise ValueError(f"{self.task_name}: expected one of the splits {list(self.splits)}, got {split!r}")
         return self._limited[0][split]
+
+    def simple_learners(self) -> Mapping[str, SimpleLearner]:
+        return KMER_LEARNERS
 
     def words(self, inputs: Tensor) -> list[str]:
         return [LETTERS[token - 1] for token in inputs.tolist()]

@@ -7,20 +7,27 @@ from pathlib import Path
 from datamodules.sources.downloads import file_checksum
 
 
+class MissingPackageError(FileNotFoundError):
+    """A package that carries data or weights is not installed."""
+
+
 def packaged_file(package: str, path: str, checksum: str) -> Path:
     """Return a file of an installed package, found without importing it.
 
     `path` is inside the folder of installed packages; `checksum` is `sha256:` and the hexadecimal digits to have.
 
     Raises:
-        FileNotFoundError: the package or its file is missing.
+        MissingPackageError: the package is not installed.
+        FileNotFoundError: its file is missing.
         ValueError: the file is not the pinned one, so what is made from it would not be the same.
     """
-    advice = "Run `make setup`, which installs the version that belongs here."
+    advice = "`make clean setup` installs the version that belongs here."
     try:
         found = Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError:
-        raise FileNotFoundError(f"pip package {package!r}, which carries {path}, is not installed. {advice}") from None
+        raise MissingPackageError(
+            f"pip package {package!r}, which carries {path}, is not installed. `make bodies` tries to have it"
+        ) from None
     if not found.is_file():
         raise FileNotFoundError(f"{found}: expected a data file of package {package!r}, got nothing. {advice}")
     if (got := remembered_checksum(found)) != checksum:

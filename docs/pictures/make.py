@@ -18,7 +18,7 @@ from datamodules.contract import TEST, TRAIN, Batch
 from datamodules.images.cifar import CifarDataModule, CifarLraDataModule
 from datamodules.images.mnist import MnistDataModule
 from datamodules.images.photographs import PHOTOGRAPHS
-from datamodules.listops.trees import END, OPERATORS, SYMBOLS, encode, evaluate
+from datamodules.listops.expressions import END, OPERATORS, SYMBOLS, encode, evaluate
 from datamodules.proteins.protein_files import LETTERS
 from fpt_bench.training.tasks import find_task
 

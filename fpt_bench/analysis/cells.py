@@ -9,25 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.metrics import best_of
 from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
-    area_under_curve,
-    converged_accuracy,
     estimate_mean,
     estimate_mean_of_means,
+    estimate_speed_up,
     normalise,
-    speed_up,
     steps_to_reach,
 )
-from fpt_bench.analysis.sweep import Choice, choose_rate
+from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
+from fpt_bench.analysis.targets import target_of
 from fpt_bench.config.grid import Grid
-from fpt_bench.config.published import published_figures
+from fpt_bench.config.published import is_resized, published_figures
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import DataRecord, RunResult
+from fpt_bench.results.simple_records import SimpleRecord, examples_shown, read_records
 
+STATED = "as the profile states it"
 ResultsById = Mapping[str, RunResult]
 
 
@@ -36,14 +38,14 @@ class Convergence:
     """How soon an arm reaches its task's target."""
 
     target: float
-    """Accuracy, as the profile fixes it."""
-    converged: float
-    """Validation accuracy that counts as there: most of the way from floor to target."""
+    """Validation accuracy that counts as there."""
+    what: str
+    """Which rule or simple learner reaches it on the test set, or where else it is from."""
     steps: float
     """Median over seeds of the first validated optimizer step that is there; infinity where it is none."""
     reached: int
     """Seeds that get there."""
-    speed_up: float | None
+    speed_up: Estimate | None
     """Times fewer steps than the baseline arm; None unless both medians are finite."""
 
 
@@ -58,7 +60,13 @@ class Cell:
     tried: tuple[RunResult, ...]
     """All runs that are over, at every learning rate."""
     expected: int
-    """How many runs there will be, over all rates, but those of rates that are given up."""
+    """How many runs there will be, over all rates, but those of rates that are given up or not chosen."""
+    scored: int
+    """How many of the expected runs have a score."""
+    tuning: tuple[RunResult, ...] = ()
+    """Those of `tried` that the rate was chosen on; none where there is one rate."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose the rate and are not reported; none where it is chosen on the seeds that are reported."""
     delta: Difference | None = None
     """The arm's score minus the baseline arm's; judged with all others of the bench."""
     convergence: Convergence | None = None
@@ -66,9 +74,13 @@ class Cell:
     """Published accuracy to show beside it."""
     codes: tuple[str, ...] = ()
     """What to be careful with, as `analysis/codes.py` lists it."""
+    simple: SimpleRecord | None = None
+    """Floors and simple learners on the same data, from as many examples."""
 
     @classmethod
-    def alone(cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById) -> "Cell":
+    def alone(
+        cls, task: str, arm: str, specs: Sequence[RunSpec], by_id: ResultsById, tuning_seeds: tuple[int, ...] = ()
+    ) -> "Cell":
         """Return a cell as it is by itself, compared with nothing.
 
         Args:
@@ -76,17 +88,27 @@ class Cell:
             arm: its column.
             specs: all its runs, in the grid's order.
             by_id: outcomes.
+            tuning_seeds: seeds that choose a swept rate and are not reported.
         """
-        choice = choose_rate(specs, by_id)
-        given_up = {score.rate for score in choice.scores if score.given_up}
-        ids = dict.fromkeys(spec.run_id for spec in specs)
+        choice, choosing = choose_rate(specs, by_id, tuning_seeds), choosing_seeds(specs, tuning_seeds)
+        ids, was_swept = dict.fromkeys(spec.run_id for spec in specs), len(choice.scores) > 1
         tried = tuple(by_id[run_id] for run_id in ids if run_id in by_id)
-        return cls(task, arm, choice, tried, sum(spec.learning_rate not in given_up for spec in specs))
+        return cls(
+            task=task,
+            arm=arm,
+            choice=choice,
+            tried=tried,
+            expected=sum(is_wanted(spec, choice, choosing) for spec in specs),
+            scored=sum(r.score is not None and is_wanted(r.spec, choice, choosing) for r in tried),
+            tuning=tuple(r for r in tried if r.spec.seed in choosing) if was_swept else (),
+            tuning_seeds=tuning_seeds if was_swept else (),
+        )
 
     @cached_property
     def at_rate(self) -> tuple[RunResult, ...]:
-        """Runs that are over at the chosen rate."""
-        return tuple(r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        """Runs that are over at the chosen rate, but those of tuning seeds."""
+        at_rate = (r for r in self.tried if r.spec.learning_rate == self.choice.rate)
+        return tuple(r for r in at_rate if r.spec.seed not in self.tuning_seeds)
 
     @cached_property
     def runs(self) -> tuple[RunResult, ...]:
@@ -108,9 +130,9 @@ class Cell:
 
     @property
     def unit(self) -> float:
-        """What a margin is a fraction of: 1 for accuracies, else the way from floor to perfect; negative where lower is
+        """What a margin is a fraction of: 1 for fractions, else the way from floor to perfect; negative where lower is
         better."""
-        return 1.0 if self.data.metric == "accuracy" else (self.data.perfect - self.data.floor) or 1.0
+        return 1.0 if self.is_fraction else (self.data.perfect - self.data.floor) or 1.0
 
     @property
     def learned(self) -> int | None:
@@ -130,12 +152,6 @@ class Cell:
         if self.accuracy is None or not self.first.test_examples or self.data.metric != "accuracy":
             return None
         return 1.96 * math.sqrt(self.accuracy.mean * (1 - self.accuracy.mean) / self.first.test_examples)
-
-    @property
-    def scored(self) -> int:
-        """How many of the expected runs have a score."""
-        given_up = {score.rate for score in self.choice.scores if score.given_up}
-        return sum(r.score is not None for r in self.tried if r.spec.learning_rate not in given_up)
 
     def count(self, status: str) -> int:
         """Return how many runs at the chosen rate ended so: ok, diverged or failed."""
@@ -159,12 +175,40 @@ class Cell:
     @property
     def floor_name(self) -> str:
         """Of a cell that has a score: the trivial baseline that its floor is."""
-        return max(self.data.trivial, key=self.data.trivial.__getitem__, default="guess")
+        return best_of(self.data.trivial, self.data.higher_is_better) if self.data.trivial else "guess"
+
+    @property
+    def beaten_by(self) -> str | None:
+        """The best rule or simple learner on record, where the cell's mean is not above it."""
+        if self.simple is None or self.accuracy is None:
+            return None
+        best = self.simple.best
+        reached = {best: self.simple.scores[best], "this cell": self.accuracy.mean}
+        return best if best_of(reached, self.data.higher_is_better) == best else None
+
+    @property
+    def metric(self) -> str:
+        """What its scores are; accuracy where nothing has a score yet."""
+        return self.first.metric if self.runs else "accuracy"
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its scores are shown in percent."""
+        return not self.runs or self.first.is_fraction
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not self.runs or self.first.higher_is_better
 
     @property
     def is_embedded(self) -> bool:
         """Whether the data are a stand-in, which a dagger marks."""
         return bool(self.runs) and self.data.kind == "embedded"
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether the data are the task's own in other sizes than the published ones, which a double dagger marks."""
+        return bool(self.runs) and is_resized(self.first.spec.task, self.data.kind, self.first.spec.data_arguments)
 
     @property
     def data_source(self) -> str:
@@ -193,11 +237,6 @@ class Cell:
         return tuple(dict.fromkeys(a.versions["torch"] for a in made if "torch" in a.versions))
 
     @property
-    def is_below_simple(self) -> bool:
-        """Whether a simple learner scores as high."""
-        return False
-
-    @property
     def seconds(self) -> float:
         """Mean over the runs that have a score."""
         return float(np.mean([r.seconds for r in self.runs]))
@@ -205,12 +244,17 @@ class Cell:
     @cached_property
     def areas(self) -> list[float]:
         """Area under the validation curve, one a run, in the order of the seeds."""
-        return [_area(r) for r in self.runs]
+        return [validation_area(r) for r in self.runs]
 
     @property
     def area(self) -> float:
         """Mean over the runs that have a score."""
         return float(np.mean(self.areas))
+
+    @property
+    def tuning_seconds(self) -> float:
+        """Seconds of workers that were spent on choosing the rate."""
+        return sum(r.seconds for r in self.tuning)
 
     @property
     def train_score(self) -> float | None:
@@ -259,6 +303,7 @@ class Bench:
         results: Iterable[RunResult],
         published: Mapping[str, Any] | None = None,
         folder: Path | None = None,
+        simple: Iterable[SimpleRecord] | None = None,
     ) -> "Bench":
         """Return the bench of a grid and its results.
 
@@ -267,10 +312,15 @@ class Bench:
             results: outcomes, in any order; those that the grid does not name are passed over.
             published: figures to show beside real data; by default those of configs/reference/published.yaml.
             folder: where the runs' folders are.
+            simple: floors and simple learners, found by task, data and examples; by default those that are kept.
         """
         by_id = {result.spec.run_id: result for result in results}
         figures = published_figures() if published is None else published
-        alone = {key: Cell.alone(*key, specs, by_id) for key, specs in grid.cells().items()}
+        records = {record.key: record for record in (read_records() if simple is None else simple)}
+        alone = {
+            key: _beside(Cell.alone(*key, specs, by_id, grid.tuning_seeds), records)
+            for key, specs in grid.cells().items()
+        }
         cells = tuple(
             _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
         )
@@ -300,15 +350,33 @@ class Bench:
         """Return a task's cells, in the order of the arms."""
         return [cell for cell in self.cells if cell.task == task]
 
+    def best_of_task(self, task: str) -> Cell | None:
+        """Return the arm with the best mean score on a task; None where none has a score."""
+        cells = [cell for cell in self.of_task(task) if cell.accuracy is not None]
+        if not cells:
+            return None
+        means = {cell.arm: cell.accuracy.mean for cell in cells if cell.accuracy is not None}
+        return self.cell(task, best_of(means, cells[0].data.higher_is_better))
+
+    def simple_of(self, task: str) -> SimpleRecord | None:
+        """Return floors and simple learners on a task's data: as the baseline arm sees them, else the first."""
+        cells = sorted(self.of_task(task), key=lambda cell: cell.arm != self.baseline)
+        return next((cell.simple for cell in cells if cell.simple is not None), None)
+
     @property
     def expected(self) -> int:
-        """How many runs there will be: all seeds of every cell and rate, but those of rates that are given up."""
+        """How many runs there will be, over all cells."""
         return sum(cell.expected for cell in self.cells)
 
     @property
     def scored(self) -> int:
         """How many of them have a score."""
         return sum(cell.scored for cell in self.cells)
+
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether a task is not scored by accuracy: then each line of a table says its metric and unit."""
+        return any(cell.metric != "accuracy" for cell in self.cells)
 
     @property
     def was_swept(self) -> bool:
@@ -321,13 +389,20 @@ class Bench:
         return list({r.spec.run_id: r for cell in self.cells for r in cell.tried}.values())
 
 
+def _beside(cell: Cell, records: Mapping[tuple[str, str, int], SimpleRecord]) -> Cell:
+    """Return a cell with the floors and simple learners of what its runs saw."""
+    if not cell.runs:
+        return cell
+    spec = cell.first.spec
+    return replace(cell, simple=records.get((spec.task, cell.data.fingerprint, examples_shown(spec))))
+
+
 def _compared(cell: Cell, baseline: Cell | None, grid: Grid, figures: Mapping[str, Any]) -> Cell:
     """Return a cell with what comes of its task's baseline cell, its target and the published figures."""
-    target = grid.targets.get(cell.task)
     beside = None if baseline is None or cell.arm == baseline.arm else baseline
     return replace(
         cell,
-        convergence=None if target is None or not cell.runs else _converge(cell, beside, target),
+        convergence=_converge(cell, beside, grid.targets.get(cell.task)) if cell.runs else None,
         published=_published(cell, grid, figures),
     )
 
@@ -346,14 +421,19 @@ def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) 
     return alone.get((cell.task, grid.experiment.baseline))
 
 
-def _converge(cell: Cell, baseline: Cell | None, target: float) -> Convergence:
+def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Convergence:
+    target, what = target_of(cell.data, cell.simple) if stated is None else (stated, STATED)
     steps = [_steps(r, target) for r in cell.runs]
+    faster = None
+    if baseline is not None and baseline.runs:
+        resolution = max(c.first.spec.eval_every for c in (cell, baseline))
+        faster = estimate_speed_up(steps, [_steps(r, target) for r in baseline.runs], resolution)
     return Convergence(
         target=target,
-        converged=converged_accuracy(cell.data.floor, target),
+        what=what,
         steps=float(np.median(steps)),
         reached=sum(math.isfinite(s) for s in steps),
-        speed_up=speed_up(steps, [_steps(r, target) for r in baseline.runs]) if baseline and baseline.runs else None,
+        speed_up=faster,
     )
 
 
@@ -374,7 +454,9 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
     """Judge all arms by the same tasks: those in which every arm has a score."""
     scores: dict[str, dict[str, list[float]]] = {}
     for cell in cells:
-        scores.setdefault(cell.task, {})[cell.arm] = [normalise(_score(r), r.floor or 0.0) for r in cell.runs]
+        scores.setdefault(cell.task, {})[cell.arm] = [
+            normalise(_score(r), r.floor or 0.0, r.perfect) for r in cell.runs
+        ]
     tasks = tuple(task for task, arms in scores.items() if all(arms.values()))
     if len(tasks) < 2:
         return ()
@@ -402,14 +484,7 @@ def _score(result: RunResult) -> float:
     return result.score
 
 
-def _area(result: RunResult) -> float:
-    floor, curve = result.floor or 0.0, list(result.curve)
-    if result.status == "diverged":  # what it had learned is lost from the next validation on
-        curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps)
-
-
 def _steps(result: RunResult, target: float) -> float:
     if result.status == "diverged":
         return math.inf
-    return steps_to_reach(result.curve, converged_accuracy(result.floor or 0.0, target))
+    return steps_to_reach(result.curve, target, result.higher_is_better)

@@ -1,4 +1,4 @@
-"""A bench as frames for CSV and JSON: the only file, with the gate's, that knows columns by their names.
+"""A bench as frames for CSV and JSON: the only file that knows columns by their names.
 
 Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps; what is not
 known is NaN.
@@ -21,7 +21,7 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame's CSV, in which a spreadsheet computes no text: one that begins a formula has a `'` before it.
 
-    Numbers are never touched, and `without_guard` gives the text again.
+    Numbers are never touched.
     """
     texts = frame.select_dtypes(include=["object", "string"])
     return frame.assign(**texts.map(_guarded)).to_csv(index=False, float_format="%.6g")
@@ -31,19 +31,13 @@ def _guarded(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value.lstrip("'")) else value
 
 
-def without_guard(text: str) -> str:
-    """Return a text as it was before `as_csv` wrote it.
-
-    Example:
-        >>> without_guard("'=1+1"), without_guard("'tis"), without_guard("+norm")
-        ('=1+1', "'tis", '+norm')
-    """
-    return text[1:] if text[:1] == "'" and _FORMULA.match(text.lstrip("'")) else text
-
-
 def cells_frame(bench: Bench) -> pd.DataFrame:
-    """Return one row for each task and arm, in the grid's order, at the chosen learning rate."""
-    return pd.DataFrame([_cell_row(cell) for cell in bench.cells])
+    """Return one row for each task and arm, in the grid's order, at the chosen learning rate.
+
+    Where not all tasks are scored by accuracy, columns say `score` instead, and one names the metric.
+    """
+    noun = "score" if bench.is_mixed else "accuracy"
+    return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
 
 
 def rates_frame(bench: Bench) -> pd.DataFrame:
@@ -74,7 +68,7 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
     )
 
 
-def _cell_row(cell: Cell) -> dict[str, Any]:
+def _cell_row(cell: Cell, noun: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task": cell.task,
         "arm": cell.arm,
@@ -84,11 +78,13 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         "learning_rates": " ".join(f"{score.rate:g}" for score in cell.choice.scores),
         "rate_edge": cell.choice.edge,
         "rate_provisional": cell.choice.provisional,
+        "tuning_runs": len(cell.tuning),
+        "tuning_seconds": cell.tuning_seconds,
         **{status: cell.count(status) for status in ("ok", "diverged", "failed")},
         "n": cell.n,
     }
     if cell.runs:
-        row |= _scored_columns(cell)
+        row |= _scored_columns(cell, noun)
     if cell.delta is not None:
         found = cell.delta
         row |= {
@@ -100,14 +96,14 @@ def _cell_row(cell: Cell) -> dict[str, Any]:
         if found.verdict is not None:
             row |= {f"e_{word}": getattr(found.verdict, word) for word in ("better", "worse", "same")}
         if cell.convergence is not None:
-            row["speed_up"] = cell.convergence.speed_up
+            row |= _ratio_columns("speed_up", cell.convergence.speed_up)
     row["published"] = cell.published
     row["codes"] = " ".join(cell.codes)
     return row
 
 
-def _scored_columns(cell: Cell) -> dict[str, Any]:
-    """Return the columns of a cell that has a score."""
+def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
+    """Return the columns of a cell that has a score, which is called `noun`."""
     first, found = cell.first, cell.convergence
     assert cell.accuracy is not None
     row = {
@@ -122,8 +118,10 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
         "trained_parameters": first.trained_parameters(),
         "floor": cell.floor,
         "floor_name": cell.floor_name,
-        **_named("accuracy", cell.accuracy),
-        "train_accuracy": _or_nan(cell.train_score),
+        **_simple_columns(cell),
+        **({} if noun == "accuracy" else {"metric": cell.metric}),
+        **_named(noun, cell.accuracy),
+        f"train_{noun}": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
         "max_steps": first.spec.max_steps,
         "eval_every": first.spec.eval_every,
@@ -140,8 +138,26 @@ def _scored_columns(cell: Cell) -> dict[str, Any]:
     return row
 
 
+def _simple_columns(cell: Cell) -> dict[str, Any]:
+    """Return the best simple learner on a cell's data, and what the cell is not above; nothing without a record."""
+    record = cell.simple
+    if record is None:
+        return {}
+    learner = record.best_learner
+    return {
+        "simple_learner": learner,
+        "simple_learner_accuracy": math.nan if learner is None else record.learners[learner],
+        "not_above": cell.beaten_by,
+    }
+
+
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _ratio_columns(name: str, ratio: Estimate | None) -> dict[str, float]:
+    known = (math.nan, math.nan, math.nan) if ratio is None else (ratio.mean, ratio.low, ratio.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), known, strict=True))
 
 
 def _named(prefix: str, estimate: Estimate) -> dict[str, float]:

@@ -1,48 +1,20 @@
-"""The regression gate: a bench of now against a table that is kept in the repository."""
+"""The regression gate: a bench of now against a baseline that is kept in the repository.
 
-import io
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+What was asked for must be the same: specs, seeds, trained parameters, data, body. Then a run of the same spec on the
+same kind of processor with the same torch must come out the same; all others may move as far as seeds move them.
+"""
 
-import pandas as pd
-from scipy import stats
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from fpt_bench.analysis.asked_alike import asked_alike
+from fpt_bench.analysis.baseline import Baseline, KeptCell, KeptRun, keep_cell
 from fpt_bench.analysis.cells import Bench, Cell
-from fpt_bench.analysis.docket import claimed_differences
-from fpt_bench.analysis.export import as_csv, without_guard
-from fpt_bench.analysis.statistics import CONFIDENCE
-from fpt_bench.config.claims import Claim
-from fpt_bench.results.regular_files import read_regular
+from fpt_bench.analysis.seed_noise import Spread, mean, spreads
 
-MARGIN = 0.02
-"""Fall of an accuracy that is passed over however small the noise is, unless the baseline file says otherwise."""
-SLOWER = 1.5
-"""Times more steps to the target than before that count as slower, if they are more than one validation later."""
-
-
-@dataclass(frozen=True)
-class KeptCell:
-    """A row of a baseline file. NaN: not known."""
-
-    task: str
-    arm: str
-    n: float
-    accuracy_mean: float
-    accuracy_deviation: float
-    steps_to_target: float
-    max_steps: float
-    floor: float
-    data_fingerprint: str
-    body_fingerprint: str
-    margin: float
-
-
-_TEXTS = ("task", "arm", "data_fingerprint", "body_fingerprint")
-COLUMNS = tuple(field.name for field in fields(KeptCell))
-"""Of a baseline file."""
+SAME = 1e-6
+"""Largest move, as a share of the way from floor to perfection, of a run that is repeated."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +22,9 @@ class Finding:
     """What one check of one subject came to."""
 
     subject: str
-    """`task / arm`, or `effect`."""
+    """`task / arm`, or `claim`."""
     check: str
-    """`result`, `data`, `body`, `accuracy`, `convergence`, or the effect's own words."""
+    """`result`, `spec`, `parameters`, `data`, `body`, `score`, `area`, `notes`, or the claim's own words."""
     problem: str | None = None
     """What is wrong; None where the check passed."""
 
@@ -68,6 +40,12 @@ class Verdict:
     checked: int
     """Cells of the baseline."""
     findings: tuple[Finding, ...] = ()
+    repeated: int = 0
+    """Runs of the baseline that were compared seed by seed."""
+    runs: int = 0
+    """Of the baseline."""
+    explanations: tuple[str, ...] = ()
+    """One sentence for each reason why runs were not."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -77,138 +55,169 @@ class Verdict:
     @property
     def line(self) -> str:
         """One sentence for a log."""
+        how = f"{self.repeated} of {self.runs} runs compared seed by seed"
         if not self.problems:
-            return f"check passed: {self.checked} cells, no regression"
-        return f"check failed: {len(self.problems)} problems in {self.checked} cells"
+            return f"check passed: {self.checked} cells, no regression; {how}"
+        return f"check failed: {len(self.problems)} problems in {self.checked} cells; {how}"
 
 
-def read_baseline(path: Path) -> list[KeptCell]:
-    """Read a baseline file.
+@dataclass(frozen=True)
+class _Noise:
+    """How far seeds move one cell of the baseline."""
 
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
-        ValueError: the file is no baseline.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"baseline {path} does not exist; `make baseline` writes one from the smoke profile")
-    content = io.BytesIO(read_regular(path))
-    try:
-        frame = pd.read_csv(content, dtype=dict.fromkeys(_TEXTS, str))
-    except (ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"expected a baseline in CSV, but {path} is not one ({error})") from error
-    missing = sorted(set(COLUMNS) - set(frame.columns))
-    if missing:
-        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}")
-    numbers = [name for name in COLUMNS if name not in _TEXTS]
-    words = [name for name in numbers if not pd.api.types.is_numeric_dtype(frame[name])]
-    if words or frame.empty:
-        raise ValueError(f"{path}: expected a row for each cell, with numbers in {', '.join(words or numbers)}")
-    rows: list[dict[Any, Any]] = frame[list(COLUMNS)].fillna(dict.fromkeys(_TEXTS, "")).to_dict("records")
-    return [KeptCell(**row | {name: without_guard(row[name]) for name in _TEXTS}) for row in rows]
+    score: Spread
+    area: Spread
 
 
-def write_baseline(kept: Sequence[KeptCell]) -> str:
-    """Return a baseline file's content."""
-    frame = pd.DataFrame([asdict(cell) for cell in kept], columns=list(COLUMNS))
-    return as_csv(frame)
+_Key = tuple[str, str]
 
 
-def make_baseline(bench: Bench, previous: Sequence[KeptCell] = ()) -> list[KeptCell]:
-    """Return what is kept of a bench as a baseline; margins stay as the previous one has them."""
-    margins = {(cell.task, cell.arm): cell.margin for cell in previous}
-    return [_kept(cell, margins.get((cell.task, cell.arm), MARGIN)) for cell in bench.cells]
-
-
-def _kept(cell: Cell, margin: float) -> KeptCell:
-    body = cell.first.body if cell.runs else None
-    return KeptCell(
-        task=cell.task,
-        arm=cell.arm,
-        n=cell.n,
-        accuracy_mean=cell.accuracy.mean if cell.accuracy else math.nan,
-        accuracy_deviation=cell.accuracy.deviation if cell.accuracy else math.nan,
-        steps_to_target=cell.convergence.steps if cell.convergence else math.nan,
-        max_steps=cell.first.spec.max_steps if cell.runs else math.nan,
-        floor=cell.data.floor if cell.runs else math.nan,
-        data_fingerprint=cell.data.fingerprint[:16] if cell.runs else "",
-        body_fingerprint=body.fingerprint[:16] if body else "",
-        margin=margin,
-    )
-
-
-def check_bench(bench: Bench, baseline: Sequence[KeptCell]) -> Verdict:
+def check_bench(bench: Bench, baseline: Baseline) -> Verdict:
     """Compare a bench with its baseline.
-
-    A cell fails where it or a seed of it is missing; where its data or weights are other ones; where its accuracy has
-    fallen by more than the larger of the margin and the noise of both; and where it reaches its target no more, or
-    SLOWER times later and more than one validation later. The experiment's effects must hold, on accuracy or, where
-    both arms are equal, on area.
 
     Args:
         bench: of now.
         baseline: what was kept.
     """
-    findings = []
-    for before in baseline:
-        subject = f"{before.task} / {before.arm}"
-        cell = bench.cell(before.task, before.arm)
+    noise = _noise_of(baseline)
+    findings, reasons, repeated = [], Counter[str](), 0
+    for kept in baseline.cells:
+        subject = f"{kept.task} / {kept.arm}"
+        cell = bench.cell(kept.task, kept.arm)
         if cell is None or not cell.runs:
-            findings.append(Finding(subject, "result", "expected a result, got none"))
+            findings.append(Finding(subject, "result", _without_score(cell)))
             continue
-        after = _kept(cell, before.margin)
-        problems = _compare(before, after, cell.first.spec.eval_every)
+        now = keep_cell(cell)
+        why = {run.seed: _why_not_repeated(kept, run, now) for run in kept.runs}
+        repeated += sum(reason is None for reason in why.values())
+        reasons.update(reason for reason in why.values() if reason)
+        problems = asked_alike(kept, now, cell) | _came_out(kept, now, noise[kept.task, kept.arm], why)
         findings += [Finding(subject, check, problem) for check, problem in problems.items()]
-    claims = [claim for claim in bench.grid.experiment.claims if claim.verdict == "better"]
-    findings += [Finding("claim", claim.sentence, _check_claim(claim, bench)) for claim in claims]
-    return Verdict(len(baseline), tuple(findings))
-
-
-def _compare(before: KeptCell, after: KeptCell, eval_every: int) -> dict[str, str | None]:
-    """Return what each check of a cell that is there came to."""
-    fewer = f"expected {before.n:.0f} runs with a score, got {after.n:.0f}"
-    return {
-        "result": None if after.n >= before.n else fewer,
-        "data": _check_fingerprint("data", before.data_fingerprint, after.data_fingerprint),
-        "body": _check_fingerprint("body", before.body_fingerprint, after.body_fingerprint),
-        "accuracy": _check_accuracy(before, after),
-        "convergence": _check_convergence(before.steps_to_target, after.steps_to_target, eval_every),
-    }
-
-
-def _check_fingerprint(kind: str, was: str, now: str) -> str | None:
-    return None if was == now else f"{kind} fingerprint was {was}, is {now}: the numbers are not comparable"
-
-
-def _check_accuracy(before: KeptCell, after: KeptCell) -> str | None:
-    fall = before.accuracy_mean - after.accuracy_mean
-    allowed = max(before.margin, _noise(before, after))
-    if fall <= allowed:
-        return None
-    return (
-        f"accuracy fell from {100 * before.accuracy_mean:.1f} to {100 * after.accuracy_mean:.1f} %, "
-        f"by more than the {100 * allowed:.1f} pp that are allowed"
+    findings += _new_cells(bench, baseline)
+    findings += _check_claims(bench, baseline, noise)
+    return Verdict(
+        checked=len(baseline.cells),
+        findings=tuple(findings),
+        repeated=repeated,
+        runs=sum(len(cell.runs) for cell in baseline.cells),
+        explanations=tuple(
+            f"{count} runs compared by the baseline's deviation: {why}" for why, count in reasons.items()
+        ),
     )
 
 
-def _check_convergence(was: float, now: float, eval_every: int) -> str | None:
-    """Compare steps to target; a difference of one validation is within the resolution and no finding."""
-    if not math.isfinite(was) or now <= max(SLOWER * was, was + eval_every):
+def _noise_of(baseline: Baseline) -> dict[_Key, _Noise]:
+    scores = spreads([[cell.share(run.score) for run in cell.runs] for cell in baseline.cells])
+    areas = spreads([[run.area for run in cell.runs] for cell in baseline.cells])
+    pairs = zip(baseline.cells, scores, areas, strict=True)
+    return {(cell.task, cell.arm): _Noise(score, area) for cell, score, area in pairs}
+
+
+def _new_cells(bench: Bench, baseline: Baseline) -> list[Finding]:
+    known = {(cell.task, cell.arm) for cell in baseline.cells}
+    return [
+        Finding(
+            f"{cell.task} / {cell.arm}", "result", "expected no such cell: the baseline has none to compare it with"
+        )
+        for cell in bench.cells
+        if (cell.task, cell.arm) not in known
+    ]
+
+
+def _without_score(cell: Cell | None) -> str:
+    failed = () if cell is None else tuple(f"seed {r.spec.seed} failed: {r.error}" for r in cell.at_rate)
+    return "expected a result, got none" + "".join(f"; {each}" for each in failed)
+
+
+def _why_not_repeated(kept: KeptCell, run: KeptRun, now: KeptCell) -> str | None:
+    """Say why a run need not come out as it was kept; None where it must."""
+    same = next((other for other in now.runs if other.seed == run.seed), None)
+    if same is None:
+        return "the seed is missing"
+    if (run.run, kept.data, kept.body) != (same.run, now.data, now.body):
+        return "made by another spec, or from other data or weights"
+    if run.made == same.made != "":
         return None
-    return f"steps to target rose from {was:.0f} to {now:.0f}, more than {SLOWER} times and more than one validation"
+    was, is_now = (made or "a GPU or a machine that was not recorded" for made in (run.made, same.made))
+    return f"made with {is_now}; the baseline with {was}"
 
 
-def _noise(before: KeptCell, after: KeptCell) -> float:
-    """Return half of the 95 % interval of the difference of two means; 0 where a cell has one run.
+def _came_out(kept: KeptCell, now: KeptCell, noise: _Noise, why: Mapping[int, str | None]) -> dict[str, str | None]:
+    """Compare scores and areas: of runs that are repeated seed by seed, else by how far seeds move them."""
+    repeated = {run.seed: run for run in kept.runs if why[run.seed] is None}
+    pairs = [(repeated[run.seed], run) for run in now.runs if run.seed in repeated]
+    score = [f"seed {b.seed} {b.score:.4g} -> {a.score:.4g}" for b, a in pairs if _moved(kept, b.score, a.score)]
+    area = [f"seed {b.seed} {b.area:.4g} -> {a.area:.4g}" for b, a in pairs if abs(b.area - a.area) > SAME]
+    same = "{} moved though spec, data, processor and torch are the same: {}"
+    if score or area or len(repeated) == len(kept.runs) == len(now.runs):
+        return {
+            "score": same.format("score", ", ".join(score)) if score else None,
+            # A run whose score has moved has, mostly, another curve: it is said once.
+            "area": same.format("area under the validation curve", ", ".join(area)) if area and not score else None,
+        }
+    return {
+        "score": _check_scores(kept, now, noise.score),
+        # Areas are normalised by floor and perfection: with others they are not comparable.
+        "area": _check_area(now, noise.area) if (kept.floor, kept.perfect) == (now.floor, now.perfect) else None,
+    }
 
-    The degrees of freedom are those of both cells together: with two seeds a cell, Welch's would allow any fall.
-    """
-    if min(before.n, after.n) < 2:
-        return 0.0
-    variance = before.accuracy_deviation**2 / before.n + after.accuracy_deviation**2 / after.n
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, before.n + after.n - 2)) * math.sqrt(variance)
+
+def _moved(kept: KeptCell, was: float, now: float) -> bool:
+    return abs(kept.share(now) - kept.share(was)) > SAME
 
 
-def _check_claim(claim: Claim, bench: Bench) -> str | None:
-    behind = [f"{task} {ahead:+.3f}" for task, ahead in claimed_differences(claim, bench).items() if ahead <= 0]
-    return f"{claim.better} is no longer ahead of {claim.worse}: {', '.join(behind)}" if behind else None
+def _check_scores(kept: KeptCell, now: KeptCell, spread: Spread) -> str | None:
+    """Compare the mean, then single seeds: one of several that is at an end of the scale moves a mean too little."""
+    shares = {run.seed: kept.share(run.score) for run in now.runs}
+    was = mean([run.score for run in kept.runs])
+    unit = abs(kept.perfect - kept.floor) or 1.0
+    if spread.has_moved(list(shares.values())):
+        is_now = mean([run.score for run in now.runs])
+        how = "better" if mean(list(shares.values())) > spread.mean else "worse"
+        allowed = unit * spread.allowed(len(shares))
+        return f"score went from {was:.4g} to {is_now:.4g}, {how} by more than the {allowed:.4g} that seeds explain"
+    for run in now.runs:
+        for end, name in ((0.0, f"its floor, {kept.floor:.4g}"), (1.0, f"perfection, {kept.perfect:.4g}")):
+            if spread.has_gone_to(end, shares[run.seed]):
+                return f"seed {run.seed} scored {run.score:.4g}, near {name}; the baseline's mean was {was:.4g}"
+    return None
+
+
+def _check_area(now: KeptCell, spread: Spread) -> str | None:
+    areas = [run.area for run in now.runs]
+    if not spread.has_moved(areas):
+        return None
+    is_now, allowed = mean(areas), spread.allowed(len(areas))
+    return (
+        f"area under the validation curve went from {spread.mean:.4g} to {is_now:.4g}, "
+        f"by more than the {allowed:.4g} that seeds explain"
+    )
+
+
+def _check_claims(bench: Bench, baseline: Baseline, noise: Mapping[_Key, _Noise]) -> list[Finding]:
+    """Check that what the baseline bore out by more than seeds explain still has its sign, task by task."""
+    kept = {(cell.task, cell.arm): cell for cell in baseline.cells}
+    findings = []
+    for claim in bench.grid.experiment.claims:
+        for task in claim.tasks if claim.verdict == "better" and claim.measure != "learned" else ():
+            keys = (task, claim.better), (task, claim.worse)
+            cells = [bench.cell(*key) for key in keys]
+            if not all(key in kept for key in keys) or not all(cell and cell.runs for cell in cells):
+                continue  # what is missing is a finding of its own
+            now = [keep_cell(cell) for cell in cells if cell]
+            words = f"{claim.better} better than {claim.worse} in {claim.measure} on {task}"
+            problem = _check_sign(words, claim.measure, kept[keys[0]], now, [noise[key] for key in keys])
+            findings.append(Finding("claim", words, problem))
+    return findings
+
+
+def _check_sign(
+    words: str, measure: str, scale: KeptCell, now: Sequence[KeptCell], noise: Sequence[_Noise]
+) -> str | None:
+    was = [each.area if measure == "area" else each.score for each in noise]
+    ours, theirs = (
+        mean([run.area if measure == "area" else scale.share(run.score) for run in cell.runs]) for cell in now
+    )
+    if not was[0].is_above(was[1]) or ours > theirs:
+        return None
+    return f"{words} has changed its sign: {ours:.3f} against {theirs:.3f}, floor 0, perfection 1"

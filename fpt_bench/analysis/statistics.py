@@ -10,8 +10,6 @@ from scipy import stats
 from fpt_bench.analysis.intervals import mean_of_means, welch_difference
 
 CONFIDENCE = 0.95
-CONVERGED_SHARE = 0.9
-"""Share of the way from floor to target that counts as converged."""
 SEEN = 1e-9
 """A narrower spread is that of rounded floats."""
 
@@ -78,14 +76,14 @@ def estimate_welch_difference(first: Sequence[float], second: Sequence[float]) -
     return Estimate(interval.estimate, found.error * math.sqrt(n), interval.low, interval.high, n)
 
 
-def normalise(accuracy: float, floor: float) -> float:
-    """Return (accuracy - floor) / (1 - floor): 0 needs no learning, 1 is perfect; negative below the floor.
+def normalise(score: float, floor: float, perfect: float = 1.0) -> float:
+    """Return (score - floor) / (perfect - floor): 0 needs no learning, 1 is perfect; negative if worse than the floor.
 
     Example:
-        >>> normalise(0.75, floor=0.5)
-        0.5
+        >>> normalise(0.75, floor=0.5), normalise(1.0, floor=4.0, perfect=0.0)
+        (0.5, 0.75)
     """
-    return (accuracy - floor) / (1 - floor)
+    return (score - floor) / (perfect - floor)
 
 
 def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[float] | None = None) -> Estimate:
@@ -109,28 +107,21 @@ def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[
     return Estimate(found.estimate, math.sqrt(float(variance)), found.low, found.high, n)
 
 
-def converged_accuracy(floor: float, target: float) -> float:
-    """Return the accuracy that counts as converged: nine tenths of the way from floor to target.
-
-    Example:
-        >>> round(converged_accuracy(0.5, 1.0), 3)
-        0.95
-    """
-    return floor + CONVERGED_SHARE * (target - floor)
-
-
-def steps_to_reach(curve: Curve, accuracy: float) -> float:
-    """Return the first validated step at which the accuracy is reached; infinity where it never is.
+def steps_to_reach(curve: Curve, score: float, higher_is_better: bool = True) -> float:
+    """Return the first validated step at which the score is reached; infinity where it never is.
 
     Example:
         >>> steps_to_reach([(50, 0.6), (100, 0.9), (150, 0.8)], 0.85)
         100.0
+        >>> steps_to_reach([(50, 0.6), (100, 0.3)], 0.4, higher_is_better=False)
+        100.0
     """
-    return next((float(step) for step, value in curve if value >= accuracy), math.inf)
+    there = (step for step, value in curve if (value >= score if higher_is_better else value <= score))
+    return float(next(there, math.inf))
 
 
-def area_under_curve(curve: Curve, floor: float, max_steps: int) -> float:
-    """Return the mean over [0, max_steps] of (accuracy - floor) / (1 - floor), by trapezoids.
+def area_under_curve(curve: Curve, floor: float, max_steps: int, perfect: float = 1.0) -> float:
+    """Return the mean over [0, max_steps] of (score - floor) / (perfect - floor), by trapezoids.
 
     The curve starts at the floor at step 0; after an early stop the last value carries on.
 
@@ -141,16 +132,33 @@ def area_under_curve(curve: Curve, floor: float, max_steps: int) -> float:
     steps = [0, *(step for step, _ in curve), max_steps]
     values = [floor, *(value for _, value in curve)]
     values.append(values[-1])
-    normalised = (np.array(values) - floor) / (1 - floor)
+    normalised = (np.array(values) - floor) / (perfect - floor)
     return float(np.trapezoid(normalised, steps) / max_steps)
 
 
-def speed_up(steps: Sequence[float], baseline_steps: Sequence[float]) -> float | None:
-    """Return how many times fewer steps the median run needs than the baseline's; None unless both medians are finite.
+def estimate_speed_up(steps: Sequence[float], baseline_steps: Sequence[float], resolution: int) -> Estimate | None:
+    """Estimate how many times fewer steps the median run needs than the baseline's; None unless both are finite.
+
+    The interval is Welch's on logarithms of steps, for steps of which the logarithm is about normal. A step is known to
+    one validation alone, so it is as wide as it can be where the true ones lie anywhere since the validation before.
+    It is infinite where a run does not arrive, or an arm has one; `deviation` is NaN: there is none of a ratio.
+
+    Args:
+        steps, baseline_steps: first validated steps at the target, infinity where a run never arrives.
+        resolution: steps between validations.
 
     Example:
-        >>> speed_up([100, 100, 200], [400, 500, math.inf])
-        5.0
+        >>> e = estimate_speed_up([100, 100, 125], [900, 925, 975], resolution=25)
+        >>> round(e.mean, 2), round(e.low, 1), round(e.high, 1), e.n
+        (9.25, 6.3, 16.6, 3)
     """
-    median, baseline = float(np.median(steps)), float(np.median(baseline_steps))
-    return baseline / median if math.isfinite(median) and math.isfinite(baseline) else None
+    median, baseline, n = np.median(steps), np.median(baseline_steps), min(len(steps), len(baseline_steps))
+    if not math.isfinite(median) or not math.isfinite(baseline):
+        return None
+    low, high = -math.inf, math.inf
+    if n > 1 and np.isfinite([*steps, *baseline_steps]).all():
+        ours, theirs = (np.asarray(values, dtype=float) for values in (steps, baseline_steps))
+        before = [np.log(np.maximum(values - resolution, 1)) for values in (ours, theirs)]
+        low = math.exp(welch_difference(before[1], np.log(ours), 1 - CONFIDENCE).interval.low)
+        high = math.exp(welch_difference(np.log(theirs), before[0], 1 - CONFIDENCE).interval.high)
+    return Estimate(float(baseline / median), math.nan, low, high, n)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,15 +17,17 @@ from fpt_bench.commands.options import (
     EXPERIMENTS_HELP,
     DataRoot,
     Loggers,
+    MixReleases,
     Offline,
     ProfileName,
     Runs,
+    Seeds,
     make_workspace,
     takes_launcher,
 )
 from fpt_bench.commands.table import print_tables
-from fpt_bench.config.command_line import launcher_from_options
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.command_line import launcher_from_options, seeds_of
+from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import listed_experiments
@@ -42,6 +45,7 @@ from fpt_bench.results.folder import (
 )
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,16 +61,19 @@ def bench(
     experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    seeds: Seeds = None,
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
     logger: Loggers = None,
+    mix_releases: MixReleases = False,
 ) -> None:
     """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
     workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
+    asked = None if seeds is None else seeds_of(seeds)
     runs.mkdir(parents=True, exist_ok=True)
-    plans = [plan_grid(name, profile, workspace) for name in listed_experiments(experiments)]
+    plans = [plan_grid(name, profile, workspace, asked, mix_releases) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -74,7 +81,7 @@ def bench(
         if launcher.kind == "slurm":
             out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
             continue
-        results += run_grid(grid, workspace, workers or default_workers(), notes)
+        results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
         tables = tables_folder(runs, grid)
         print_tables(table_file(tables, "md").read_text(), tables)
     troubled = [result for result in results if result.status != "ok"]
@@ -84,29 +91,63 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def plan_grid(experiment: str, profile: str, workspace: Workspace) -> tuple[Grid, list[str]]:
+def plan_grid(
+    experiment: str,
+    profile: str,
+    workspace: Workspace,
+    seeds: tuple[int, ...] | None = None,
+    mix_releases: bool = False,
+) -> tuple[Grid, list[str]]:
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
 
+    What needs a package of weights or data that is not installed is left out, with a warning.
+
+    Args:
+        experiment, profile: names, or YAML files.
+        workspace: where runs read and write.
+        seeds: to report, instead of the profile's.
+        mix_releases: put up with results that were made under another release of torch.
+
     Raises:
-        ValueError: a mistake in a file or a name, or a result that was made from other data or weights; nothing has
-            been trained yet.
-        FileNotFoundError: data or weights that are not available.
+        ValueError: a mistake in a file or a name, a result that was made from other data or weights or, unless
+            `mix_releases`, under another release of torch; nothing has been trained yet.
+        FileNotFoundError: data or weights that are not available, or a package that the baseline arm needs.
     """
-    grid = named_grid(experiment, profile)
+    grid = named_grid(experiment, profile, seeds)
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables)
     grid = grid.registering(grid_before(tables), datetime.now(UTC))
     with notes.status("loading PyTorch"):
+        from datamodules.sources.packages import MissingPackageError
         from fpt_bench.training.resolve import resolve
         from fpt_bench.training.sources import CurrentSources
 
     runs, warnings, current = [], [], CurrentSources(workspace)
+    missing: dict[tuple[str, str], str] = {}
     for run in grid.runs:
-        spec, warning = resolve(run.spec, workspace)
+        try:
+            spec, warning = resolve(run.spec, workspace)
+        except MissingPackageError as error:
+            missing[run.task, run.arm] = str(error)
+            continue
         current.require_same(spec, *_made_from(spec, workspace))
         runs.append(run.model_copy(update={"spec": spec}))
         warnings.append(warning)
-    return grid.model_copy(update={"runs": tuple(runs)}), list(dict.fromkeys(w for w in warnings if w))
+    grid = without_cells(grid, missing).model_copy(update={"runs": tuple(runs)})
+    if not mix_releases:
+        _require_one_release(grid, workspace)
+    left_out = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
+    return grid, list(dict.fromkeys(w for w in (*left_out, *warnings) if w))
+
+
+def _require_one_release(grid: Grid, workspace: Workspace) -> None:
+    """Raise a ValueError where what is done was not made with the release of torch that what is missing would be."""
+    from fpt_bench.analysis.releases import require_one_release
+    from fpt_bench.analysis.sweep import next_runs
+
+    results = _over(grid, collect_results(workspace.runs)[0])
+    coming = metadata.version("torch") if next_runs(grid, results) else None
+    require_one_release(grid, results.values(), workspace.runs, coming)
 
 
 def _made_from(spec: RunSpec, workspace: Workspace) -> "tuple[str, Sources | None]":
@@ -144,7 +185,8 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
     from fpt_bench.report.tables import write_tables
 
     results = _over(grid, collect_results(workspace.runs)[0])
-    write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+    simple = known_records(workspace.runs, notes)
+    write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
     if not planned:
         return f"{grid.name}: nothing to send, all runs are done"
@@ -155,22 +197,30 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
     return f"{grid.name}: {sent} runs sent as job {', '.join(arrays)}; before: {done}"
 
 
-def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -> list[RunResult]:
+def run_grid(
+    grid: Grid, workspace: Workspace, workers: int, console: Console, mix_releases: bool = False
+) -> list[RunResult]:
     """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and return all results.
 
     Sweeps are done in waves, as `next_runs` plans them from what came out so far.
     Ctrl-C stops the workers and leaves the tables of what is finished.
+
+    Raises:
+        ValueError: all runs are done, but some went on, or were done elsewhere, under another release of torch, and it
+            is not `mix_releases`; the tables stay as they are.
     """
     # All that will be needed: Ctrl-C in the middle of an import would leave half a library, and no sentence.
     from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.releases import releases, require_one_release
     from fpt_bench.analysis.sweep import given_up_runs, next_runs
     from fpt_bench.commands.grid_view import GridView
     from fpt_bench.report.tables import write_tables
 
     def write() -> None:
-        write_tables(Bench.of(grid, results.values()), tables_folder(workspace.runs, grid))
+        if mix_releases or len(releases(results.values())) < 2:
+            write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results = _over(grid, read_results(workspace.runs, console))
+    results, simple = _over(grid, read_results(workspace.runs, console)), known_records(workspace.runs, console)
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     written, done = -math.inf, []
@@ -193,6 +243,8 @@ def run_grid(grid: Grid, workspace: Workspace, workers: int, console: Console) -
         write()
         if done:
             console.print(where_time_went(done), highlight=False, soft_wrap=True)
+    if not mix_releases:
+        require_one_release(grid, results.values(), workspace.runs)
     return list(results.values())
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import FAILED, notes, out
+from fpt_bench.commands.options import MixReleases
 from fpt_bench.commands.table import render_again
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of
@@ -13,28 +14,34 @@ from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_o
 
 def check(
     runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
-    baseline: Annotated[Path, typer.Option(help="CSV file to compare with")],
+    baseline: Annotated[Path, typer.Option(help="JSON file to compare with")],
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
     markdown: Annotated[Path | None, typer.Option(help="file to write a summary to, in Markdown")] = None,
     junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
+    mix_releases: MixReleases = False,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
-    from fpt_bench.analysis.gate import check_bench, make_baseline, read_baseline, write_baseline
+    from fpt_bench.analysis.baseline import make_baseline, read_baseline, write_baseline
+    from fpt_bench.analysis.gate import check_bench
+    from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.verdict import render_junit, render_summary
 
     path = _one_bench(runs)
     grid = read_grid(path)
-    kept = [] if renew and not baseline.is_file() else read_baseline(baseline)
-    bench = render_again(grid, read_results(runs_of(path), notes), path.parent, notes)
-    if renew:
-        write_atomically(baseline, write_baseline(make_baseline(bench, kept)))
+    kept = None if renew else read_baseline(baseline)
+    results = read_results(runs_of(path), notes)
+    if not mix_releases:
+        require_one_release(grid, results, runs_of(path))
+    bench = render_again(grid, results, path.parent, notes)
+    if kept is None:
+        write_atomically(baseline, write_baseline(make_baseline(bench)))
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)
         return
     verdict = check_bench(bench, kept)
     for file, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
         if file is not None:
             write_atomically(file, text)
-    for line in (*verdict.problems, verdict.line):
+    for line in (*verdict.problems, *verdict.explanations, verdict.line):
         out.print(line, highlight=False, soft_wrap=True)
     if verdict.problems:
         raise typer.Exit(FAILED)

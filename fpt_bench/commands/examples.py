@@ -37,5 +37,5 @@ def show_predictions(predictions: "Sequence[Prediction]") -> Table:
     table = Table("example", "input", "label", "prediction", "right", box=None, pad_edge=False)
     for p in predictions:
         said = (shorten(spell(classes), SHOWN_LETTERS) for classes in (p.labels, p.predicted))
-        table.add_row(str(p.example), Text(p.input), *said, f"{p.right} of {len(p.labels)}")
+        table.add_row(str(p.example), Text(p.input), *said, p.outcome)
     return table

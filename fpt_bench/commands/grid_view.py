@@ -23,7 +23,7 @@ def _bars(console: Console) -> Bars:
         TextColumn("{task.description}", markup=False),
         # Together with the longest texts this fits a terminal of 80 columns.
         BarColumn(bar_width=10),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[accuracy]}"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[score]}"),
         TimeRemainingColumn(),
         console=console,
     )
@@ -34,7 +34,7 @@ class RunBar:
 
     def __init__(self, title: str, max_steps: int, console: Console) -> None:
         self.bars = _bars(console)
-        self.task = self.bars.add_task(title, total=max_steps, accuracy="")
+        self.task = self.bars.add_task(title, total=max_steps, score="")
 
     def __enter__(self) -> "RunBar":
         self.bars.start()
@@ -45,8 +45,8 @@ class RunBar:
 
     def report(self, progress: Progress) -> None:
         loss = "" if progress.loss is None else f"loss {progress.loss:.2f}  "
-        text = f"{loss}val {percent(progress.accuracy)}"
-        self.bars.update(self.task, completed=progress.step, accuracy=text)
+        text = f"{loss}val {percent(progress.score, progress.is_fraction)}"
+        self.bars.update(self.task, completed=progress.step, score=text)
 
 
 class GridView:
@@ -104,7 +104,7 @@ class GridView:
             self.console.print(f"{title}: its worker died, the run goes on from its checkpoint")
         if run_id in self.running:
             self.bars.remove_task(self.running[run_id])
-        self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, accuracy="")
+        self.running[run_id] = self.bars.add_task(title, total=event.spec.max_steps, score="")
 
     def _rate(self, spec: RunSpec) -> str:
         """Name a run's learning rate where its task and arm have several."""
@@ -114,8 +114,8 @@ class GridView:
     def _advance(self, progress: Progress) -> None:
         self.steps[progress.run_id] = progress.step
         if progress.run_id in self.running:
-            text = f"val {percent(progress.accuracy)}"
-            self.bars.update(self.running[progress.run_id], completed=progress.step, accuracy=text)
+            text = f"val {percent(progress.score, progress.is_fraction)}"
+            self.bars.update(self.running[progress.run_id], completed=progress.step, score=text)
 
     def _finish(self, result: RunResult) -> None:
         run_id = result.spec.run_id
@@ -125,7 +125,9 @@ class GridView:
         if not self.console.is_terminal:
             task, arm = self.cell_of[run_id]
             outcome = (
-                f"test {percent(result.test_score)}" if result.status == "ok" else f"{result.status}: {result.error}"
+                f"test {percent(result.test_score, result.is_fraction)}"
+                if result.status == "ok"
+                else f"{result.status}: {result.error}"
             )
             done = f"{len(self.results)}/{self._expected()}"
             name = f"{task} {arm} seed {result.spec.seed}{self._rate(result.spec)}"
@@ -138,7 +140,7 @@ class GridView:
         return Group(self._table(), self.bars, self._footer())
 
     def _table(self) -> Table:
-        """Draw tasks x arms; a cell holds finished of all runs and their mean test accuracy."""
+        """Draw tasks x arms; a cell holds finished of all runs and their mean test score."""
         arms = list(self.grid.experiment.arms)
         table = Table("", *arms, title=self.grid.name)
         for task in dict.fromkeys(task for task, _ in self.cells):
@@ -152,7 +154,7 @@ class GridView:
         troubles = [result.status for result in done if result.status != "ok"]
         text = Text(f"{len(done)}/{len(ids)}", style="green" if len(done) == len(ids) else "dim")
         if scores:
-            text.append(f"  {percent(sum(scores) / len(scores))}", style="bold")
+            text.append(f"  {percent(sum(scores) / len(scores), done[0].is_fraction)}", style="bold")
         if troubles:
             text.append(f"  {len(troubles)} {'/'.join(sorted(set(troubles)))}", style="red")
         return text

@@ -16,7 +16,7 @@ from fpt_bench.results.predictions import shorten, spell
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
-    from datamodules.contract import TaskDataModule
+    from datamodules.contract import TaskDataModule, TaskSpec
     from datamodules.survey import SplitSurvey
 
 
@@ -70,13 +70,19 @@ def _describe(datamodule: "TaskDataModule", name: str) -> Iterator[str]:
     task = datamodule.task
     values = _count(task.input_size, "number") if task.input_kind == "vectors" else f"one of {task.input_size} tokens"
     yield f"{name}: {datamodule.data}: {getattr(datamodule, 'source', None)}"
+    answer = f"{_count(task.num_labels, 'label')}{_kind(task)}"
     yield (
-        f"input: at most {_count(task.max_length, 'position')}, each {values}; answer: "
-        f"{_count(task.num_labels, 'label')} of {task.num_classes} classes, read out at the last "
+        f"input: at most {_count(task.max_length, 'position')}, each {values}; answer: {answer}, read out at the last "
         f"{_count(task.read_positions, 'position')}"
     )
-    trivial = "; ".join(f"{baseline} {percent(accuracy)}" for baseline, accuracy in task.trivial.items())
-    yield f"floor {percent(task.floor)}: {trivial or 'one class of all, since the task names no trivial baseline'}"
+    measure = task.measure
+    yield f"scored by {measure.name}{'' if measure.higher_is_better else ', lower is better'}; loss {task.loss_name}"
+
+
+def _kind(task: "TaskSpec") -> str:
+    """Say what the labels are."""
+    kinds = {"classes": f" of {task.num_classes} classes", "numbers": ", a number each", "multi-label": ", 0 or 1 each"}
+    return kinds[task.label_kind] + (", some missing" if task.ragged else "")
 
 
 def _count(number: int, noun: str) -> str:
@@ -87,7 +93,9 @@ def _draw(surveys: Mapping[str, "SplitSurvey"]) -> Table:
     """Draw what each split holds, a row each."""
     from datamodules.checks import count_shared
 
-    table = Table("split", "examples", "positions", "classes", "commonest", "also in", box=None, pad_edge=False)
+    has_classes = all(found.task.label_kind == "classes" for found in surveys.values())
+    heads = ("classes", "commonest") if has_classes else ("labels", "best constant")
+    table = Table("split", "examples", "positions", *heads, "doubled", "also in", box=None, pad_edge=False)
     names = list(surveys)
     for number, (split, found) in enumerate(surveys.items()):
         shared = {earlier: count_shared(surveys[earlier], found) for earlier in names[:number]}
@@ -95,8 +103,9 @@ def _draw(surveys: Mapping[str, "SplitSurvey"]) -> Table:
             split,
             f"{found.examples:,}",
             _span(found.lengths),
-            str(int(np.count_nonzero(found.answers.sum(axis=0)))),
-            percent(found.commonest) if found.lengths else "",
+            (str(found.distinct) if has_classes else f"{found.labelled:,}") if found.lengths else "0",
+            percent(found.commonest, found.task.measure.is_fraction) if found.lengths else "",
+            f"{found.doubled:,}" if found.doubled else "none",
             ", ".join(f"{earlier} {count:,}" for earlier, count in shared.items() if count) or "none",
         )
     return table
@@ -108,11 +117,17 @@ def _span(lengths: list[int]) -> str:
 
 
 def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
-    """Yield one example in words, and how many records were read, a line each."""
+    """Yield the floor and what it is the best of, one example in words, and how many records were read, a line each."""
+    from datamodules.constants import known_labels
+
+    fraction = datamodule.task.measure.is_fraction
+    rules = "; ".join(f"{rule} {percent(score, fraction)}" for rule, score in datamodule.all_floors().items())
+    yield f"floor {percent(datamodule.floor(), fraction)}: {rules}"
+
     headline = datamodule.test_splits[0]
     batch = datamodule.examples(headline).batch(np.arange(1))
     words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))
-    yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(tuple(batch.labels[0].tolist())))}"
+    yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(known_labels(batch.labels[0])))}"
     for name, counts in (datamodule.record_counts() or {}).items():
         why = "".join(f"; left out: {count:,} {reason}" for reason, count in counts.left_out.items() if count)
         yield f"records of {name}: {counts.held:,}, of which {counts.read:,} read{why}"

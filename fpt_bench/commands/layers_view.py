@@ -13,12 +13,15 @@ from fpt_bench.config.named import named_experiment, named_profile
 from fpt_bench.names import require_known
 
 
-def show_layers(experiments: Sequence[str], profile: str, task: str, arm: str) -> Group:
+def show_layers(
+    experiments: Sequence[str], profile: str, task: str, arm: str, seeds: tuple[int, ...] | None = None
+) -> Group:
     """Draw where the fields of a task and arm come from, a table for each of the experiments that have both.
 
     Args:
         experiments, profile: names, or YAML files.
         task, arm: of one of the experiments at least.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file; none of the experiments has the task or the arm; the profile leaves it out.
@@ -30,7 +33,8 @@ def show_layers(experiments: Sequence[str], profile: str, task: str, arm: str) -
     return Group(
         *(
             _draw(
-                f"{experiment.name}: {task}, {arm}", cell_origins(experiment, named_profile(profile, name), task, arm)
+                f"{experiment.name}: {task}, {arm}",
+                cell_origins(experiment, named_profile(profile, name), task, arm, seeds),
             )
             for name, experiment in with_task.items()
             if arm in experiment.arms

@@ -10,6 +10,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def bench(
     workers: int | None = None,
     data_root: str | Path | None = None,
     offline: bool = False,
+    mix_releases: bool = False,
 ) -> "Bench":
     """Do what is missing of an experiment in worker processes, and return what came out of it.
 
@@ -65,11 +67,11 @@ def bench(
     from fpt_bench.analysis.cells import Bench
 
     workspace = _workspace(runs, data_root, offline)
-    grid, warnings = plan_grid(experiment, profile, workspace)
+    grid, warnings = plan_grid(experiment, profile, workspace, mix_releases=mix_releases)
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
-    results = run_grid(grid, workspace, workers or default_workers(), notes)
-    return Bench.of(grid, results, folder=workspace.runs)
+    results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
+    return Bench.of(grid, results, folder=workspace.runs, simple=known_records(workspace.runs, notes))
 
 
 def load_results(runs: str | Path = "runs") -> list[RunResult]:

@@ -28,7 +28,13 @@ Loggers = Annotated[
     list[str] | None,
     typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
 ]
+MixReleases = Annotated[
+    bool, typer.Option("--mix-releases", help="runs of several releases of torch in one table, with a note")
+]
 ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="SEEDS", help="seeds to report, as 0-7 or 0,1,2; default: the profile's")
+]
 EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
 _TYPES = {int: int, float: float, int | None: int, float | None: float}
 _NAMES = {"kind": "launcher"}

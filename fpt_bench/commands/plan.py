@@ -1,8 +1,7 @@
-"""`plan`: what experiments will cost, before anything is spent: runs, steps, hours and disk."""
+"""`plan`: what experiments will cost, before anything is spent: runs, steps, hours and disk; and how many seeds do."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,33 +11,22 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.costs import Cost, plan_costs, settled, together
 from fpt_bench.commands.layers_view import show_layers
-from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs
+from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs, Seeds
+from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
-from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import listed_experiments
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    RESULT_FILE,
-    read_grid,
-    read_results,
-    sizes_of_runs,
-    tables_folder,
-    warn_of,
-)
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid, read_results, tables_folder, warn_of
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult
-
-SETTLED = ("data", "precision", "body_execution")
-"""Fields that may say `auto` in what is planned, and say what was used in a result."""
-WEIGHED = 20
-"""Finished runs of a kind whose folders are measured for disk."""
 
 
 def plan(
     experiments: Annotated[str, typer.Argument(help=EXPERIMENTS_HELP)],
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    seeds: Seeds = None,
     steps_per_second: Annotated[
         float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
     ] = None,
@@ -47,37 +35,43 @@ def plan(
         tuple[str, str] | None,
         typer.Option(metavar="TASK ARM", help="show each field of these runs and who says it, and nothing else"),
     ] = None,
+    resolve: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="show how many seeds resolve a difference of so many points in 100, and nothing else",
+        ),
+    ] = None,
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
-    names = listed_experiments(experiments)
+    names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
     if explain is not None:
-        out.print(show_layers(names, profile, *explain), highlight=False)
-        return
-    out.print(show_experiments(names, profile, runs, steps_per_second, workers), highlight=False)
+        out.print(show_layers(names, profile, *explain, seeds=asked), highlight=False)
+    elif resolve is not None:
+        out.print(show_resolution(names, profile, runs, resolve, asked), highlight=False, soft_wrap=True)
+    else:
+        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked), highlight=False)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What some runs cost. Steps and hours are at most: runs may stop early or be given up."""
+def show_resolution(
+    experiments: Sequence[str], profile: str, runs: Path, points: float, seeds: tuple[int, ...] | None = None
+) -> Group:
+    """Draw how many seeds resolve a difference of so many points in each of the experiments.
 
-    name: str
-    """Of the task, or of the experiment."""
-    runs: int
-    done: int
-    steps_left: int
-    steps_per_second: float
-    """NaN where no speed was stated and no finished run shows one."""
-    bytes_a_run: float
-    """NaN where no finished run shows it."""
+    Raises:
+        ValueError: a mistake in a file or a name; no difference that a score in percent can have.
+    """
+    from fpt_bench.commands.seeds_view import require_points, show_seeds
 
-    @property
-    def hours_left(self) -> float:
-        """Hours of one worker."""
-        return self.steps_left / self.steps_per_second / 3600 if self.steps_left else 0.0
-
-    @property
-    def bytes_left(self) -> float:
-        return self.bytes_a_run * (self.runs - self.done)
+    require_points(points)
+    grids = {name: named_grid(name, profile, seeds) for name in experiments}
+    results = read_results(runs, notes)
+    return Group(
+        *(
+            show_seeds(_settled(grid, runs, results), results, points, (name, profile, runs))
+            for name, grid in grids.items()
+        )
+    )
 
 
 def show_experiments(
@@ -86,37 +80,51 @@ def show_experiments(
     runs: Path,
     steps_per_second: float | None,
     workers: int,
+    seeds: tuple[int, ...] | None = None,
 ) -> Group:
     """Draw what experiments cost at a profile, and what the plan does not know: one by task, several a row each.
 
     Args:
         experiments: a run that several share counts for the first.
+        profile: a name, or a YAML file.
         runs: folder of runs, to see what is done and how fast it went.
         steps_per_second, workers: as for `plan_costs`; runs at once.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    grids = [named_grid(name, profile) for name in experiments]
+    from fpt_bench.analysis.sweep import given_up_runs
+
+    grids = [named_grid(name, profile, seeds) for name in experiments]
     results = read_results(runs, notes)
+    over = {result.spec.run_id: result for result in results if result.status != "failed"}
     counted: set[str] = set()
     by_experiment: list[tuple[str, list[Cost]]] = []
     for grid in grids:
-        path = tables_folder(runs, grid) / GRID_FILE
+        known = _settled(grid, runs, results)
+        unwanted = given_up_runs(known, over)
         # What is asked for tells which runs are shared: of two grids, a bench may have resolved one alone.
-        asked = [run.spec.run_id for run in grid.runs]
-        known = known_specs(grid, _kept_grid(path))
-        new = [spec for spec, run_id in zip(known, asked, strict=True) if run_id not in counted]
-        counted.update(asked)
+        wanted = {
+            asked.spec.run_id: run.spec
+            for asked, run in zip(grid.runs, known.runs, strict=True)
+            if run.spec.run_id not in unwanted
+        }
+        new = [spec for asked, spec in wanted.items() if asked not in counted]
+        counted.update(wanted)
         by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second)))
     costs = [cost for _, of_one in by_experiment for cost in of_one]
-    rows = costs if len(grids) == 1 else [_together(name, of_one) for name, of_one in by_experiment]
+    rows = costs if len(grids) == 1 else [together(name, of_one) for name, of_one in by_experiment]
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
     if len(grids) == 1 and grids[0].left_out:
         remarks.append(f"Left out, since the profile has no budget for them: {', '.join(grids[0].left_out)}")
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")
-    return Group(show_plan(rows, _together("all", costs), workers), *(Text(remark) for remark in remarks))
+    return Group(show_plan(rows, together("all", costs), workers), *(Text(remark) for remark in remarks))
+
+
+def _settled(grid: Grid, runs: Path, results: Sequence[RunResult]) -> Grid:
+    return settled(grid, _kept_grid(tables_folder(runs, grid) / GRID_FILE), results)
 
 
 def _kept_grid(path: Path) -> Grid | None:
@@ -128,100 +136,6 @@ def _kept_grid(path: Path) -> Grid | None:
     except (OSError, ValueError) as error:
         warn_of([why_unread(path, error)], notes)
         return None
-
-
-def plan_costs(
-    specs: Sequence[RunSpec], results: Sequence[RunResult], runs: Path, steps_per_second: float | None = None
-) -> list[Cost]:
-    """Return the cost of runs by task.
-
-    Args:
-        specs: as the experiment and the profile say; they may not be resolved yet.
-        results: what is in the folder of runs.
-        runs: that folder.
-        steps_per_second: of one worker; by default measured from finished runs of the same task and body, those of
-            the same depth and trained groups where there are some.
-    """
-    over = [result.spec for result in results if result.status != "failed"]
-    on_real_data = {spec.task for spec in over if spec.data == "real"}
-    specs = [_with_generated_data(spec) if spec.task in on_real_data else spec for spec in specs]
-    done = {
-        fields: {spec.canonical(without=fields) for spec in over} for fields in {_unsettled(spec) for spec in specs}
-    }
-    costs = []
-    for task in dict.fromkeys(spec.task for spec in specs):
-        wanted = {spec.run_id: spec for spec in specs if spec.task == task}
-        open_ = [s for s in wanted.values() if s.canonical(without=_unsettled(s)) not in done[_unsettled(s)]]
-        left = sum(spec.max_steps for spec in open_)
-        bodies = {spec.body for spec in wanted.values()}
-        alike = [r for r in results if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
-        speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), alike)
-        costs.append(Cost(task, len(wanted), len(wanted) - len(open_), left, speed, _mean_bytes(alike, runs)))
-    return costs
-
-
-def _mean_speed(specs: Sequence[RunSpec], results: Sequence[RunResult]) -> float:
-    """Return the steps a second over all of these runs, each as fast as finished runs of its kind; NaN without any.
-
-    A readout alone, on features that are computed once, is a hundred times faster than what goes through the body: a
-    kind is the same body, depth and trained groups. Where none is finished, the others' mean stands for it.
-    """
-    if not results:
-        return math.nan
-    usual = _steps_per_second(results)
-    by_kind: dict[tuple[object, ...], list[RunResult]] = {}
-    for result in results:
-        by_kind.setdefault(_kind(result.spec), []).append(result)
-    speeds = {kind: _steps_per_second(members) for kind, members in by_kind.items()}
-    seconds = sum(spec.max_steps / speeds.get(_kind(spec), usual) for spec in specs)
-    return sum(spec.max_steps for spec in specs) / seconds
-
-
-def _steps_per_second(results: Sequence[RunResult]) -> float:
-    return sum(r.curve[-1][0] for r in results) / sum(r.seconds for r in results)
-
-
-def _kind(spec: RunSpec) -> tuple[object, ...]:
-    return spec.body, spec.layers, spec.train
-
-
-def known_specs(grid: Grid, kept: Grid | None) -> list[RunSpec]:
-    """Return a grid's specs, in its order; those that a bench resolved and kept, where the same grid was run."""
-    planned = [run.spec for run in grid.runs]
-    if kept is None or len(kept.runs) != len(planned):
-        return planned
-    same = frozenset(SETTLED)
-    pairs = [(run.spec, spec) for run, spec in zip(kept.runs, planned, strict=True)]
-    return [known if known.canonical(same) == spec.canonical(same) else spec for known, spec in pairs]
-
-
-def _with_generated_data(spec: RunSpec) -> RunSpec:
-    """Say `real` where the plan says `embedded` and the task generates its data, so that there is no stand-in.
-
-    Asking the task does import torch: do it only where runs of it on real data are over.
-    """
-    if spec.data != "embedded":
-        return spec
-    from fpt_bench.training.tasks import find_task
-
-    return spec.model_copy(update={"data": "real"}) if find_task(spec.task).kinds == ("real",) else spec
-
-
-def _unsettled(spec: RunSpec) -> frozenset[str]:
-    return frozenset(name for name in SETTLED if getattr(spec, name) == "auto")
-
-
-def _mean_bytes(results: Sequence[RunResult], runs: Path) -> float:
-    sizes = sizes_of_runs(runs, results[:WEIGHED])
-    return sum(sizes) / len(sizes) if sizes else math.nan
-
-
-def _together(name: str, costs: Sequence[Cost]) -> Cost:
-    """Return the cost of all of these runs as one, with their mean speed and size."""
-    runs, done, steps = (sum(getattr(cost, field) for cost in costs) for field in ("runs", "done", "steps_left"))
-    hours, size = sum(cost.hours_left for cost in costs), sum(cost.bytes_left for cost in costs)
-    speed = steps / (3600 * hours) if hours else math.nan
-    return Cost(name, runs, done, steps, speed, size / (runs - done) if runs > done else 0.0)
 
 
 def show_plan(costs: Sequence[Cost], total: Cost, workers: int) -> Table:

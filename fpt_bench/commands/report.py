@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.options import MixReleases
 
 
 def report(
@@ -16,6 +17,7 @@ def report(
         "report.html"
     ),
     watch: Annotated[bool, typer.Option("--watch", help="write it again when results change, until Ctrl-C")] = False,
+    mix_releases: MixReleases = False,
 ) -> None:
     """Turn results into one page that needs no network, and into figures as PDF and PNG."""
     if len(runs) > 2 or (watch and len(runs) > 1):
@@ -24,9 +26,9 @@ def report(
     from fpt_bench.report.page.report_page import build_report, watch_report
 
     if len(runs) == 2:
-        compare_reports(runs[0], runs[1], output, notes)
+        compare_reports(runs[0], runs[1], output, notes, mix_releases)
     elif watch:
-        watch_report(runs[0], output, notes)
+        watch_report(runs[0], output, notes, mix_releases)
     else:
-        build_report(runs[0], output, notes)
+        build_report(runs[0], output, notes, mix_releases)
     out.print(f"report: {output}", soft_wrap=True)

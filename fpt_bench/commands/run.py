@@ -11,7 +11,7 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
-from fpt_bench.report.words import percent
+from fpt_bench.report.words import other_test_sets, percent
 from fpt_bench.training.devices import Devices
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ def show_result(result: "RunResult", folder: Path) -> RenderableType:
     trained = ", ".join(f"{group} {count.trained:,}" for group, count in result.parameters.items() if count.trained)
     lines.append(f"trained parameters: {result.trained_parameters():,}: {trained}")
     if result.status == "ok":
+        test, floor, validation = (
+            percent(score, result.is_fraction) for score in (result.test_score, result.floor, result.validation_score)
+        )
         outcome = Text(
-            f"test accuracy {percent(result.test_score)} on {result.test_examples} examples "
-            f"(floor {percent(result.floor)}), best validation {percent(result.validation_score)} "
-            f"at step {result.best_step}, {result.seconds:.0f} s"
+            f"test {result.metric} {test} on {result.test_examples} examples{other_test_sets(result)} "
+            f"(floor {floor}), best validation {validation} at step {result.best_step}, {result.seconds:.0f} s"
         )
     else:
         outcome = Text(result.error or result.status, style="red")

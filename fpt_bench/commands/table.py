@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fpt_bench.commands.console import notes
-from fpt_bench.commands.options import BenchRuns
+from fpt_bench.commands.options import BenchRuns, MixReleases
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import read_grids, read_results, runs_of
+from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench
 
 
-def table(runs: BenchRuns = Path("runs")) -> None:
+def table(runs: BenchRuns = Path("runs"), mix_releases: MixReleases = False) -> None:
     """Render the tables of a bench again from its results, without training."""
+    from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.tables import markdown
 
     grids = read_grids(runs, notes)
-    results = read_results(runs_of(next(iter(grids))), notes)
+    folder = runs_of(next(iter(grids)))
+    results = read_results(folder, notes)
+    if not mix_releases:
+        for grid in grids.values():
+            require_one_release(grid, results, folder)
     for path, grid in grids.items():
         print_tables(markdown(render_again(grid, results, path.parent, notes)), path.parent)
 
@@ -40,7 +46,7 @@ def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console
     from fpt_bench.analysis.cells import Bench
     from fpt_bench.report.tables import write_tables
 
-    bench = Bench.of(grid, results)
+    bench = Bench.of(grid, results, simple=known_records(runs_of(folder / GRID_FILE), console))
     try:
         write_tables(bench, folder)
     except OSError as error:

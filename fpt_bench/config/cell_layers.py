@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.experiment import Experiment, Profile, Seeds
 from fpt_bench.config.known import known_tasks
 from fpt_bench.config.layers import Layer, checked_fields, origins, spec_of
 from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside
@@ -67,29 +67,60 @@ def cell_layers(experiment: Experiment, profile: Profile, arm: str, of_task: Seq
     ]
 
 
-def varied_layers(experiment: Experiment, profile: Profile, arm: str) -> list[Layer]:
+def varied_layers(experiment: Experiment, profile: Profile, arm: str, seeds: Seeds | None = None) -> list[Layer]:
     """Return what differs between the runs of an arm, slowest first: of each field all values, one after the other.
 
     Raises:
-        ValueError: the arm sweeps the profile's learning rates, and it has none.
+        ValueError: the arm sweeps the profile's learning rates, and it has none; a seed is to choose a rate and to be
+            reported.
     """
     rates, spent = experiment.rates_of(experiment.arms[arm]), profile.spent_on(experiment.name)
-    own = profile.experiments.get(experiment.name)
-    where, where_own = f"profile {profile.name}: ", f"profile {profile.name}: experiments.{experiment.name}."
-    layers = []
+    if rates == "fixed":
+        return [_seeds_layer(experiment, profile, seeds)]
     if rates == "profile":
         if spent.learning_rates is None:
             raise ValueError(f"expected profile {profile.name} to say `learning_rates`, a list of rates to sweep")
-        said = where_own if own and own.learning_rates else where
-        layers.append(Layer(f"{said}learning_rates", {"learning_rate": spent.learning_rates}))
-    elif rates != "fixed":
+        swept = Layer(_place_of("learning_rates", experiment, profile), {"learning_rate": spent.learning_rates})
+    else:
         place = "" if experiment.arms[arm].learning_rates is None else f"arms.{arm}."
-        layers.append(Layer(f"experiment {experiment.name}: {place}learning_rates", {"learning_rate": rates}))
-    return [*layers, Layer(f"{where_own if own and own.seeds else where}seeds", {"seed": spent.seeds})]
+        swept = Layer(f"experiment {experiment.name}: {place}learning_rates", {"learning_rate": rates})
+    tuning = spent.tuning_seeds if len(swept.fields["learning_rate"]) > 1 else None
+    return [swept, _seeds_layer(experiment, profile, seeds, tuning)]
 
 
-def cell_specs(experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer]) -> list[RunSpec]:
+def _seeds_layer(
+    experiment: Experiment, profile: Profile, seeds: Seeds | None, tuning_seeds: Seeds | None = None
+) -> Layer:
+    """Return which seeds an arm has, those that choose its rate before those that are reported."""
+    reported = seeds or profile.spent_on(experiment.name).seeds or ()
+    said = "the command line: --seeds" if seeds else _place_of("seeds", experiment, profile)
+    if tuning_seeds is None:
+        return Layer(said, {"seed": reported})
+    said_first = _place_of("tuning_seeds", experiment, profile)
+    if both := [str(seed) for seed in tuning_seeds if seed in reported]:
+        raise ValueError(
+            f"expected seeds that choose a rate or are reported, got {', '.join(both)} in {said_first} and in {said}; "
+            "take them out of one of the two"
+        )
+    return Layer(f"{said_first}, then {said}", {"seed": (*tuning_seeds, *reported)})
+
+
+def _place_of(field: str, experiment: Experiment, profile: Profile) -> str:
+    """Return where a profile says seeds or rates: for one experiment, or for all."""
+    own = profile.experiments.get(experiment.name)
+    place = f"experiments.{experiment.name}." if own and getattr(own, field) else ""
+    return f"profile {profile.name}: {place}{field}"
+
+
+def cell_specs(
+    experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer], seeds: Seeds | None = None
+) -> list[RunSpec]:
     """Return the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept.
+
+    Args:
+        experiment, profile, arm: whose runs they are.
+        of_task: as `task_layers` returns it.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a name or a value is wrong.
@@ -97,12 +128,14 @@ def cell_specs(experiment: Experiment, profile: Profile, arm: str, of_task: Sequ
     layers = cell_layers(experiment, profile, arm, of_task)
     choices = [
         [Layer(layer.name, {field: value}) for field, values in layer.fields.items() for value in values]
-        for layer in varied_layers(experiment, profile, arm)
+        for layer in varied_layers(experiment, profile, arm, seeds)
     ]
     return [spec_of([*layers, *chosen]) for chosen in itertools.product(*choices)]
 
 
-def cell_origins(experiment: Experiment, profile: Profile, task: str, arm: str) -> dict[str, tuple[Any, str]]:
+def cell_origins(
+    experiment: Experiment, profile: Profile, task: str, arm: str, seeds: Seeds | None = None
+) -> dict[str, tuple[Any, str]]:
     """Return each field of the runs of a task and arm, in RunSpec's order, with its value and who says it.
 
     Of what differs between the runs, the value is all values.
@@ -121,6 +154,6 @@ def cell_origins(experiment: Experiment, profile: Profile, task: str, arm: str) 
     if not profile.has_body(experiment.arms[arm]):
         raise ValueError(f"expected an arm that profile {profile.name} has a body for, got {arm}")
     layers = cell_layers(experiment, profile, arm, task_layers(profile, task, experiment.name))
-    said = origins([DEFAULTS, *layers, *varied_layers(experiment, profile, arm)])
+    said = origins([DEFAULTS, *layers, *varied_layers(experiment, profile, arm, seeds)])
     order = list(RunSpec.model_fields)
     return dict(sorted(said.items(), key=lambda item: order.index(item[0].partition(".")[0])))

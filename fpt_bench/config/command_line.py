@@ -1,7 +1,9 @@
 """From the words of a command line to a run, and back: the exact command that makes a run again."""
 
+import itertools
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +16,45 @@ from fpt_bench.config.layers import ARGUMENTS, Layer, merge, spec_of
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.spec import RunSpec, explain
 from fpt_bench.config.yaml_files import config_names
+
+MOST_SEEDS = 1000
+"""That a command line asks for: more is a slip of the hand."""
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Return the seeds that are meant by numbers and ranges, separated by commas.
+
+    Raises:
+        ValueError: anything else, a seed twice, or very many.
+
+    Example:
+        >>> seeds_of("0-2,7")
+        (0, 1, 2, 7)
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
+        if last < first:
+            raise ValueError(f"--seeds: expected seeds as 0-7 or 0,1,2, got '{text}'")
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise ValueError(f"--seeds: expected at most {MOST_SEEDS:,} seeds, got '{text}'")
+        seeds += range(first, last + 1)
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"--seeds: expected each seed once, got '{text}'")
+    return tuple(seeds)
+
+
+def written_seeds(seeds: Sequence[int]) -> str:
+    """Write seeds as `seeds_of` reads them.
+
+    Example:
+        >>> written_seeds([0, 1, 2, 7])
+        '0-2,7'
+    """
+    groups = itertools.groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0])
+    runs = [[seed for _, seed in group] for _, group in groups]
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fpt_bench.config.claims import MARGIN, Claim
+from fpt_bench.config.known import TASKS
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.layers import Layer, checked_fields
 from fpt_bench.config.published import PublishedRow
@@ -105,6 +106,7 @@ class Spending(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seeds: Seeds | None = None
+    tuning_seeds: Seeds | None = None
     learning_rates: SweptRates | None = None
     run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task, over the profile's."""
@@ -124,18 +126,28 @@ class Profile(BaseModel):
 
     None: the profile has no such body, and leaves out the arms that play this role."""
     seeds: Seeds
+    """Those that are reported."""
+    tuning_seeds: Seeds | None = None
+    """Those that choose a rate where rates are swept; none: the reported ones choose it, which is optimistic."""
     learning_rates: SweptRates | None = None
     """What an experiment sweeps that says `learning_rates: profile`."""
     run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task."""
     tasks: dict[str, Fields] = Field(default_factory=dict)
     """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
-    targets: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
-    """Accuracy by task that convergence is measured against: a constant, never a run's own final score."""
+    targets: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    """Score by task that convergence is measured against: a constant, never a run's own final score."""
     experiments: dict[str, Spending] = Field(default_factory=dict)
     """Other budgets by experiment."""
     launcher: Launcher = Field(default_factory=lambda: Launcher.model_validate({}))
     """Who executes the runs; part of no spec."""
+
+    @model_validator(mode="after")
+    def _aims_at_accuracies(self) -> Self:
+        wrong = [f"{task} {target:g}" for task, target in self.targets.items() if task in TASKS and not 0 < target <= 1]
+        if wrong:
+            raise ValueError(f"targets: expected accuracies above 0 and up to 1, got {', '.join(wrong)}")
+        return self
 
     def spent_on(self, experiment: str) -> Spending:
         """Return seeds, swept rates and tasks of an experiment: the profile's own where nothing is said for it."""
@@ -143,6 +155,7 @@ class Profile(BaseModel):
         return own.model_copy(
             update={
                 "seeds": own.seeds or self.seeds,
+                "tuning_seeds": own.tuning_seeds or self.tuning_seeds,
                 "learning_rates": own.learning_rates or self.learning_rates,
                 "tasks": self.tasks if own.tasks is None else own.tasks,
             }

@@ -1,6 +1,7 @@
 """From an experiment and a profile to a flat list of runs."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -34,17 +35,22 @@ class Grid(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
     schema_version: Annotated[int, Field(ge=GRID_SCHEMA, le=GRID_SCHEMA, alias="schema")] = GRID_SCHEMA
-    """Number of this form; a later one is left as it is."""
+    """Number of this form; a later one is left as it is, an earlier one is moved by `results/migration.py`."""
     experiment: Experiment
     profile: str
     targets: dict[str, float]
     runs: tuple[GridRun, ...]
+    """Every run that there may be: of what is reported, at each rate that may be chosen."""
+    tuning_seeds: tuple[int, ...] = ()
+    """Seeds that choose a swept rate and are not reported; none where the rate is chosen on the reported ones."""
     left_out: tuple[str, ...] = ()
     """Tasks of the experiment that the profile has no budget for."""
     arms_left_out: tuple[str, ...] = ()
     """Arms of the experiment that the profile has no body for; `experiment` is without them."""
     registered: dict[str, AwareDatetime] = Field(default_factory=dict)
     """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
+    missing: dict[str, str] = Field(default_factory=dict)
+    """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
 
     @model_validator(mode="after")
     def _runs_are_of_the_experiment(self) -> Self:
@@ -75,22 +81,55 @@ class Grid(BaseModel):
         return cells
 
 
-def named_grid(experiment: str, profile: str) -> Grid:
+def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
+    """Return a grid without some cells, (task, arm), and with why they are missing.
+
+    An arm without a run is none of the experiment any more; claims stay as they were registered.
+
+    Raises:
+        FileNotFoundError: the baseline arm, or everything, is missing.
+    """
+    runs = tuple(run for run in grid.runs if (run.task, run.arm) not in missing)
+    arms = {run.arm for run in runs}
+    if missing and grid.experiment.baseline not in arms:
+        why = next(why for (_, arm), why in missing.items() if arm == grid.experiment.baseline)
+        raise FileNotFoundError(f"{grid.name}: nothing can be compared without the baseline arm: {why}")
+    experiment = grid.experiment.model_copy(
+        update={"arms": {name: arm for name, arm in grid.experiment.arms.items() if name in arms}}
+    )
+    tasks = {run.task for run in runs}
+    names = {
+        (task, arm): f"task {task}" if task not in tasks else f"arm {arm}" if arm not in arms else f"{arm} on {task}"
+        for task, arm in missing
+    }
+    said = {names[cell]: why for cell, why in missing.items()}
+    return grid.model_copy(update={"runs": runs, "experiment": experiment, "missing": said})
+
+
+def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = None) -> Grid:
     """Return the grid of an experiment at a profile, each a name in its folder of configs/ or a YAML file.
+
+    Args:
+        experiment, profile: their names.
+        seeds: to report, instead of the profile's.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    return make_grid(named_experiment(experiment), named_profile(profile, experiment))
+    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds)
 
 
-def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS) -> Grid:
+def make_grid(
+    experiment: Experiment, profile: Profile, configs: Path = CONFIGS, seeds: tuple[int, ...] | None = None
+) -> Grid:
     """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
 
     Raises:
-        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same.
+        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same;
+            a seed is to choose a rate and to be reported.
     """
-    budgets = profile.spent_on(experiment.name).tasks or {}
+    spent = profile.spent_on(experiment.name)
+    budgets = spent.tasks or {}
     tasks = [task for task in experiment.tasks if task in budgets]
     if not tasks:
         raise ValueError(
@@ -110,7 +149,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         of_task = task_layers(profile, task, experiment.name, configs)
         for arm in arms:
             try:
-                specs = cell_specs(experiment, profile, arm, of_task)
+                specs = cell_specs(experiment, profile, arm, of_task, seeds)
             except ValueError as error:
                 raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {arm}: {error}") from error
             runs += [GridRun(task=task, arm=arm, spec=spec) for spec in specs]
@@ -119,6 +158,7 @@ def make_grid(experiment: Experiment, profile: Profile, configs: Path = CONFIGS)
         profile=profile.name,
         targets=profile.targets,
         runs=tuple(runs),
+        tuning_seeds=spent.tuning_seeds or (),
         left_out=tuple(task for task in experiment.tasks if task not in tasks),
         arms_left_out=arms_left_out,
     )

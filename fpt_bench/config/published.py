@@ -17,6 +17,29 @@ def published_figures() -> Mapping[str, Any]:
     return read_yaml(PUBLISHED)
 
 
+def published_arguments(task: str) -> Mapping[str, Any] | None:
+    """Return the data arguments of the form in which a paper has a task; None for a task that is in none.
+
+    Example:
+        >>> published_arguments("cifar"), published_arguments("listops"), published_arguments("homology-scope")
+        ({'augmentation': True}, {}, None)
+    """
+    of_tasks = (paper.get("tasks", {}) for paper in published_figures().values())
+    return next((tasks[task].get("data_arguments", {}) for tasks in of_tasks if task in tasks), None)
+
+
+def is_resized(task: str, kind: str, data_arguments: Mapping[str, Any]) -> bool:
+    """Return whether a task's own data (kind `real`) have other sizes than a paper's; `shuffled` is no size.
+
+    Example:
+        >>> [is_resized("bit-memory", "real", arguments) for arguments in ({"pattern_bits": 250}, {"shuffled": True})]
+        [True, False]
+    """
+    sizes = {name: value for name, value in data_arguments.items() if name != "shuffled"}
+    published = published_arguments(task)
+    return kind == "real" and published is not None and sizes != published
+
+
 class PublishedRow(InWords):
     """A row of published figures.
 

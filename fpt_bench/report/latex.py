@@ -7,7 +7,8 @@ ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\textquotedbl{}", "±": r"$\pm$",
-    "Δ": r"$\Delta$", "†": r"\textdagger{}", "…": r"\ldots{}", "·": r"\textperiodcentered{}", "\u00d7": r"$\times$",
+    "Δ": r"$\Delta$", "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}", "…": r"\ldots{}",
+    "·": r"\textperiodcentered{}", "\u00d7": r"$\times$",
 }  # fmt: skip
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import CODES
+from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
-from fpt_bench.report.words import DAGGER, points
+from fpt_bench.config.command_line import written_seeds
+from fpt_bench.report.metric_words import worded
+from fpt_bench.report.words import mark_of, percent, plus_minus, points
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -28,11 +31,17 @@ def bench_notes(bench: Bench) -> list[str]:
     if any(cell.train_test_gap is not None for cell in cells):
         notes.append("train - test: accuracy on training examples, without dropout, minus test accuracy, in pp.")
     if any(cell.published is not None for cell in cells):
-        notes.append("Published figures are the papers', for information: they are no part of any comparison or check.")
+        notes.append(
+            "Published figures are the papers', as transcribed from notes, for information: no part of any comparison "
+            "or check. Those of listops and homology are, by the published code, of validation splits."
+        )
     notes += _convergence_notes(cells)
     notes += _rate_notes(cells, bench)
     notes += _overall_notes(bench)
+    notes += below_simple(bench)
+    notes = [worded(note, bench.is_mixed) for note in notes]
     notes += _data_notes(cells)
+    notes += _test_set_notes(cells)
     notes += _version_notes(cells)
     notes += _code_notes(cells)
     notes += _completeness_notes(cells, bench)
@@ -65,12 +74,15 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: (cell, cell.convergence) for cell in cells if cell.convergence is not None}
     if not known:
         return []
-    where = ", ".join(f"{task} {points(found.converged)} %" for task, (_, found) in known.items())
+    where = "; ".join(
+        f"{task} {percent(found.target, cell.is_fraction)}, {found.what}" for task, (cell, found) in known.items()
+    )
     resolution = ", ".join(f"{task} {cell.first.spec.eval_every}" for task, (cell, _) in known.items())
     return [
-        "Steps to target: median over seeds of the first validated optimizer step at nine tenths of the way from "
-        f"floor to target ({where}); `>` means not reached. Resolution in steps: {resolution}. "
-        "Speed-up only where both medians exist. "
+        "Steps to target: median over seeds of the first validation that reaches the target "
+        f"({where}); `>` means not reached. Resolution in steps: {resolution}. "
+        "Speed-up: ratio of medians, where both exist, with Welch's 95 % interval of log steps where all seeds arrive, "
+        "as wide as the resolution allows. "
         "Area: mean over training of (validation accuracy - floor) / (1 - floor).",
     ]
 
@@ -82,10 +94,12 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     if not bench.was_swept:
         return ["Learning rates: one for each cell, fixed beforehand; nothing was swept."]
     notes = [
-        "Learning rates: swept; chosen by mean validation accuracy over seeds, ties to the smaller; a diverged run "
-        "counts as its floor. `*`: the chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may "
-        "lie outside, and the comparison is not settled. `provisional`: some rate still lacks seeds."
+        f"Learning rates: swept; chosen by mean validation accuracy on {_choosing_seeds(bench)}; ties to the larger "
+        "mean area under the validation curve, then to the smaller rate; a diverged run counts as its floor. `*`: the "
+        "chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may lie outside, and the "
+        "comparison is not settled. `provisional`: some rate still lacks seeds."
     ]
+    notes.append("Tuning runs, tuning s: how many runs chose the rate of an arm, and how many seconds of one worker.")
     given_up = [score for cell in bench.cells for score in cell.choice.scores if score.given_up]
     if given_up:
         spared = sum(score.expected - score.n for score in given_up)
@@ -98,6 +112,12 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     return notes
 
 
+def _choosing_seeds(bench: Bench) -> str:
+    if seeds := bench.grid.tuning_seeds:
+        return f"the seeds {written_seeds(seeds)}, which are not reported"
+    return "the seeds that are reported, which is optimistic"
+
+
 def _overall_notes(bench: Bench) -> list[str]:
     if not bench.overall:
         return []
@@ -108,18 +128,41 @@ def _overall_notes(bench: Bench) -> list[str]:
     ]
 
 
+def below_simple(bench: Bench) -> list[str]:
+    """Say on which tasks the best arm's mean is not above a rule or a simple learner, which need no body."""
+    beaten = []
+    for cell in filter(None, map(bench.best_of_task, bench.tasks)):
+        rule = cell.beaten_by
+        if rule is not None and cell.simple is not None and cell.accuracy is not None:
+            its, mine = points(cell.simple.scores[rule]), points(cell.accuracy.mean)
+            beaten.append(f"on {cell.task} {rule} has {its} %, the best arm, `{cell.arm}`, {mine} %")
+    return [f"Below a simple rule or learner: {'; '.join(beaten)}."] if beaten else []
+
+
 def _data_notes(cells: Sequence[Cell]) -> list[str]:
     known = {cell.task: cell for cell in cells}
     notes = grouped(("Floor of", task, cell.floor_name) for task, cell in known.items())
     notes += [
-        f"{f'{DAGGER} ' if cell.is_embedded else ''}Data of {task}: {cell.data_source} "
-        f"({cell.first.test_examples} test examples)."
+        f"{mark_of(cell)} Data of {task}: {cell.data_source} ({cell.first.test_examples} test examples).".lstrip()
         for task, cell in known.items()
     ]
     notes += grouped(("Body of arm", f"`{cell.arm}`", cell.body_source) for cell in cells)
     notes += body_notes([(cell.arm, cell.task, cell.body_notes) for cell in cells])
     dropouts = sorted({cell.first.spec.dropout for cell in cells})
     return notes + ([f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if cells else [])
+
+
+def _test_set_notes(cells: Sequence[Cell]) -> list[str]:
+    """Give the accuracies on the test sets beside the headline's, a sentence for each of a task."""
+    names = dict.fromkeys((cell.task, name) for cell in cells for r in cell.runs for name in list(r.test_scores)[1:])
+    notes = []
+    for task, name in names:
+        scores = {
+            c.arm: [r.test_scores[name] for r in c.runs if name in r.test_scores] for c in cells if c.task == task
+        }
+        arms = ", ".join(f"{arm} {plus_minus(estimate_mean(found))}" for arm, found in scores.items() if found)
+        notes.append(f"Accuracy on {name} of {task}, %: {arms}.")
+    return notes
 
 
 def body_notes(said: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -165,7 +208,7 @@ def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
         notes.append(f"Left out: {', '.join(grid.left_out)}; the profile {grid.profile} has no budget for them.")
     if grid.arms_left_out:
         notes.append(f"Left out: {', '.join(grid.arms_left_out)}; the profile {grid.profile} has no body for them.")
-    return notes
+    return notes + [f"Left out: {who}; {why}." for who, why in grid.missing.items()]
 
 
 def grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.report.notes import LOW_N
-from fpt_bench.report.words import DAGGER, cell_label, listed, points
+from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, percent, points
 
 _ROUNDING = 1e-6
 """Accuracies are counted in 32 bits: one at its floor can lie this much above it."""
@@ -41,33 +41,42 @@ def _describe_task(bench: Bench, cells: Sequence[Cell]) -> Paragraph:
 def _describe_difference(cell: Cell, baseline: str) -> str:
     assert cell.accuracy is not None
     seeds = f"n = {cell.n}"
-    score = f"{points(cell.accuracy.mean)} %"
+    fraction, pp = cell.is_fraction, " pp" if cell.is_fraction else ""
+    score = percent(cell.accuracy.mean, fraction)
     if cell.delta is None:
         return f"{cell.arm} scores {score} ({seeds}); {baseline} has no score to compare with yet."
     found = cell.delta.estimate
-    difference = points(found.mean, "+")
+    difference = f"{points(found.mean, '+', fraction)}{pp}"
     if not math.isfinite(found.low):
         return (
-            f"{cell.arm} scores {score}, {difference} pp from {baseline}: from too few seeds for an interval "
+            f"{cell.arm} scores {score}, {difference} from {baseline}: from too few seeds for an interval "
             f"({seeds}), so it shows nothing yet."
         )
-    interval = f"95 % interval {points(found.low, '+')} to {points(found.high, '+')} pp, {seeds}"
-    if not found.has_width:
-        interval = f"all seeds alike, {seeds}"
+    low, high = (points(end, "+", fraction) for end in (found.low, found.high))
+    interval = f"95 % interval {low} to {high}{pp}, {seeds}" if found.has_width else f"all seeds alike, {seeds}"
     if cell.delta.word == "open":
-        return f"{cell.arm} ({score}) against {baseline}: open, {difference} pp ({interval})."
+        return f"{cell.arm} ({score}) against {baseline}: open, {difference} ({interval})."
     if cell.delta.word == "same":
-        return f"{cell.arm} ({score}) is as good as {baseline} within the margin: {difference} pp ({interval})."
-    return f"{cell.arm} ({score}) is {cell.delta.word} than {baseline} by {points(abs(found.mean))} pp ({interval})."
+        return f"{cell.arm} ({score}) is as good as {baseline} within the margin: {difference} ({interval})."
+    by = f"{points(abs(found.mean), '', fraction)}{pp}"
+    return f"{cell.arm} ({score}) is {cell.delta.word} than {baseline} by {by} ({interval})."
 
 
 def _stuck(cells: Sequence[Cell]) -> str:
     """Name the arms whose interval does not lie above the floor."""
-    stuck = [c.arm for c in cells if c.n > 1 and c.accuracy and c.accuracy.low <= c.data.floor + _ROUNDING]
+    stuck = [c.arm for c in cells if c.n > 1 and _is_stuck(c)]
     if not stuck:
         return ""
-    floor = f"{points(cells[0].floor)} %, {cells[0].floor_name}"
-    return f"Not shown to be above the floor ({floor}): {listed(stuck)}."
+    floor = f"{percent(cells[0].floor, cells[0].is_fraction)}, {cells[0].floor_name}"
+    return f"Not shown to be {'above' if cells[0].higher_is_better else 'below'} the floor ({floor}): {listed(stuck)}."
+
+
+def _is_stuck(cell: Cell) -> bool:
+    """Return whether a cell's interval does not lie on the better side of its floor."""
+    assert cell.accuracy is not None
+    if cell.higher_is_better:
+        return cell.accuracy.low <= cell.data.floor + _ROUNDING
+    return cell.accuracy.high >= cell.data.floor - _ROUNDING
 
 
 def _speed(cells: Sequence[Cell]) -> str:
@@ -78,7 +87,7 @@ def _speed(cells: Sequence[Cell]) -> str:
     if not reached:
         return "No arm reaches the target."
     by_arm = "; ".join(
-        f"{arm} in {found.steps:.0f} steps" + ("" if found.speed_up is None else f" ({found.speed_up:.1f}x)")
+        f"{arm} in {found.steps:.0f} steps" + ("" if found.speed_up is None else f" ({found.speed_up.mean:.1f}x)")
         for arm, found in reached.items()
     )
     missed = [arm for arm in known if arm not in reached]
@@ -120,4 +129,9 @@ def _caveats(bench: Bench) -> list[str]:
     embedded = sorted({cell.task for cell in bench.cells if cell.is_embedded})
     if embedded:
         found.append(f"{DAGGER} {listed(embedded)}: small embedded data, not comparable with published figures.")
+    resized = sorted({cell.task for cell in bench.cells if cell.is_resized})
+    if resized:
+        found.append(
+            f"{DOUBLE_DAGGER} {listed(resized)}: other sizes than published, not comparable with published figures."
+        )
     return found

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpt_bench.analysis.cells import Bench, Cell, Overall
@@ -13,8 +13,9 @@ from fpt_bench.analysis.statistics import Estimate
 from fpt_bench.analysis.sweep import RateScore
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
+from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
-from fpt_bench.report.words import cell_delta, cell_label, cell_score, p_value, points, steps
+from fpt_bench.report.words import cell_delta, cell_score, line_label, p_value, points, steps, times
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
@@ -67,11 +68,14 @@ def latex(bench: Bench) -> str:
 
 def text_tables(bench: Bench) -> list[TextTable]:
     """Return the tables of a page: accuracy, claims, convergence and cost, learning rates, over tasks."""
+    mixed = bench.is_mixed
     tables = [
-        _text_table("Accuracy", [_names(c) | _accuracy_entries(c, bench.baseline) for c in bench.cells]),
+        _text_table(
+            "Scores" if mixed else "Accuracy", [line for task in bench.tasks for line in _accuracy_lines(bench, task)]
+        ),
         _text_table("Claims", [_claim_entries(judge_claim(claim, bench)) for claim in bench.grid.experiment.claims]),
-        _text_table("Convergence and cost", [_names(c) | _cost_entries(c) for c in bench.cells if c.runs]),
-        _text_table("Validation accuracy by learning rate, %", _rate_lines(bench)),
+        _text_table("Convergence and cost", [_names(c, bench) | _cost_entries(c) for c in bench.cells if c.runs]),
+        _text_table(head_of("Validation accuracy by learning rate, %", mixed), _rate_lines(bench)),
         _text_table("Over tasks", [_overall_entries(overall, bench.baseline) for overall in bench.overall]),
     ]
     return [table for table in tables if table.lines]
@@ -84,8 +88,18 @@ def _text_table(title: str, lines: Sequence[Mapping[str, Entry]]) -> TextTable:
     return TextTable(title, header, [[line.get(name, empty) for name in header] for line in lines])
 
 
-def _names(cell: Cell) -> dict[str, Entry]:
-    return {"task": Entry(cell_label(cell)), "arm": Entry(cell.arm)}
+def _names(cell: Cell, bench: Bench) -> dict[str, Entry]:
+    return {"task": Entry(line_label(bench, cell)), "arm": Entry(cell.arm)}
+
+
+def _with_units(line: Mapping[str, Entry], cell: Cell, mixed: bool) -> dict[str, Entry]:
+    """Return the entries of a cell under heads without units, and with their own, where a table has several metrics."""
+    return {
+        head_of(column, mixed): replace(entry, text=entry.text + unit_of(column, cell, mixed))
+        if entry.order is not None
+        else entry
+        for column, entry in line.items()
+    }
 
 
 def _number(value: float | None, text: str) -> Entry:
@@ -93,20 +107,34 @@ def _number(value: float | None, text: str) -> Entry:
     return Entry("") if value is None else Entry(text, value)
 
 
+def _accuracy_lines(bench: Bench, task: str) -> list[dict[str, Entry]]:
+    """Return a line for each arm of a task, then one for each simple learner on its data."""
+    cells, record, mixed = bench.of_task(task), bench.simple_of(task), bench.is_mixed
+    lines = [_names(c, bench) | _with_units(_accuracy_entries(c, bench.baseline), c, mixed) for c in cells]
+    scored = next((cell for cell in cells if cell.runs), None)
+    if record is None or scored is None:
+        return lines
+    for name, score in record.learners.items():
+        names = {"task": Entry(line_label(bench, scored)), "arm": Entry(f"{name} (simple learner)")}
+        entry = {"accuracy %": Entry(points(score, "", scored.is_fraction), score)}
+        lines.append(names | _with_units(entry, scored, mixed))
+    return lines
+
+
 def _accuracy_entries(cell: Cell, baseline: str) -> dict[str, Entry]:
     if cell.accuracy is None:
         return {"accuracy %": Entry("FAIL" if cell.count("failed") else "…")}
-    delta, diverged = cell.delta, cell.count("diverged")
+    delta, diverged, fraction = cell.delta, cell.count("diverged"), cell.is_fraction
     return {
         "accuracy %": Entry(cell_score(cell), cell.accuracy.mean),
         "n": Entry(str(cell.n) + (f" ({diverged} diverged)" if diverged else ""), cell.n),
-        "floor %": _number(cell.floor, points(cell.floor)),
+        "floor %": _number(cell.floor, points(cell.floor, "", fraction)),
         f"Δ to {baseline}, pp": Entry(cell_delta(cell), delta.estimate.mean) if delta else Entry(""),
         "p (Holm)": _number(delta.holm, p_value(delta.holm)) if delta else Entry(""),
         "verdict": Entry(delta.word) if delta else Entry(""),
         "items ±": _number(cell.item_noise, points(cell.item_noise)),
-        "train - test, pp": _number(cell.train_test_gap, points(cell.train_test_gap, "+")),
-        "published %": _number(cell.published, points(cell.published)),
+        "train - test, pp": _number(cell.train_test_gap, points(cell.train_test_gap, "+", fraction)),
+        "published %": _number(cell.published, points(cell.published, "", fraction)),
         "codes": Entry(short(cell.codes)),
     }
 
@@ -115,11 +143,13 @@ def _cost_entries(cell: Cell) -> dict[str, Entry]:
     trained, faster = cell.first.trained_parameters(), cell.convergence.speed_up if cell.convergence else None
     return {
         "steps to target": steps_entry(cell),
-        "speed-up": Entry("") if faster is None else Entry(f"{faster:.1f}x", faster),
+        "speed-up": Entry("") if faster is None else Entry(times(faster), faster.mean),
         "area": Entry(f"{cell.area:.2f}", cell.area),
         "rate": Entry(_rate(cell), cell.choice.rate),
         "trained": Entry(f"{trained:,}", trained),
         "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
+        "tuning runs": Entry(f"{len(cell.tuning):,}" if cell.tuning else "", len(cell.tuning)),
+        "tuning s": Entry(f"{cell.tuning_seconds:,.0f}" if cell.tuning else "", cell.tuning_seconds),
     }
 
 
@@ -147,17 +177,18 @@ def _rate_lines(bench: Bench) -> list[dict[str, Entry]]:
     }
     return [
         {"task": Entry(cell.task), "arm": Entry(cell.arm), **columns}
-        | {f"{score.rate:g}": _rate_entry(score, score.rate == cell.choice.rate) for score in cell.choice.scores}
+        | {f"{score.rate:g}": _rate_entry(score, cell, bench.is_mixed) for score in cell.choice.scores}
         for cell in swept
     ]
 
 
-def _rate_entry(score: RateScore, is_chosen: bool) -> Entry:
+def _rate_entry(score: RateScore, cell: Cell, mixed: bool) -> Entry:
     remarks = [] if score.complete else [f"{score.n} of {score.expected}"]
     remarks += [f"{score.diverged} diverged"] if score.diverged else []
     remarks += ["given up"] if score.given_up else []
     known = score.n > 0
-    text = points(score.mean) + ("*" if is_chosen else "") if known else "…"
+    number = points(score.mean, "", cell.is_fraction) + unit_of(", %", cell, mixed)
+    text = number + ("*" if score.rate == cell.choice.rate else "") if known else "…"
     return Entry(f"{text} ({', '.join(remarks)})" if remarks else text, score.mean if known else None)
 
 

@@ -8,13 +8,14 @@ from fpt_bench.report.escapes import for_markdown, for_markdown_cell, for_termin
 
 
 def render_summary(verdict: Verdict, tables: Path, baseline: Path) -> str:
-    """Write the verdict as Markdown: the one line, and a table of what failed."""
+    """Write the verdict as Markdown: the one line, a table of what failed, and which runs were not repeated."""
     lines = [f"**{verdict.line}**", "", for_markdown(f"`{tables}` against `{baseline}`")]
     failed = [finding for finding in verdict.findings if finding.problem]
     if failed:
         lines += ["", "| where | check | problem |", "|---|---|---|"]
         cells = ((finding.subject, finding.check, finding.problem or "") for finding in failed)
         lines += ["| " + " | ".join(for_markdown_cell(cell) for cell in line) + " |" for line in cells]
+    lines += [line for each in verdict.explanations for line in ("", for_markdown(each))]
     return "\n".join(lines) + "\n"
 
 

@@ -4,43 +4,54 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fpt_bench.report.metric_words import metric_in_words, significant, with_half_width
+
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
     from fpt_bench.analysis.statistics import Estimate
+    from fpt_bench.results.result import RunResult
 
 DAGGER = "†"
 """Marks embedded data, small stand-ins."""
+DOUBLE_DAGGER = "‡"
+"""Marks a task's own data in other sizes than the published ones."""
 
 
-def percent(accuracy: float | None) -> str:
-    """Write a fraction as percent, or a dash where there is none.
-
-    Example:
-        >>> percent(0.975), percent(None)
-        ('97.5 %', '-')
-    """
-    return "-" if accuracy is None else f"{100 * accuracy:.1f} %"
-
-
-def points(value: float | None, sign: str = "") -> str:
-    """Write a fraction in percent or percentage points, without a unit; nothing where there is none.
+def percent(score: float | None, is_fraction: bool = True) -> str:
+    """Write a score with its unit: a fraction as percent, another with three digits; a dash where there is none.
 
     Example:
-        >>> points(0.975), points(0.02, "+"), points(None)
-        ('97.5', '+2.0', '')
+        >>> percent(0.975), percent(None), percent(0.97512, is_fraction=False)
+        ('97.5 %', '-', '0.975')
     """
-    return "" if value is None else f"{100 * value:{sign}.1f}"
+    if score is None:
+        return "-"
+    return f"{100 * score:.1f} %" if is_fraction else significant(score)
 
 
-def plus_minus(estimate: "Estimate", sign: str = "") -> str:
-    """Write a fraction in percent with the half-width of its interval, where there is one: seeds that are all alike, as
-    at a ceiling, have none.
+def points(value: float | None, sign: str = "", is_fraction: bool = True) -> str:
+    """Write a fraction in percent or percentage points, without a unit, or another score; nothing where there is none.
+
+    Example:
+        >>> points(0.975), points(0.02, "+"), points(None), points(1.2345, is_fraction=False)
+        ('97.5', '+2.0', '', '1.23')
+    """
+    if value is None:
+        return ""
+    return f"{100 * value:{sign}.1f}" if is_fraction else significant(value, sign)
+
+
+def plus_minus(estimate: "Estimate", sign: str = "", is_fraction: bool = True) -> str:
+    """Write a fraction in percent, or another score, with the half-width of its interval, where there is one: seeds
+    that are all alike, as at a ceiling, have none.
 
     Example:
         >>> from fpt_bench.analysis.statistics import Estimate
         >>> plus_minus(Estimate(0.971, 0.0, 0.967, 0.975, 3)), plus_minus(Estimate(1.0, 0.0, 1.0, 1.0, 3))
         ('97.1 ± 0.4', '100.0')
     """
+    if not is_fraction:
+        return with_half_width(estimate, sign)
     width = f" ± {100 * estimate.half_width:.1f}" if math.isfinite(estimate.low) and estimate.has_width else ""
     return f"{points(estimate.mean, sign)}{width}"
 
@@ -49,8 +60,8 @@ def cell_score(cell: "Cell") -> str:
     """Write a cell's score: mean and interval, or, of seeds in two groups, the mean and how many are in the better."""
     assert cell.accuracy is not None
     if cell.learned is not None:
-        return f"{points(cell.accuracy.mean)} ({cell.learned} of {cell.n} learned)"
-    return plus_minus(cell.accuracy)
+        return f"{points(cell.accuracy.mean, '', cell.is_fraction)} ({cell.learned} of {cell.n} learned)"
+    return plus_minus(cell.accuracy, is_fraction=cell.is_fraction)
 
 
 def cell_delta(cell: "Cell") -> str:
@@ -59,8 +70,8 @@ def cell_delta(cell: "Cell") -> str:
         return ""
     found = cell.delta
     if found.verdict is not None and found.verdict.apart:
-        return points(found.estimate.mean, "+")
-    return plus_minus(found.estimate, "+")
+        return points(found.estimate.mean, "+", cell.is_fraction)
+    return plus_minus(found.estimate, "+", cell.is_fraction)
 
 
 def p_value(p: float | None) -> str:
@@ -85,14 +96,59 @@ def steps(count: float, max_steps: int) -> str:
     return f"{count:.0f}" if math.isfinite(count) else f">{max_steps}"
 
 
+def times(estimate: "Estimate") -> str:
+    """Write a ratio with its interval, where that is finite.
+
+    Example:
+        >>> from fpt_bench.analysis.statistics import Estimate
+        >>> times(Estimate(9.25, math.nan, 6.12, 17.0, 3)), times(Estimate(2.0, math.nan, -math.inf, math.inf, 1))
+        ('9.2x (6.1 to 17)', '2.0x')
+    """
+    ends = [f"{end:.0f}" if end >= 9.95 else f"{end:.1f}" for end in (estimate.low, estimate.high)]
+    return f"{estimate.mean:.1f}x" + (f" ({' to '.join(ends)})" if math.isfinite(estimate.high) else "")
+
+
 def cell_label(cell: "Cell") -> str:
-    """Write a cell's task, with a dagger where its data are embedded."""
-    return f"{cell.task}{DAGGER if cell.is_embedded else ''}"
+    """Write a cell's task, with the mark of its data, and its metric where that is not accuracy."""
+    metric = "" if cell.metric == "accuracy" else f" ({metric_in_words(cell)})"
+    return f"{cell.task}{mark_of(cell)}{metric}"
+
+
+def mark_of(cell: "Cell") -> str:
+    """Return a dagger for embedded data, a double dagger for other sizes than the published, else nothing."""
+    return DAGGER if cell.is_embedded else DOUBLE_DAGGER if cell.is_resized else ""
+
+
+def other_test_sets(result: "RunResult") -> str:
+    """Write the scores on the test sets behind the headline's, which is the first.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> other_test_sets(SimpleNamespace(test_scores={"test": 0.5, "test-nested": 0.25}, is_fraction=True))
+        '; test-nested 25.0 %'
+    """
+    others = list(result.test_scores.items())[1:]
+    return "".join(f"; {split} {percent(score, result.is_fraction)}" for split, score in others)
+
+
+def line_label(bench: "Bench", cell: "Cell") -> str:
+    """Write a cell's task as a line of a table says it: with its metric where not all tasks have the same."""
+    label = cell_label(cell)
+    return f"{label} (accuracy)" if bench.is_mixed and cell.runs and cell.metric == "accuracy" else label
 
 
 def task_label(bench: "Bench", task: str) -> str:
-    """Write a task's name, with a dagger where any of its data are embedded."""
-    return f"{task}{DAGGER if any(cell.is_embedded for cell in bench.of_task(task)) else ''}"
+    """Write a task's name, with the mark that any of its cells has, and its metric, as `cell_label` does."""
+    return max((cell_label(cell) for cell in bench.of_task(task)), key=len, default=task)
+
+
+def panel_label(bench: "Bench", task: str) -> str:
+    """Write a task's name over a panel of its own: with metric and unit where not all panels have the same."""
+    cell = next((cell for cell in bench.of_task(task) if cell.runs), None)
+    if cell is None or not bench.is_mixed:
+        return task_label(bench, task)
+    label = line_label(bench, cell)
+    return label.removesuffix(")") + ", %)" if cell.is_fraction else label
 
 
 def listed(words: Sequence[str]) -> str:

@@ -22,8 +22,10 @@ class Progress:
     step: int
     max_steps: int
     loss: float | None = None
-    accuracy: float | None = None
-    """Of the last validation, in [0, 1]."""
+    score: float | None = None
+    """Of the last validation."""
+    is_fraction: bool = True
+    """Whether the score is shown in percent."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ RUNS/
   tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
   bodies/                      a folder of runs that trained bodies for others, each kept in RUN_ID/body/
   features/                    features of frozen bodies, computed once
+  simple-learners.json         floors and simple learners, measured by `learn`
   slurm/                       which job does which run, and the jobs' logs
 """
 
@@ -39,7 +40,7 @@ CHECKPOINTS, LOGS, KEPT_BODY = "checkpoints", "logs", "body"
 BEST, LAST = "best", "last"
 # Beside runs.
 TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
-GRID_FILE = "grid.json"
+GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
 
 
 def runs_with(run: Path) -> Path:
@@ -80,6 +81,11 @@ def table_file(tables: Path, ending: str, name: str = "table") -> Path:
 def runs_of(grid_path: Path) -> Path:
     """Return the folder of runs that a grid's file is in."""
     return grid_path.parent.parent.parent
+
+
+def simple_learners_file(runs: Path) -> Path:
+    """Return the file of floors and simple learners that somebody measured beside these runs."""
+    return runs / SIMPLE_LEARNERS_FILE
 
 
 def write_result(result: RunResult, run: Path, require_owner: Callable[[], None] = lambda: None) -> None:

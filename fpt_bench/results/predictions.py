@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
+from datamodules.metrics import IGNORED
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
 from fpt_bench.results.regular_files import read_regular
@@ -31,21 +32,36 @@ class Prediction(BaseModel):
     """What goes in, position by position, for people; long ones without their middle."""
     picture: str | None = None
     """The input as a PNG in base64, where it is a picture."""
-    labels: tuple[int, ...]
-    """L classes."""
-    predicted: tuple[int, ...]
-    """As many."""
+    labels: tuple[int | float | None, ...]
+    """L classes, numbers, or 0 and 1; None where there is no label."""
+    predicted: tuple[int | float | None, ...]
+    """As many; None where there is no label."""
 
     @model_validator(mode="after")
     def _says_as_many_as_there_are(self) -> Self:
         if not self.labels or len(self.labels) != len(self.predicted):
-            raise ValueError(f"expected a class for each label, got {len(self.predicted)} for {len(self.labels)}")
+            raise ValueError(f"expected an answer for each label, got {len(self.predicted)} for {len(self.labels)}")
+        if [label is None for label in self.labels] != [said is None for said in self.predicted]:
+            raise ValueError("expected answers where there are labels, got some without")
         return self
+
+    @property
+    def known(self) -> list[tuple[float, float]]:
+        """Labels that there are, with what is said."""
+        both = zip(self.labels, self.predicted, strict=True)
+        return [(label, said) for label, said in both if label is not None and said is not None]
 
     @property
     def right(self) -> int:
         """How many of the labels are said."""
-        return sum(label == said for label, said in zip(self.labels, self.predicted, strict=True))
+        return sum(label == said for label, said in self.known)
+
+    @property
+    def outcome(self) -> str:
+        """How many labels are right, in words; of numbers, how far off they are on average."""
+        if not any(isinstance(label, float) for label in self.labels):
+            return f"{self.right} of {len(self.known)}"
+        return f"off by {sum(abs(label - said) for label, said in self.known) / len(self.known):.3g}"
 
 
 @dataclass(frozen=True)
@@ -64,17 +80,25 @@ class AttentionMaps:
 class Answers:
     """What a model says to the whole headline test set of N examples with L labels each."""
 
-    labels: NDArray[np.integer[Any]]
-    """(N, L), the right classes."""
-    classes: NDArray[np.integer[Any]]
-    """(N, L), the likeliest ones."""
-    confidence: NDArray[np.float32]
-    """(N, L), the probabilities of those, in [0, 1]; kept in steps of 1/255."""
+    labels: NDArray[Any]
+    """(N, L): the right classes, integers; 0 or 1 of multi-label tasks; or numbers, float32. IGNORED, or NaN among
+    numbers, where there is no label."""
+    said: NDArray[Any]
+    """(N, L), likewise: the likeliest classes, what is likelier than not, or numbers."""
+    confidence: NDArray[np.float32] | None
+    """(N, L), the probabilities of those, in [0, 1]; kept in steps of 1/255. None of numbers."""
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which labels are said, those that are there, in a row."""
+        there = self.labels != IGNORED
+        found: NDArray[np.bool_] = (self.labels == self.said)[there]
+        return found
 
     @property
     def accuracy(self) -> float:
         """Share of the labels that are said."""
-        return float((self.labels == self.classes).mean())
+        return float(self.right.mean())
 
 
 _Predictions = TypeAdapter(tuple[Prediction, ...])
@@ -91,14 +115,17 @@ def shorten(text: str, letters: int = MAX_LETTERS) -> str:
     return text if len(text) <= letters else f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
 
 
-def spell(classes: tuple[int, ...]) -> str:
-    """Write classes in a row, without spaces where each is one digit.
+def spell(labels: tuple[float | None, ...]) -> str:
+    """Write classes in a row, without spaces where each is one digit; numbers shortly; a dot where there is no label.
 
     Example:
         >>> spell((1, 0, 1)), spell((17,)), spell((3, 12))
         ('101', '17', '3 12')
+        >>> spell((1, None, 0)), spell((0.123456, None))
+        ('1·0', '0.123 ·')
     """
-    return ("" if max(classes) < 10 else " ").join(map(str, classes))
+    words = ["·" if label is None else f"{label:.3g}" if isinstance(label, float) else str(label) for label in labels]
+    return ("" if all(len(word) == 1 for word in words) else " ").join(words)
 
 
 def write_predictions(predictions: tuple[Prediction, ...], folder: Path) -> None:
@@ -107,16 +134,24 @@ def write_predictions(predictions: tuple[Prediction, ...], folder: Path) -> None
 
 
 def write_answers(said: Answers, folder: Path) -> None:
-    """Put what a model says to the whole test set into a run's folder, atomically: about two bytes a label."""
-    most = max(said.labels.max(), said.classes.max())
-    kind = np.min_scalar_type(most)
+    """Put what a model says to the whole test set into a run's folder, atomically: about two bytes a label.
+
+    Answers of classes and of multi-label tasks are called `classes` there and have `confidence`, numbers are `numbers`.
+    """
+    there = ~np.isnan(said.labels) if said.confidence is None else said.labels != IGNORED
+    if said.confidence is None:
+        arrays: dict[str, NDArray[Any]] = {
+            "labels": said.labels.astype(np.float32),
+            "numbers": np.where(there, said.said, np.nan).astype(np.float32),
+        }
+    else:
+        classes = np.where(there, said.said, IGNORED)
+        ends = [np.min_scalar_type(end(each)) for each in (said.labels, classes) for end in (np.min, np.max)]
+        kind = np.result_type(*ends)
+        confidence = np.where(there, np.rint(said.confidence * 255), 0).astype(np.uint8)
+        arrays = {"labels": said.labels.astype(kind), "classes": classes.astype(kind), "confidence": confidence}
     content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        labels=said.labels.astype(kind),
-        classes=said.classes.astype(kind),
-        confidence=np.rint(said.confidence * 255).astype(np.uint8),
-    )
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # of arrays
     write_atomically(folder / TEST_PREDICTIONS_FILE, content.getvalue())
 
 
@@ -134,14 +169,17 @@ def read_answers(folder: Path) -> Answers | None:
         if size > MAX_BYTES:
             raise ValueError(f"it unpacks to {size:,} bytes, over {MAX_BYTES:,}")
         with np.load(content, allow_pickle=False) as arrays:
-            labels, classes, confidence = (arrays[name] for name in ("labels", "classes", "confidence"))
+            labels, is_numbers = arrays["labels"], "numbers" in arrays
+            said = arrays["numbers" if is_numbers else "classes"]
+            confidence = None if is_numbers else arrays["confidence"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: expected labels, classes and confidence of a test set, got: {error}") from error
-    if not labels.shape == classes.shape == confidence.shape or labels.ndim != 2:
-        raise ValueError(f"{path}: expected three arrays of one shape (N, L), got {labels.shape}, {classes.shape}, ...")
-    return Answers(labels, classes, confidence.astype(np.float32) / 255)
+    shapes = [each.shape for each in (labels, said, confidence) if each is not None]
+    if len(set(shapes)) > 1 or labels.ndim != 2:
+        raise ValueError(f"{path}: expected arrays of one shape (N, L), got {', '.join(map(str, shapes))}")
+    return Answers(labels, said, None if confidence is None else confidence.astype(np.float32) / 255)
 
 
 def read_predictions(folder: Path) -> tuple[Prediction, ...]:

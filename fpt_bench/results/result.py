@@ -13,7 +13,8 @@ SCHEMA = 3
 """Number of the form that results have here. It grows with every field, a RunSpec's included, that older code would not
 know; `results/migration.py` moves older files."""
 
-Score = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+SCORE_BOUND = 1e12
+Score = Annotated[float, Field(ge=-SCORE_BOUND, le=SCORE_BOUND, allow_inf_nan=False)]
 """A value of a task's metric."""
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
@@ -61,6 +62,8 @@ class DataRecord(_Frozen):
     """Whether a higher score is the better one."""
     perfect: Score = 1.0
     """Score of a model that makes no mistake."""
+    is_fraction: bool = True
+    """Whether scores are fractions from 0 to 1, which tables show in percent."""
     trivial: dict[str, Score]
     """Score of each rule that needs no learning, by name: some follow from how the task is made, others are measured
     on the headline test set."""
@@ -106,7 +109,8 @@ class Attempt(_Frozen):
     device: str
     """Model name of the GPU, or of the processor."""
     flags: tuple[str, ...] | None = None
-    """Instructions of the processor that numbers depend on, such as avx512_bf16; none: not recorded."""
+    """Instructions of the processor that numbers depend on, such as avx512_bf16, and `cuda` where it is a GPU that
+    computes; none: not recorded."""
     threads: Annotated[int, Field(ge=1)]
     """Of torch."""
     platform: str
@@ -172,12 +176,12 @@ class RunResult(_Frozen):
             raise ValueError(f"expected a best step that is on the curve, got {self.best_step}")
         if self.status == "ok" and (self.test_score is None or self.data is None):
             raise ValueError("expected a run that is ok to have a test score and a record of its data")
-        if self.data is None or self.data.metric == "accuracy":
+        if self.data is None or self.data.is_fraction:
             self._require_fractions()
         return self
 
     def _require_fractions(self) -> None:
-        """Raise a ValueError unless all scores can be accuracies."""
+        """Raise a ValueError unless all scores can be fractions."""
         data = self.data
         scores = {
             **{f"curve, step {step}": score for step, score in self.curve},
@@ -188,11 +192,31 @@ class RunResult(_Frozen):
         }
         wrong = [f"{name} {score:g}" for name, score in scores.items() if score is not None and not 0 <= score <= 1]
         if wrong:
-            raise ValueError(f"expected accuracies from 0 to 1, got {', '.join(wrong)}")
+            words = "accuracies" if data is None or data.metric == "accuracy" else f"scores of {data.metric}"
+            raise ValueError(f"expected {words} from 0 to 1, got {', '.join(wrong)}")
 
     @property
     def floor(self) -> float | None:
         return self.data.floor if self.data else None
+
+    @property
+    def metric(self) -> str:
+        """What its scores are."""
+        return self.data.metric if self.data else "accuracy"
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its scores are shown in percent."""
+        return self.data is None or self.data.is_fraction
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.data is None or self.data.higher_is_better
+
+    @property
+    def perfect(self) -> float:
+        """Score of a model that makes no mistake."""
+        return 1.0 if self.data is None else self.data.perfect
 
     @property
     def score(self) -> float | None:

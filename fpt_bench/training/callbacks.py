@@ -10,13 +10,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from datamodules.contract import Batch
+from datamodules.metrics import Metric, best_of
 from fpt_bench.results.events import Progress
+from fpt_bench.results.result import SCORE_BOUND
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.preemption import Notice, PreemptedError
 
 REPORT_SECONDS = 0.5
-PERFECT = 1 - 1e-7
-"""Validation accuracy above which nothing is left to learn: the largest below 1 that float32 tells from it."""
 
 
 class RunRecorder(Callback):
@@ -25,8 +25,8 @@ class RunRecorder(Callback):
     It calls `report` at most every half second, and after each validation.
     """
 
-    def __init__(self, run_id: str, report: Callable[[Progress], None]) -> None:
-        self.run_id, self.report = run_id, report
+    def __init__(self, run_id: str, measure: Metric, report: Callable[[Progress], None]) -> None:
+        self.run_id, self.measure, self.report = run_id, measure, report
         self.curve: dict[int, float] = {}
         self.seconds = self.training_seconds = 0.0
         self.positions = 0
@@ -39,6 +39,11 @@ class RunRecorder(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():
             setattr(self, name, value)
+
+    @property
+    def best_step(self) -> int | None:
+        """Step of the first best validation so far."""
+        return best_of(self.curve, self.measure.higher_is_better) if self.curve else None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -63,7 +68,10 @@ class RunRecorder(Callback):
             self._send(trainer, cast(FPTModule, pl_module).last_loss)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.curve[trainer.global_step] = float(trainer.callback_metrics["val/accuracy"])
+        score = float(trainer.callback_metrics[f"val/{self.measure.name}"])
+        if not abs(score) <= SCORE_BOUND:
+            raise FloatingPointError(f"the validation {self.measure.name} is {score} at step {trainer.global_step}")
+        self.curve[trainer.global_step] = score
         self._send(trainer, None)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,7 +87,8 @@ class RunRecorder(Callback):
 
     def _send(self, trainer: pl.Trainer, loss: float | None) -> None:
         last = list(self.curve.values())[-1] if self.curve else None
-        self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last))
+        fraction = self.measure.is_fraction
+        self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last, fraction))
 
 
 class LeaveWhenAsked(Callback):

@@ -16,10 +16,11 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
+from datamodules.metrics import Metric, best_of
 from fpt_bench.results.atomic import replaced_when_whole
 from fpt_bench.results.folder import BEST, CHECKPOINTS, LAST, checkpoint_file
 from fpt_bench.training.attempts import AttemptLog
-from fpt_bench.training.callbacks import PERFECT, RunRecorder
+from fpt_bench.training.callbacks import RunRecorder
 from fpt_bench.training.hearing import HearingTest
 from fpt_bench.training.sources import Sources
 
@@ -89,12 +90,13 @@ def remove_unfinished(run: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_last(run: Path, learned: Mapping[str, Tensor], own: bool = True) -> Checkpoint | None:
+def read_last(run: Path, learned: Mapping[str, Tensor], measure: Metric, own: bool = True) -> Checkpoint | None:
     """Return the checkpoint to go on from, or None; one that cannot be gone on from is reported and removed.
 
     Args:
         run: the run's folder.
         learned: what the run trains, by name.
+        measure: what validations were scored by.
         own: whether this process has leased the run, so that it may remove what is damaged.
     """
     path = checkpoint_file(run, LAST)
@@ -105,7 +107,7 @@ def read_last(run: Path, learned: Mapping[str, Tensor], own: bool = True) -> Che
         _require_resumable(last, learned)
         curve = last["callbacks"][RunRecorder.__qualname__]["curve"]
         if curve:
-            _read_best(run, max(curve, key=lambda step: curve[step]), learned, newer_than=last["global_step"])
+            _read_best(run, best_of(curve, measure.higher_is_better), learned, newer_than=last["global_step"])
         return last
     except (ValueError, OSError) as error:
         logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, error)
@@ -215,30 +217,33 @@ _PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 """Of a ModelCheckpoint's state."""
 
 
-def checkpoint_callbacks(run: Path) -> list[ModelCheckpoint]:
+def checkpoint_callbacks(run: Path, measure: Metric) -> list[ModelCheckpoint]:
     """Keep the weights of the best validation, and all that resuming needs of the last one; best first.
 
     The order matters: the last checkpoint has to know of the best that was written at the same step.
     """
     make = partial(_MovableCheckpoint, dirpath=run / CHECKPOINTS, enable_version_counter=False)
-    best = make(filename=BEST, monitor="val/accuracy", mode="max", save_weights_only=True)
+    best = make(filename=BEST, monitor=f"val/{measure.name}", mode=measure.mode, save_weights_only=True)
     last = make(filename=LAST, monitor=None)
     return [best, last]
 
 
-def early_stopping(patience: int | None) -> EarlyStopping:
+def early_stopping(patience: int | None, measure: Metric) -> EarlyStopping:
     """Stop where nothing can be gained: at a perfect validation, or after `patience` validations without a new best."""
-    patience = patience or 2**31  # never
     return EarlyStopping(
-        "val/accuracy", patience=patience, mode="max", stopping_threshold=PERFECT, check_on_train_epoch_end=False
+        f"val/{measure.name}",
+        patience=patience or 2**31,  # never
+        mode=measure.mode,
+        stopping_threshold=measure.enough,
+        check_on_train_epoch_end=False,
     )
 
 
-def is_over(checkpoint: Checkpoint, max_steps: int, patience: int | None) -> bool:
+def is_over(checkpoint: Checkpoint, max_steps: int, patience: int | None, measure: Metric) -> bool:
     """Return whether the run that wrote the checkpoint had nothing left to train."""
     states = [state for key, state in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
     stopped = any(
-        float(state["best_score"]) > PERFECT or (patience is not None and state["wait_count"] >= patience)
+        measure.is_enough(float(state["best_score"])) or (patience is not None and state["wait_count"] >= patience)
         for state in states
     )
     return stopped or checkpoint["global_step"] >= max_steps

@@ -2,28 +2,34 @@
 
 from datamodules.checks import count_test_examples_in_training
 from datamodules.contract import RecordCounts, TaskDataModule
+from datamodules.metrics import best_of
 from fpt_bench.results.result import DataRecord, RecordCount
 
-_KNOWN: dict[tuple[str, str], DataRecord] = {}
-"""By source and fingerprint: the runs of a grid share them, and counting takes seconds on real images and files."""
+_KNOWN: dict[tuple[str, str, str], DataRecord] = {}
+"""By shapes, source and fingerprint: the runs of a grid share them; to measure takes seconds on real files."""
 
 
 def describe_data(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
     """Return the record of a task's own data, not of features of them."""
-    key = datamodule.source, fingerprint
+    key = repr(datamodule.task), datamodule.source, fingerprint
     if key not in _KNOWN:
         _KNOWN[key] = _describe(datamodule, fingerprint)
     return _KNOWN[key]
 
 
 def _describe(datamodule: TaskDataModule, fingerprint: str) -> DataRecord:
-    counts = datamodule.record_counts()
+    counts, measure = datamodule.record_counts(), datamodule.task.measure
+    floors = datamodule.all_floors()
     return DataRecord(
         kind=datamodule.data,
         source=datamodule.source,
         fingerprint=fingerprint,
-        trivial=dict(datamodule.task.trivial),
-        floor=datamodule.task.floor,
+        metric=measure.name,
+        higher_is_better=measure.higher_is_better,
+        perfect=measure.perfect,
+        is_fraction=measure.is_fraction,
+        trivial=floors,
+        floor=floors[best_of(floors, measure.higher_is_better)],
         records=None if counts is None else {name: _counted(each) for name, each in counts.items()},
         test_in_training=count_test_examples_in_training(datamodule),
     )

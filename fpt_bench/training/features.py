@@ -90,7 +90,7 @@ def _compute_split(module: FPTModule, datamodule: TaskDataModule, split: str, fo
     examples, size = datamodule.examples(split), datamodule.eval_batch_size
     shape = (len(examples), module.task.read_positions, module.body.width)
     features = np.lib.format.open_memmap(folder / _FEATURES_FILE, mode="w+", dtype=np.float32, shape=shape)
-    labels: list[NDArray[np.int64]] = []
+    labels: list[NDArray[np.generic]] = []
     for start in range(0, len(examples), size):
         batch = examples.batch(np.arange(start, min(start + size, len(examples))))
         features[start : start + size] = module.features(batch).float().cpu().numpy()

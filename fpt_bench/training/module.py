@@ -7,10 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
-from torchmetrics.classification import MulticlassAccuracy
 
+from datamodules.constants import is_labelled
 from datamodules.contract import Batch, TaskSpec
 from datamodules.randomness import derive_seed
 from fpt_bench.bodies.execution import Body
@@ -19,6 +18,7 @@ from fpt_bench.bodies.native import device as devices
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.predictions import Answers
 from fpt_bench.results.result import GroupCount
+from fpt_bench.training.objective import mean_loss, what_is_said, what_is_scored
 
 INPUT_GAIN = 1.41
 """Gain of the orthogonal input layer (published code, experiment.py)."""
@@ -51,7 +51,7 @@ def reseed(seed: int, device: torch.device) -> None:
 class FPTModule(pl.LightningModule):
     """A transformer of which only some parameter groups learn. It knows no task, only a TaskSpec.
 
-    Logits are always (B, L, C), so one loss and one accuracy serve every task. The body is already frozen as
+    Logits are always (B, L, C): C classes, or 1 where a label is a number or a yes or no. The body is already frozen as
     `spec.train` says; the spec's seed decides the input layer, the readout and the dropout of every step.
 
     Nothing is read from the device in a training step, since the program would wait for a GPU. Losses stay where they
@@ -78,14 +78,14 @@ class FPTModule(pl.LightningModule):
         """Steps since then, with their losses."""
         self._finite_logits: Tensor | None = None
         """Whether all logits of the evaluation that goes on were finite, a bool on the device."""
-        self._said: list[tuple[Tensor, Tensor, Tensor]] = []
-        """Labels (B, L), classes (B, L) and their probabilities (B, L) of each batch of the last test."""
+        self._said: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        """Labels (B, L), answers (B, L) and their probabilities (B, L) of each batch of the last test."""
         self.groups = self._group_all()
         for group, layer in (("input", self.input), ("readout", self.readout)):
             layer.requires_grad_(group in spec.train)
         # That labels are classes, cross-entropy checks as well, and without waiting for a GPU.
-        self.validation_accuracy = MulticlassAccuracy(task.num_classes, average="micro", validate_args=False)
-        self.test_accuracy = MulticlassAccuracy(task.num_classes, average="micro")
+        self.validation_metric = task.make_metric(checked=False)
+        self.test_metric = task.make_metric()
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of a batch, (B, L, C) float32."""
@@ -100,8 +100,8 @@ class FPTModule(pl.LightningModule):
         return hidden
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy over all labels of a batch, in nats."""
-        return functional.cross_entropy(self(batch).flatten(0, 1), batch.labels.flatten())
+        """Return the task's loss, a mean over all labels of a batch; cross-entropy is in nats."""
+        return mean_loss(self.task, self(batch), batch.labels)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         # Dropout depends on seed and step alone: a resumed run draws what an uninterrupted one draws.
@@ -110,12 +110,19 @@ class FPTModule(pl.LightningModule):
         reseed(derive_seed(self.spec.seed, "dropout", self.global_step, *rank), self.device)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        loss = self.loss(batch)
+        loss = self._weighted(self.loss(batch), batch.labels)
         self._unread.append((self.global_step, loss.detach()))
         if self._is_logged():
             self._look_at_losses()
             self.log("train/loss", loss, sync_dist=True)
         return loss
+
+    def _weighted(self, loss: Tensor, labels: Tensor) -> Tensor:
+        """Weigh the mean over a slice's labels by their number: the mean over processes is then that of the batch."""
+        if not self.task.ragged or self._trainer is None or self._trainer.world_size == 1:
+            return loss
+        own = is_labelled(labels).sum().float()
+        return loss * own / self._trainer.strategy.reduce(own.clone(), reduce_op="mean")
 
     def on_validation_start(self) -> None:
         self._look_at_losses()
@@ -148,11 +155,11 @@ class FPTModule(pl.LightningModule):
             raise FloatingPointError(f"the loss is {loss} at step {step}")
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        logits = self._watched(self(batch))
-        self.validation_accuracy.update(logits.argmax(-1).flatten(), batch.labels.flatten())
-        self.log("val/accuracy", self.validation_accuracy, batch_size=len(batch.labels))
-        loss = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten())
-        self.log("val/loss", loss, batch_size=len(batch.labels), sync_dist=True)
+        logits, measure = self._watched(self(batch)), self.task.measure
+        measure.update(self.validation_metric, what_is_scored(self.task, logits), batch.labels)
+        self.log(f"val/{measure.name}", self.validation_metric, batch_size=len(batch.labels))
+        weight = int(is_labelled(batch.labels).sum()) if self.task.ragged else len(batch.labels)
+        self.log("val/loss", mean_loss(self.task, logits, batch.labels), batch_size=weight, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         self._require_finite_logits()
@@ -161,17 +168,20 @@ class FPTModule(pl.LightningModule):
         self._said.clear()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        logits = self._watched(self(batch))
-        classes = logits.argmax(-1)
-        confidence = logits.softmax(-1).gather(-1, classes[..., None])[..., 0]
-        self._said.append((batch.labels, classes, confidence))
-        self.test_accuracy.update(classes.flatten(), batch.labels.flatten())
-        self.log("test/accuracy", self.test_accuracy, batch_size=len(batch.labels))
+        logits, measure = self._watched(self(batch)), self.task.measure
+        self._said.append((batch.labels, *what_is_said(self.task, logits)))
+        measure.update(self.test_metric, what_is_scored(self.task, logits), batch.labels)
+        self.log(f"test/{measure.name}", self.test_metric, batch_size=len(batch.labels))
 
     def said(self) -> Answers:
         """Return what was said to the examples of the last test, in their order."""
-        labels, classes, confidence = (torch.cat(each).cpu().numpy() for each in zip(*self._said, strict=True))
-        return Answers(labels, classes, confidence)
+        labels, said, confidence = (
+            None if each[0] is None else torch.cat(each).cpu().numpy()  # type: ignore[arg-type]  # all are, or none
+            for each in zip(*self._said, strict=True)
+        )
+        assert labels is not None
+        assert said is not None
+        return Answers(labels, said, confidence)
 
     def on_test_epoch_end(self) -> None:
         self._require_finite_logits()
@@ -190,7 +200,7 @@ class FPTModule(pl.LightningModule):
     def _require_finite_logits(self) -> None:
         """Refuse an evaluation with logits that are not finite, before anything of it is recorded.
 
-        The largest of NaNs is a class like any other: an accuracy would come out, and mean nothing.
+        The largest of NaNs is a class like any other: a score would come out, and mean nothing.
         """
         finite, self._finite_logits = self._finite_logits, None
         if not self._everywhere(finite is None or bool(finite)):

@@ -29,7 +29,7 @@ from fpt_bench.results.folder import (
 from fpt_bench.results.lease import Lease, LeaseLostError
 from fpt_bench.results.predictions import Answers, write_answers, write_predictions
 from fpt_bench.results.refusal import RefusedError
-from fpt_bench.results.result import BodyRecord, RunResult
+from fpt_bench.results.result import SCORE_BOUND, BodyRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.attempts import AttemptLog
 from fpt_bench.training.callbacks import RunRecorder
@@ -179,24 +179,28 @@ def _set_up(
             datamodule = cache_features(module, datamodule, body, workspace.runs)
             module.given_features = True
             body = body.model_copy(update={"notes": (*body.notes, FEATURES_NOTE)})
-        checkpoint = read_last(folder, module.trained_parameters(), own=devices.rank == 0)
+        measure = module.task.measure
+        checkpoint = read_last(folder, module.trained_parameters(), measure, own=devices.rank == 0)
         sources = Sources(fingerprint, body.fingerprint, body.trained_by)
         log = AttemptLog(spec.run_id, sources, this_attempt(devices.processes), clock)
         log.go_on_from(checkpoint)
         if checkpoint is not None:
             checkpoints.hold(checkpoint_file(folder, LAST), checkpoint)
-        recorder, hearing = RunRecorder(spec.run_id, report), HearingTest(shown)
+        recorder, hearing = RunRecorder(spec.run_id, measure, report), HearingTest(shown)
         first_step = log.made.first_step
         # A resumed run does not overwrite the log of what went before: each has the step it starts from in its name.
         loggers = make_loggers(workspace.loggers, folder / LOGS, spec.run_id, f"from-step-{first_step}")
-        trainer = make_trainer(spec, folder, [recorder, hearing, log, clock], notice, loggers, devices, checkpoints)
+        trainer = make_trainer(
+            spec, measure, folder, [recorder, hearing, log, clock], notice, loggers, devices, checkpoints
+        )
         datamodule.first_step, datamodule.rank, datamodule.world_size = first_step, devices.rank, devices.processes
     return _Run(spec, folder, datamodule, shown, module, body, recorder, hearing, log, checkpoint, trainer)
 
 
 def _train(run: _Run) -> str | None:
     """Train what is left of a run; return a sentence if it diverged."""
-    if run.checkpoint is not None and is_over(run.checkpoint, run.spec.max_steps, run.spec.patience):
+    measure = run.recorder.measure
+    if run.checkpoint is not None and is_over(run.checkpoint, run.spec.max_steps, run.spec.patience, measure):
         for callback in (run.recorder, run.hearing):
             callback.load_state_dict(run.checkpoint["callbacks"][callback.state_key])
         return None
@@ -229,7 +233,7 @@ def _train_and_test(
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     error = _train(run)
-    best_step = max(recorder.curve, key=lambda step: recorder.curve[step], default=None)
+    best_step = recorder.best_step
     scores: dict[str, float] = {}
     if error is None and best_step is not None:
         with clock.phase("test"):
@@ -265,7 +269,7 @@ def _train_and_test(
 
 
 def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:
-    """Return accuracies at the best validation step, and what the model says to the headline test set.
+    """Return scores at the best validation step, and what the model says to the headline test set.
 
     By test split, and of training examples as `train`.
     """
@@ -280,6 +284,9 @@ def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:
     for split, loader in loaders.items():
         with interruptible():
             metrics = make_tester(run.spec, run.folder).test(module, dataloaders=loader, verbose=False)
-        scores[split] = float(metrics[0]["test/accuracy"])
+        measure = run.recorder.measure
+        scores[split] = float(metrics[0][f"test/{measure.name}"])
+        if not abs(scores[split]) <= SCORE_BOUND:
+            raise ValueError(f"expected a finite {measure.name} on {split}, got {scores[split]}: look at its labels")
         said[split] = module.said()
     return scores, said[datamodule.test_splits[0]]

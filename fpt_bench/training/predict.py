@@ -1,15 +1,19 @@
 """Ask a model a few test examples."""
 
 import base64
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchvision.io import encode_png
 
+from datamodules.constants import is_labelled, known_labels
 from datamodules.contract import TaskDataModule
+from datamodules.metrics import IGNORED
 from fpt_bench.results.predictions import Prediction, shorten
 from fpt_bench.training.module import FPTModule
+from fpt_bench.training.objective import what_is_said
 
 COUNT = 6
 """Test examples whose predictions are kept with each run."""
@@ -28,8 +32,10 @@ def predict(
     indices = np.arange(min(count, len(shown.examples(split))))
     batch, given = datamodule.examples(split).batch(indices), shown.examples(split).batch(indices)
     was_training, device = module.training, next(module.parameters()).device
-    said = module.eval()(batch.to(device)).argmax(-1).cpu()
+    said = what_is_said(module.task, module.eval()(batch.to(device)))[0].cpu()
     module.train(was_training)
+    missing = math.nan if said.is_floating_point() else IGNORED
+    said = torch.where(is_labelled(given.labels), said, missing)
     predictions = []
     for index in indices.tolist():
         real = given.inputs[index, given.mask[index]]
@@ -39,8 +45,8 @@ def predict(
                 example=index,
                 input=shorten(" ".join(shown.words(real))),
                 picture=None if picture is None else _as_png(picture),
-                labels=tuple(given.labels[index].tolist()),
-                predicted=tuple(said[index].tolist()),
+                labels=known_labels(given.labels[index]),
+                predicted=known_labels(said[index]),
             )
         )
     return tuple(predictions)

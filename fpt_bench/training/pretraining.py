@@ -29,8 +29,8 @@ def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
     assert result.data is not None
     story = (
         f"trained in full on {training.task} ({result.data.kind} data) from random weights: {training.max_steps} steps "
-        f"of {training.batch_size} at {training.learning_rate:g}, seed {training.seed}, validation accuracy "
-        f"{result.validation_score:.3f} at step {result.best_step}"
+        f"of {training.batch_size} at {training.learning_rate:g}, seed {training.seed}, validation "
+        f"{result.data.metric} {result.validation_score:.3f} at step {result.best_step}"
     )
     return TrainedBody(weights, story, remembered_checksum(weights).removeprefix("sha256:"), training.run_id)
 

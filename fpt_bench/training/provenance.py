@@ -54,9 +54,10 @@ def _processor() -> str:
 
 
 def _flags() -> tuple[str, ...] | None:
-    """Return those of _FLAGS that the processor has; None where the system does not say."""
+    """Return those of _FLAGS that the processor has, after `cuda` on a GPU; None where the system does not say."""
     found = _cpuinfo("flags") or _cpuinfo("Features")
-    return None if found is None else tuple(flag for flag in _FLAGS if flag in found.split())
+    on_gpu = ("cuda",) if torch.cuda.is_available() else ()
+    return None if found is None else (*on_gpu, *(flag for flag in _FLAGS if flag in found.split()))
 
 
 def _cpuinfo(key: str) -> str | None:

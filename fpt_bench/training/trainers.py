@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from transformers.utils.logging import disable_progress_bar
 
+from datamodules.metrics import Metric
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import LAST, checkpoint_file
@@ -31,6 +32,7 @@ _QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": 
 
 def make_trainer(
     spec: RunSpec,
+    measure: Metric,
     folder: Path,
     callbacks: list[Callback],
     notice: Notice | None,
@@ -59,7 +61,7 @@ def make_trainer(
         strategy=devices.strategy,
         # Each process takes its slice of a batch that all of them know: `TaskDataModule.rank`.
         use_distributed_sampler=False,
-        callbacks=[*callbacks, *leave, early_stopping(spec.patience), *checkpoint_callbacks(folder)],
+        callbacks=[*callbacks, *leave, early_stopping(spec.patience, measure), *checkpoint_callbacks(folder, measure)],
         plugins=[checkpoints, environment],
         logger=loggers,
         log_every_n_steps=LOG_EVERY_STEPS,

@@ -1,170 +1,287 @@
-"""The regression gate finds a planted regression and passes over noise."""
+"""The regression gate finds every blow that is planted, on the same machine and on another one."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
+from fpt_bench.analysis.baseline import Baseline, make_baseline, read_baseline, write_baseline
 from fpt_bench.analysis.cells import Bench
-from fpt_bench.analysis.gate import COLUMNS, KeptCell, check_bench, make_baseline, read_baseline, write_baseline
+from fpt_bench.analysis.gate import Verdict, check_bench
+from fpt_bench.config.claims import Claim
 from fpt_bench.report.verdict import render_junit, render_summary
+from fpt_bench.results.result import Attempt, GroupCount, RunResult
 from tests.made_up import INITS, made_up_grid, made_up_result
 
-EFFECT = "language > random on bit-xor"
+SCORES = {
+    ("bit-xor", "language"): (0.93, 0.94, 0.92),
+    ("bit-xor", "random"): (0.60, 0.62, 0.61),
+    ("mnist", "language"): (0.78, 0.80, 0.77),
+    ("mnist", "random"): (0.33, 0.35, 0.31),
+}
+Table = Mapping[tuple[str, str], tuple[float, ...]]
+Change = Callable[[RunResult], RunResult]
+CLAIM = Claim(better="language", worse="random", tasks=("bit-xor", "mnist"), refuted_by="worse", source="a test")
+HERE, ELSEWHERE = "a processor", "another processor"
 
 
-def bench_of(language: list[float], random: list[float], step: int = 50) -> Bench:
-    curve = ((step, 0.97), (100, 0.98))
-    results = [made_up_result("bit-xor", seed, accuracy, curve=curve) for seed, accuracy in enumerate(language)]
-    results += [made_up_result("bit-xor", seed, accuracy, init="random") for seed, accuracy in enumerate(random)]
-    return Bench.of(made_up_grid(("bit-xor",), tuple(range(len(language)))), results)
+def bench_of(
+    scores: Table = SCORES,
+    device: str = HERE,
+    change: Change = lambda result: result,
+    claims: bool = True,
+    late: int = 0,
+) -> Bench:
+    """A bench of three seeds; `change` is done to the runs of language on digits, which come `late` steps late."""
+    results = []
+    for (task, arm), values in scores.items():
+        for seed, score in enumerate(values):
+            hit = (task, arm) == ("mnist", "language")
+            curve = ((20 + late * hit, score), (100, score))
+            result = made_up_result(task, seed, score, init=INITS[arm], curve=curve)
+            attempt = Attempt(
+                version="0", commit=None, versions={"torch": "2.15.0"}, device=device, flags=("avx2",),
+                threads=1, platform="a system",
+            )  # fmt: skip
+            result = result.model_copy(update={"attempts": (attempt,)})
+            results.append(change(result) if hit else result)
+    seeds = tuple(range(max(len(values) for values in scores.values())))
+    grid = made_up_grid(("bit-xor", "mnist"), seeds)
+    grid = grid.model_copy(update={"runs": tuple(changed_spec(run, results) for run in grid.runs)})
+    stated = tuple(CLAIM.model_copy(update={"measure": measure}) for measure in ("score", "area")) if claims else ()
+    return Bench.of(
+        grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"claims": stated})}), results
+    )
+
+
+def changed_spec(run: Any, results: list[RunResult]) -> Any:
+    """Let a grid name the run that was made in place of its own."""
+    of_cell = [r.spec for r in results if (r.spec.task, r.spec.init) == (run.task, INITS[run.arm])]
+    return run.model_copy(update={"spec": next((s for s in of_cell if s.seed == run.spec.seed), run.spec)})
+
+
+def spec_of(**fields: Any) -> Change:
+    return lambda result: result.model_copy(update={"spec": result.spec.model_copy(update=fields)})
+
+
+def trained(times: int) -> Change:
+    more = {"norm": GroupCount(trained=1234 * times, total=1234 * times)}
+    return lambda result: result.model_copy(update={"parameters": more})
+
+
+def swapped(scores: Table) -> Table:
+    other = {"language": "random", "random": "language"}
+    return {(task, arm): scores[task, other[arm]] for task, arm in scores}
 
 
 @pytest.fixture
-def baseline(tmp_path: Path) -> list[KeptCell]:
-    path = tmp_path / "baseline.csv"
-    path.write_text(write_baseline(make_baseline(bench_of([0.95, 0.96, 0.97], [0.80, 0.81, 0.79]))))
+def baseline(tmp_path: Path) -> Baseline:
+    path = tmp_path / "baseline.json"
+    path.write_text(write_baseline(make_baseline(bench_of())))
     return read_baseline(path)
 
 
-def test_the_same_table_passes(baseline: list[KeptCell]) -> None:
-    verdict = check_bench(bench_of([0.95, 0.96, 0.97], [0.80, 0.81, 0.79]), baseline)
+def failed_checks(verdict: Verdict) -> set[tuple[str, str]]:
+    return {(finding.subject, finding.check) for finding in verdict.findings if finding.problem}
+
+
+@pytest.mark.parametrize("device", [HERE, ELSEWHERE])
+def test_the_same_table_passes_here_and_elsewhere(baseline: Baseline, device: str) -> None:
+    verdict = check_bench(bench_of(device=device), baseline)
     assert verdict.problems == ()
-    assert verdict.line == "check passed: 2 cells, no regression"
+    repeated = 12 if device == HERE else 0
+    assert verdict.line == f"check passed: 4 cells, no regression; {repeated} of 12 runs compared seed by seed"
 
 
-def test_a_planted_fall_is_found(baseline: list[KeptCell]) -> None:
-    verdict = check_bench(bench_of([0.85, 0.86, 0.87], [0.80, 0.81, 0.79]), baseline)
-    assert len(verdict.problems) == 1
-    assert "bit-xor / language: accuracy fell from 96.0 to 86.0 %" in verdict.problems[0]
+LANGUAGE = ("mnist / language", "score")
+FLOORS = {"bit-xor": 0.5, "mnist": 0.1}
+SCORE_BLOWS = {
+    **{
+        f"one seed of {task} at its floor": (SCORES | {(task, "language"): (floor, *SCORES[task, "language"][1:])})
+        for task, floor in FLOORS.items()
+    },
+    "a leak everywhere": dict.fromkeys(SCORES, (0.999,) * 3),
+    "a leak in one cell": SCORES | {("mnist", "language"): (0.999,) * 3},
+    "a leak in one seed": SCORES | {("mnist", "random"): (0.999, 0.35, 0.31)},
+    "a cell that has risen, though not to the top": SCORES | {("mnist", "random"): (0.60, 0.62, 0.58)},
+    "arms swapped": swapped(SCORES),
+    "the baseline arm risen to language": SCORES | {(task, "random"): SCORES[task, "language"] for task in FLOORS},
+}
 
 
-def test_slower_convergence_is_found_beyond_the_resolution() -> None:
-    scores = [0.95, 0.96, 0.97], [0.80, 0.81, 0.79]
-    kept = make_baseline(bench_of(*scores, step=30))
-    verdict = check_bench(bench_of(*scores, step=90), kept)
-    assert verdict.problems == (
-        "bit-xor / language: steps to target rose from 30 to 90, more than 1.5 times and more than one validation",
+@pytest.mark.parametrize("device", [HERE, ELSEWHERE])
+@pytest.mark.parametrize("blow", SCORE_BLOWS)
+def test_a_blow_to_scores_is_found(baseline: Baseline, blow: str, device: str) -> None:
+    # Without claims: the scores alone must tell.
+    verdict = check_bench(bench_of(SCORE_BLOWS[blow], device, claims=False), baseline)
+    assert {check for _, check in failed_checks(verdict)} >= {"score"}, verdict
+    if blow.startswith(("one", "a leak in one", "a cell")):
+        assert len({subject for subject, _ in failed_checks(verdict)}) == 1, verdict.problems
+
+
+SPEC_BLOWS = {
+    "rate x 10": (spec_of(learning_rate=1e-2), "spec", "learning_rate 0.001 -> 0.01"),
+    "steps x 10": (spec_of(max_steps=1000), "spec", "max_steps 100 -> 1000"),
+    "dropout": (spec_of(dropout=0.5), "spec", "dropout 0.1 -> 0.5"),
+    "another precision": (spec_of(precision="bfloat16"), "spec", "precision auto -> bfloat16"),
+    "trained parameters x 100": (trained(100), "parameters", "expected trained parameters 1234, got 123400"),
+    "a test set of 1": (
+        lambda r: r.model_copy(update={"test_examples": 1}),
+        "data",
+        "expected test examples 128, got 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("blow", SPEC_BLOWS)
+def test_a_blow_to_what_was_asked_for_is_found_though_no_score_moves(baseline: Baseline, blow: str) -> None:
+    change, check, words = SPEC_BLOWS[blow]
+    verdict = check_bench(bench_of(change=change), baseline)
+    assert failed_checks(verdict) == {("mnist / language", check)}
+    assert words in verdict.problems[0]
+
+
+def test_what_a_processor_settles_is_excused_on_another_one(baseline: Baseline) -> None:
+    verdict = check_bench(bench_of(device=ELSEWHERE, change=spec_of(precision="bfloat16")), baseline)
+    assert verdict.problems == ()
+
+
+def test_what_is_not_compared_seed_by_seed_is_explained_in_one_line(baseline: Baseline) -> None:
+    verdict = check_bench(bench_of(device=ELSEWHERE), baseline)
+    assert verdict.explanations == (
+        "12 runs compared by the baseline's deviation: made with torch 2.15.0 on another processor (avx2), 1 x 1 "
+        "threads; the baseline with torch 2.15.0 on a processor (avx2), 1 x 1 threads",
     )
-    one_validation_later = check_bench(bench_of(*scores, step=80), kept)
-    assert one_validation_later.problems == ()
+    assert verdict.explanations[0] in render_summary(verdict, Path("runs"), Path("kept.json"))
 
 
-def test_a_target_that_is_missed_now_is_found() -> None:
-    scores = [0.95, 0.96, 0.97], [0.80, 0.81, 0.79]
-    kept = [replace(cell, steps_to_target=20.0) for cell in make_baseline(bench_of(*scores))]
-    assert "bit-xor / random: steps to target rose from 20 to inf" in check_bench(bench_of(*scores), kept).problems[-1]
+@pytest.mark.parametrize("attempt", [{"flags": ("cuda", "avx2")}, {"flags": None}])
+def test_a_gpu_or_an_unknown_machine_repeats_nothing(attempt: dict[str, Any]) -> None:
+    def change(result: RunResult) -> RunResult:
+        return result.model_copy(update={"attempts": (result.attempts[0].model_copy(update=attempt),)})
+
+    kept = make_baseline(bench_of(change=change))
+    assert check_bench(bench_of(change=change), kept).repeated == 9
 
 
-def test_a_changed_sign_of_a_declared_effect_is_found(baseline: list[KeptCell]) -> None:
-    verdict = check_bench(bench_of([0.95, 0.96, 0.97], [0.98, 0.98, 0.98]), baseline)
+def test_the_smallest_move_is_found_where_a_run_is_repeated(baseline: Baseline) -> None:
+    moved = SCORES | {("mnist", "language"): (0.779, 0.80, 0.77)}
+    verdict = check_bench(bench_of(moved), baseline)
     assert verdict.problems == (
-        "effect: 'language > random on bit-xor' has changed its sign: accuracy 0.960 against 0.980",
+        "mnist / language: score moved though spec, data, processor and torch are the same: seed 0 0.78 -> 0.779",
     )
+    assert check_bench(bench_of(moved, ELSEWHERE), baseline).problems == ()
 
 
-def test_a_missing_cell_and_changed_data_are_found(baseline: list[KeptCell]) -> None:
-    now = bench_of([0.95, 0.96, 0.97], [0.80, 0.81, 0.79])
-    changed = [replace(cell, data_fingerprint="0" * 16) for cell in baseline]
-    assert "data fingerprint was" in check_bench(now, changed).problems[0]
-    verdict = check_bench(replace(now, cells=now.cells[1:]), baseline)
-    assert verdict.problems == (
-        "bit-xor / language: expected a result, got none",
-        f"effect: '{EFFECT}': expected results of both arms",
-    )
+def test_slower_learning_to_the_same_score_is_found(baseline: Baseline) -> None:
+    here = check_bench(bench_of(late=40), baseline)
+    assert failed_checks(here) == {("mnist / language", "area")}
+    elsewhere = check_bench(bench_of(late=70, device=ELSEWHERE), baseline)
+    assert failed_checks(elsewhere) == {("mnist / language", "area")}
+    assert "by more than the" in elsewhere.problems[0]
 
 
-PER_SEED = {"language": (0.93, 0.010), "random": (0.80, 0.015)}
-"""Mean and standard deviation over seeds of a made-up bench's two cells."""
+def test_a_claim_that_the_baseline_bore_out_must_keep_its_sign_on_every_task(baseline: Baseline) -> None:
+    for task in FLOORS:
+        risen = SCORES | {(task, "random"): tuple(score + 0.01 for score in SCORES[task, "language"])}
+        found = failed_checks(check_bench(bench_of(risen, ELSEWHERE), baseline))
+        assert ("claim", f"language better than random in score on {task}") in found
 
 
-def draw_bench(generator: np.random.Generator, loss: float = 0.0, late: int = 0) -> Bench:
-    """A bench of five seeds; the arm `language` has lost accuracy or converges later where a regression is planted."""
-    results = []
-    for seed in range(5):
-        for arm, (mean, deviation) in PER_SEED.items():
-            planted = arm == "language"
-            accuracy = float(np.clip(generator.normal(mean - loss * planted, deviation), 0, 1))
-            reached = int(generator.integers(3, 6)) * 10 + late * planted
-            curve = ((reached, 0.96), (200, 0.97))
-            result = made_up_result("bit-xor", seed, accuracy, init=INITS[arm], curve=curve)
-            results.append(result)
-    return Bench.of(made_up_grid(("bit-xor",), tuple(range(5))), results)
+def test_a_claim_that_the_baseline_did_not_bear_out_is_not_held_against_a_bench() -> None:
+    near = SCORES | {("mnist", "random"): (0.77, 0.79, 0.76)}
+    kept = make_baseline(bench_of(near))
+    over = SCORES | {("mnist", "random"): (0.79, 0.81, 0.78)}
+    assert check_bench(bench_of(over, ELSEWHERE), kept).problems == ()
 
 
-def test_planted_regressions_are_caught_and_noise_is_not_over_20_repeats() -> None:
-    generator = np.random.default_rng(2021)
+def test_a_cell_or_a_seed_that_is_missing_failed_or_diverged_is_found(baseline: Baseline) -> None:
+    now = bench_of()
+    gone = check_bench(replace(now, cells=now.cells[1:]), baseline)
+    assert gone.problems == ("bit-xor / language: expected a result, got none",)
+    fewer = check_bench(bench_of(SCORES | {("mnist", "language"): (0.78, 0.80)}), baseline)
+    assert "mnist / language: expected a score of seed 2, got none" in fewer.problems
 
-    def alarms(loss: float = 0.0, late: int = 0) -> int:
-        """Of 20 benches, each against a baseline drawn anew."""
-        return sum(
-            bool(check_bench(draw_bench(generator, loss, late), make_baseline(draw_bench(generator))).problems)
-            for _ in range(20)
-        )
+    def ended(status: str) -> Change:
+        return lambda r: r if r.spec.seed else r.model_copy(update={"status": status, "error": "x", "test_score": None})
 
-    counts = {"noise": alarms(), "5 pp lost": alarms(loss=0.05), "80 steps later": alarms(late=80)}
-    assert counts == {"noise": 0, "5 pp lost": 20, "80 steps later": 20}
-
-
-def test_a_baseline_without_its_columns_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "baseline.csv"
-    path.write_text("task,arm\nbit-xor,language\n")
-    with pytest.raises(ValueError, match=r"baseline\.csv: expected the columns .*missing: accuracy"):
-        read_baseline(path)
+    failed = check_bench(bench_of(change=ended("failed")), baseline)
+    assert "expected a score of seed 0, got a failed run (x)" in failed.problems[0]
+    diverged = check_bench(bench_of(change=ended("diverged")), baseline)
+    assert "expected seed 0 to end well, but it diverged" in diverged.problems[0]
 
 
-def test_two_seeds_do_not_hide_a_fall() -> None:
-    kept = make_baseline(bench_of([0.90, 0.91], [0.80, 0.81]))
-    assert check_bench(bench_of([0.84, 0.85], [0.80, 0.81]), kept).problems
-    assert not check_bench(bench_of([0.885, 0.895], [0.80, 0.81]), kept).problems
+def test_a_cell_that_the_baseline_does_not_have_is_found(baseline: Baseline) -> None:
+    older = baseline.model_copy(update={"cells": baseline.cells[1:]})
+    assert "expected no such cell" in check_bench(bench_of(), older).problems[0]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "check"), [("data", "data"), ("body", "body"), ("floor", "data"), ("perfect", "data")]
+)
+def test_other_data_another_body_and_another_floor_are_found(baseline: Baseline, name: str, check: str) -> None:
+    other = baseline.cells[0].model_copy(update={name: 0.4 if name in ("floor", "perfect") else "0" * 16})
+    verdict = check_bench(
+        bench_of(device=ELSEWHERE), baseline.model_copy(update={"cells": (other, *baseline.cells[1:])})
+    )
+    assert ("bit-xor / language", check) in failed_checks(verdict)
+
+
+def test_a_note_fails_only_where_the_baseline_does_not_have_it(baseline: Baseline) -> None:
+    def deaf(result: RunResult) -> RunResult:
+        return result.model_copy(update={"readout_moves": 0.01})
+
+    noted = make_baseline(bench_of(change=deaf))
+    assert [cell.codes for cell in noted.cells if "FPT007" in cell.codes] == ["FPT007"], "of language on digits"
+    assert check_bench(bench_of(change=deaf), noted).problems == ()
+    assert check_bench(bench_of(), noted).problems == (), "a note that is gone is good news"
+    assert check_bench(bench_of(device=ELSEWHERE, change=deaf), baseline).problems == (), "another machine"
+    assert check_bench(bench_of(change=deaf), baseline).problems[0].endswith("FPT007: the baseline has no such note")
+
+
+def test_a_baseline_is_of_a_bench_that_is_done() -> None:
+    with pytest.raises(ValueError, match=r"expected a score of all 3 runs of mnist / language to keep them, got 2"):
+        make_baseline(bench_of(SCORES | {("mnist", "language"): (0.78, 0.80)}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
     [
-        ("", "expected a baseline in CSV"),
-        ('"a,b\n1,2,3\n', "expected a baseline in CSV"),
-        (",".join(COLUMNS) + "\nbit-xor,random,3,good,0,1,1,0,a,b,0\n", "numbers in accuracy_mean"),
-        (",".join(COLUMNS) + "\n", "expected a row for each cell"),
+        ("{", "", "expected a baseline in JSON"),
+        ('"schema": 1', '"schema": 2', "expected a baseline in JSON .*schema"),
+        ('"score": 0.93', '"score": NaN', "expected a baseline in JSON"),
+        ('"seed": 1', '"seed": 0', "expected each seed once in bit-xor / language"),
+        ('"arm": "random"', '"arm": "language"', "expected each task and arm once"),
+        ('"status"', '"state"', "unknown key 'state'"),
     ],
 )
-def test_a_garbled_baseline_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "baseline.csv"
-    path.write_text(text)
+def test_a_garbled_baseline_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(write_baseline(make_baseline(bench_of())).replace(old, new))
     with pytest.raises(ValueError, match=message):
         read_baseline(path)
 
 
-def test_a_seed_that_is_missing_is_found(baseline: list[KeptCell]) -> None:
-    verdict = check_bench(bench_of([0.95, 0.96], [0.80, 0.81]), baseline)
-    assert verdict.problems[0] == "bit-xor / language: expected 3 runs with a score, got 2"
-
-
-def test_a_margin_of_a_task_is_kept_when_the_baseline_is_renewed(baseline: list[KeptCell]) -> None:
-    wide = [replace(cell, margin=margin) for cell, margin in zip(baseline, (0.2, 0.02), strict=True)]
-    renewed = make_baseline(bench_of([0.90, 0.91, 0.92], [0.80, 0.81, 0.79]), wide)
-    assert [cell.margin for cell in renewed] == [0.2, 0.02]
-    assert not check_bench(bench_of([0.81, 0.82, 0.83], [0.80, 0.81, 0.79]), renewed).problems
-
-
-def test_junit_has_a_case_for_each_cell_and_check(baseline: list[KeptCell]) -> None:
-    verdict = check_bench(bench_of([0.85, 0.86, 0.87], [0.90, 0.91, 0.89]), baseline)
+def test_junit_has_a_case_for_each_cell_and_check(baseline: Baseline) -> None:
+    verdict = check_bench(bench_of(SCORE_BLOWS["a leak in one cell"]), baseline)
     suite = ElementTree.fromstring(render_junit(verdict))
     cases = {(case.get("classname"), case.get("name")): case.find("failure") for case in suite}
-    assert {check for place, check in cases if place == "bit-xor / random"} == {
-        "result", "data", "body", "accuracy", "convergence",
+    assert {check for place, check in cases if place == "mnist / random"} == {
+        "result", "spec", "parameters", "data", "body", "notes", "score", "area",
     }  # fmt: skip
-    failed = {place for place, failure in cases.items() if failure is not None}
-    assert failed == {("bit-xor / language", "accuracy"), ("effect", EFFECT)}
-    assert (suite.get("tests"), suite.get("failures")) == ("11", "2")
+    assert {place for place, failure in cases.items() if failure is not None} == {LANGUAGE}
+    assert (suite.get("tests"), suite.get("failures")) == (str(4 * 8 + 4), "1")
 
 
-def test_the_summary_says_what_failed(baseline: list[KeptCell]) -> None:
-    bad = check_bench(bench_of([0.85, 0.86, 0.87], [0.80, 0.81, 0.79]), baseline)
-    page = render_summary(bad, Path("runs"), Path("kept.csv"))
-    assert page.startswith("**check failed: 1 problems in 2 cells**\n\n`runs` against `kept.csv`\n")
-    assert "| bit-xor / language | accuracy | accuracy fell from 96.0 to 86.0 %" in page
-    good = check_bench(bench_of([0.95, 0.96, 0.97], [0.80, 0.81, 0.79]), baseline)
-    assert "|" not in render_summary(good, Path("runs"), Path("kept.csv"))
+def test_the_summary_says_what_failed(baseline: Baseline) -> None:
+    page = render_summary(
+        check_bench(bench_of(SCORE_BLOWS["a leak in one cell"]), baseline), Path("runs"), Path("k.json")
+    )
+    assert page.startswith(
+        "**check failed: 1 problems in 4 cells; 12 of 12 runs compared seed by seed**\n\n`runs` against"
+    )
+    assert "| mnist / language | score | score moved though" in page
+    assert "|" not in render_summary(check_bench(bench_of(), baseline), Path("runs"), Path("k.json"))

@@ -2,18 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from fpt_bench.analysis.statistics import (
     area_under_curve,
-    converged_accuracy,
     estimate_mean,
     estimate_mean_of_means,
     estimate_paired_difference,
+    estimate_speed_up,
     estimate_welch_difference,
     normalise,
-    speed_up,
     steps_to_reach,
 )
 
@@ -51,7 +51,6 @@ def test_welch_of_identical_constants_is_certain() -> None:
 
 def test_convergence_by_hand() -> None:
     curve = [(10, 0.5), (20, 0.8), (30, 0.7), (40, 0.96)]
-    assert converged_accuracy(0.5, 1.0) == pytest.approx(0.95)
     assert steps_to_reach(curve, 0.75) == 20
     assert steps_to_reach(curve, 0.95) == 40
     assert math.isinf(steps_to_reach(curve, 0.97))
@@ -63,8 +62,36 @@ def test_area_by_hand() -> None:
 
 
 def test_speed_up_counts_missed_targets_as_infinite() -> None:
-    assert speed_up([100, 100, math.inf], [300, 400, 500]) == 4
-    assert speed_up([100, 100, 100], [300, math.inf, math.inf]) is None
+    some = estimate_speed_up([100, 100, math.inf], [300, 400, 500], 50)
+    assert some is not None
+    assert (some.mean, some.low, some.high) == (4, -math.inf, math.inf), "no interval where a run does not arrive"
+    assert estimate_speed_up([100, 100, 100], [300, math.inf, math.inf], 50) is None
+
+
+def test_the_interval_of_a_speed_up_without_spread_is_what_the_resolution_leaves_open() -> None:
+    # The true steps lie in (75, 100] and in (375, 400].
+    found = estimate_speed_up([100, 100], [400, 400], 25)
+    assert found is not None
+    assert (found.mean, found.low, found.high) == pytest.approx((4, 3.75, 400 / 75))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 8])
+@pytest.mark.parametrize(("spread", "resolution"), [(0.3, 1), (0.3, 25), (0.1, 60)])
+def test_intervals_of_speed_ups_hold_the_true_one_in_95_of_100_benches(
+    seeds: int, spread: float, resolution: int
+) -> None:
+    rng, true = np.random.default_rng(0), 5.0
+    held = 0
+    for _ in range(500):
+        # Seeds arrive at some step and are seen at the next validation.
+        ours, theirs = (
+            np.ceil(median * np.exp(spread * rng.standard_normal(seeds)) / resolution) * resolution
+            for median in (120, 120 * true)
+        )
+        found = estimate_speed_up(ours.tolist(), theirs.tolist(), resolution)
+        assert found is not None
+        held += found.low <= true <= found.high
+    assert held >= 500 * 0.95 - 2 * math.sqrt(500 * 0.95 * 0.05), f"{held} of 500"
 
 
 def test_normalised_accuracy_by_hand() -> None:
@@ -93,3 +120,12 @@ def test_one_seed_a_task_has_no_interval() -> None:
     assert estimate.mean == pytest.approx(0.35)
     assert math.isinf(estimate.high)
     assert estimate.n == 1
+
+
+def test_measures_of_the_way_from_floor_to_perfect_know_no_direction() -> None:
+    """Errors of 40 that fall to 0 are accuracies of 0.5 that rise to 1."""
+    errors, accuracies = [(10, 30.0), (20, 10.0)], [(10, 0.625), (20, 0.875)]
+    assert normalise(10.0, 40.0, 0.0) == normalise(0.875, 0.5) == 0.75
+    assert area_under_curve(errors, 40.0, 40, 0.0) == area_under_curve(accuracies, 0.5, 40)
+    assert steps_to_reach(errors, 22.0, higher_is_better=False) == 20
+    assert steps_to_reach(errors, 5.0, higher_is_better=False) == math.inf

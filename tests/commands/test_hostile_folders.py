@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def baseline(runs: Path, tmp_path: Path) -> str:
-    path = str(tmp_path / "baseline.csv")
+    path = str(tmp_path / "baseline.json")
     assert fpt_bench("check", str(runs), "--baseline", path, "--renew").exit_code == 0
     return path
 
@@ -135,7 +135,7 @@ def test_names_are_shown_as_they_are_and_nothing_in_them_acts(tmp_path: Path) ->
     status = fpt_bench("status", str(runs))
     assert status.exit_code == 0, status.exception
     assert "[/red]x[bold]-embedded" in status.stdout
-    baseline = tmp_path / "baseline.csv"
+    baseline = tmp_path / "baseline.json"
     assert fpt_bench("check", str(runs), "--baseline", str(baseline), "--renew").exit_code == 0
     table, check = fpt_bench("table", str(runs)), fpt_bench("check", str(runs), "--baseline", str(baseline))
     assert (table.exit_code, check.exit_code) == (0, 0), "the baseline knows the name again"

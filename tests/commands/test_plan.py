@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from fpt_bench.analysis.sweep import given_up_runs
 from fpt_bench.cli import app
-from fpt_bench.commands.plan import known_specs, plan_costs
-from fpt_bench.config.grid import named_grid
+from fpt_bench.commands.costs import Cost, plan_costs, settled
+from fpt_bench.commands.seeds_view import command_of
+from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder, write_result
 from fpt_bench.results.result import RunResult
 from tests.made_up import made_up_grid, made_up_result
+from tests.paths import KEPT_RESULTS
 
 EXPERIMENT = """
 question: A test.
@@ -40,6 +43,10 @@ def plan(folder: Path, *options: str) -> list[list[str]]:
     done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", *files, *options])
     assert done.exit_code == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]
+
+
+def costs(grid: Grid, results: list[RunResult], runs: Path, kept: Grid | None = None) -> list[Cost]:
+    return plan_costs([run.spec for run in settled(grid, kept, results).runs], results, runs)
 
 
 def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None:
@@ -94,7 +101,7 @@ def test_finished_runs_count_and_show_speed_and_disk(tmp_path: Path) -> None:
     failed = made_up_result("bit-xor", seed=2, accuracy=0.9).model_copy(update={"status": "failed", "curve": ()})
     for result in [*results, failed]:
         write_result(result, tmp_path / result.spec.run_id)
-    xor, mnist = plan_costs(known_specs(grid, None), [*results, failed], tmp_path)
+    xor, mnist = costs(grid, [*results, failed], tmp_path)
     assert (xor.runs, xor.done, xor.steps_left) == (6, 1, 500)
     assert xor.steps_per_second == 100 / 10.0
     assert xor.hours_left == 50 / 3600
@@ -112,7 +119,7 @@ def test_what_a_bench_settled_on_counts_as_done(tmp_path: Path) -> None:
     planned = kept.model_copy(update={"runs": tuple(open_runs)})
     results = [made_up_result("bit-xor", seed=0, accuracy=0.9)]
     for known in (None, kept):
-        assert plan_costs(known_specs(planned, known), results, tmp_path)[0].done == 1
+        assert costs(planned, results, tmp_path, known)[0].done == 1
 
 
 def with_spec(result: RunResult, **fields: object) -> RunResult:
@@ -126,7 +133,7 @@ def test_equal_data_arguments_in_another_order_are_the_same_run(tmp_path: Path) 
         for run in grid.runs
     ]
     result = with_spec(made_up_result("mnist", seed=0, accuracy=0.9), data_arguments={"b": 2, "a": 1})
-    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(written)}), None), [result], tmp_path)
+    (cost,) = costs(grid.model_copy(update={"runs": tuple(written)}), [result], tmp_path)
     assert (cost.runs, cost.done) == (2, 1)
 
 
@@ -137,7 +144,7 @@ def test_a_run_on_real_data_is_the_planned_one_only_where_the_task_has_no_stand_
     grid = made_up_grid(tasks=(task,), seeds=(0,))
     embedded = [run.model_copy(update={"spec": run.spec.model_copy(update={"data": "embedded"})}) for run in grid.runs]
     result = with_spec(made_up_result(task, seed=0, accuracy=0.9), data="real")
-    (cost,) = plan_costs(known_specs(grid.model_copy(update={"runs": tuple(embedded)}), None), [result], tmp_path)
+    (cost,) = costs(grid.model_copy(update={"runs": tuple(embedded)}), [result], tmp_path)
     assert cost.done == done
 
 
@@ -145,7 +152,7 @@ def test_runs_are_as_fast_as_finished_ones_that_train_the_same(tmp_path: Path) -
     grid = made_up_grid(tasks=("mnist",), seeds=(0, 1))
     whole = made_up_result("mnist", seed=0, accuracy=0.9)
     readout = with_spec(whole.model_copy(update={"seconds": 0.1}), train=("readout",))
-    (cost,) = plan_costs(known_specs(grid, None), [whole, readout], tmp_path)
+    (cost,) = costs(grid, [whole, readout], tmp_path)
     assert whole.curve[-1][0] == 100
     assert cost.steps_per_second == pytest.approx(100 / 10.0)
 
@@ -164,3 +171,114 @@ def test_the_plan_of_the_paper_needs_no_torch(tmp_path: Path) -> None:
 def test_a_speed_of_nothing_is_refused(speed: str) -> None:
     done = CliRunner().invoke(app, ["plan", "headline", "--steps-per-second", speed])
     assert done.exit_code == 2
+
+
+def invoke(folder: Path, *options: str, profile: str = PROFILE, experiment: str = EXPERIMENT) -> Result:
+    (folder / "mine.yaml").write_text(experiment)
+    (folder / "tiny.yaml").write_text(profile)
+    files = [str(folder / "mine.yaml"), "--profile", str(folder / "tiny.yaml"), "--runs", str(folder / "runs")]
+    return CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", *files, *options])
+
+
+def test_seeds_of_the_command_line_are_what_is_planned(tmp_path: Path) -> None:
+    lines = plan(tmp_path, *STATED, "--seeds", "0-9")
+    assert [line[:2] for line in lines[1:4]] == [["bit-xor", "20"], ["mnist", "20"], ["all", "40"]]
+    (tmp_path / "runs").mkdir()
+    explained = invoke(tmp_path, "--seeds", "4,5", "--explain", "mnist", "random").stdout
+    assert "the command line: --seeds" in explained
+    refused = invoke(tmp_path, "--seeds", "9-0")
+    assert (refused.exit_code, refused.stderr) == (2, "error: --seeds: expected seeds as 0-7 or 0,1,2, got '9-0'\n")
+
+
+SWEPT = PROFILE.replace("seeds: [0, 1, 2]", "tuning_seeds: [0, 1]\nseeds: [2, 3, 4]\nlearning_rates: [1.0e-4, 1.0e-3]")
+
+
+def test_a_sweep_is_planned_with_what_is_reported_at_one_rate_alone(tmp_path: Path) -> None:
+    experiment = EXPERIMENT + "learning_rates: profile\n"
+    done = invoke(tmp_path, *STATED, profile=SWEPT, experiment=experiment)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    # Two arms: two rates on two seeds, then three seeds.
+    assert lines[1][:4] == ["bit-xor", "14", "0", "1,400"]
+    overlap = invoke(tmp_path, *STATED, "--seeds", "1-4", profile=SWEPT, experiment=experiment)
+    assert overlap.exit_code == 2
+    assert "expected seeds that choose a rate or are reported, got 1 in profile tiny: tuning_seeds" in overlap.stderr
+
+
+def test_rates_that_a_sweep_gave_up_are_planned_no_more(tmp_path: Path) -> None:
+    rates = (1e-5, 1e-4, 1e-3, 1e-2)
+    grid = made_up_grid(tasks=("bit-xor",), rates=rates)
+    scores = dict(zip(rates, (0.5, 0.9, 0.95, 0.5), strict=True))
+    results = [
+        made_up_result("bit-xor", 0, score, init, curve=((50, score), (100, score)), rate=rate)
+        for rate, score in scores.items()
+        for init in ("pretrained", "random")
+    ]
+    over = {result.spec.run_id: result for result in results}
+    wanted = [run.spec for run in settled(grid, None, results).runs if run.spec.run_id not in given_up_runs(grid, over)]
+    assert (plan_costs(wanted, results, tmp_path)[0].runs, len(grid.runs)) == (20, 24)
+
+
+def resolved(folder: Path, points: str, scores: dict[str, list[list[float]]], *options: str) -> Result:
+    """Ask what resolves a difference beside runs of these scores, for each task by arm and seed."""
+    (folder / "mine.yaml").write_text(EXPERIMENT)
+    (folder / "tiny.yaml").write_text(PROFILE)
+    grid = named_grid(str(folder / "mine.yaml"), str(folder / "tiny.yaml"))
+    for (task, arm), specs in grid.cells().items():
+        for spec, score in zip(specs, scores[task][("language", "random").index(arm)], strict=False):
+            done = made_up_result(task, spec.seed, score).model_copy(update={"spec": spec})
+            write_result(done, folder / "runs" / spec.run_id)
+    return invoke(folder, "--resolve", points, *options)
+
+
+def test_seeds_needed_follow_from_the_deviation_that_runs_show(tmp_path: Path) -> None:
+    # Deviations of 2 points on XOR and 4 on mnist: a difference of 4 points is 2 and 1 of them.
+    xor, mnist = [[0.70, 0.72, 0.74], [0.50, 0.52, 0.54]], [[0.6, 0.64, 0.68], [0.4, 0.44, 0.48]]
+    done = resolved(tmp_path, "4", {"bit-xor": xor, "mnist": mnist})
+    assert done.exit_code == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[2][:6] == ["bit-xor", "2.0", "4", "4.7", "3", "6"]
+    assert lines[3][:6] == ["mnist", "4.0", "4", "9.5", "3", "17"]
+    assert lines[2][-2:] == ["7", "8"]
+    command = ["python", "-m", "fpt_bench", "bench", "--experiments", str(tmp_path / "mine.yaml")]
+    command += ["--profile", str(tmp_path / "tiny.yaml"), "--seeds", "0-16", "--runs", str(tmp_path / "runs")]
+    assert "fixed n, 17 seeds of every task: " + " ".join(command) in done.stdout
+
+
+def test_what_shows_no_deviation_is_said_and_nothing_is_made_of_it(tmp_path: Path) -> None:
+    done = resolved(tmp_path, "5", {"bit-xor": [[1.0, 1.0], [1.0, 1.0]], "mnist": [[0.6], [0.4]]})
+    lines = done.stdout.splitlines()
+    assert lines[2].split() == ["bit-xor", "0.0", "2", "0.0", "2", "?", "?", "?", "?", "?"]
+    assert lines[3].split() == ["mnist", "?", "0", "?", "1", "?", "?", "?", "?", "?"]
+    assert "All seeds of an arm are equal on bit-xor, as at a ceiling" in done.stdout
+    assert "No two runs of an arm show a deviation on mnist: run more seeds first." in done.stdout
+    assert "--seeds" not in done.stdout
+
+
+def test_seeds_that_learn_or_do_not_are_no_part_of_a_deviation(tmp_path: Path) -> None:
+    calm = [[0.6, 0.62, 0.64], [0.4, 0.42, 0.44]]
+    done = resolved(tmp_path, "4", {"bit-xor": [[0.5, 0.5, 0.99], [0.50, 0.52, 0.54]], "mnist": calm})
+    assert done.stdout.splitlines()[2].split()[:3] == ["bit-xor", "2.0", "2"]
+    assert "Seeds fall into two groups in bit-xor language: no part of sd; count who learned" in done.stdout
+
+
+def test_new_seeds_are_none_that_choose_a_rate() -> None:
+    grid = made_up_grid(seeds=(2, 3)).model_copy(update={"tuning_seeds": (0, 1, 4)})
+    assert command_of(4, grid, ("e", "p", Path("runs"))).endswith("bench --experiments e --profile p --seeds 2-3,5-6")
+
+
+@pytest.mark.parametrize("points", ["0", "nan", "-1", "200", "100", "inf"])
+def test_a_difference_that_no_scores_have_is_refused(points: str, tmp_path: Path) -> None:
+    done = invoke(tmp_path, "--resolve", points)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --resolve: expected a difference of scores in percent, above 0 and below 100")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_kept_deviations_give_the_seeds_of_every_task() -> None:
+    arguments = ["plan", "initializations", "--runs", str(KEPT_RESULTS), "--resolve", "5"]
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(app, arguments)
+    needed = {line.split()[0]: line.split()[5] for line in done.stdout.splitlines()[2:9]}
+    assert needed == {
+        "bit-memory": "3", "bit-xor": "2", "listops": "?", "mnist": "14", "cifar": "9", "cifar-lra": "5",
+        "homology": "?",
+    }, "of ListOps and homology the kept runs have other data"  # fmt: skip

@@ -1,5 +1,6 @@
 """One rule for all that says fields of a run: the later layer wins, field by field, data arguments name by name."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from fpt_bench.config.cell_layers import cell_origins
-from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.command_line import seeds_of, spec_from_options, written_seeds
 from fpt_bench.config.experiment import Experiment, Profile
 from fpt_bench.config.grid import make_grid
 from fpt_bench.config.layers import Layer, checked_fields, merge, origins, spec_of
@@ -96,6 +97,62 @@ def test_seeds_and_rates_are_of_the_layer_that_said_them() -> None:
     assert said(own, "fixed")[0] == (1e-3, "tasks.yaml: mnist")
     listed = own.model_copy(update={"learning_rates": (1e-2,)})
     assert said(listed, "swept")[0] == ((1e-2,), "experiment own: learning_rates")
+
+
+def swept_at(folder: Path, **profile: Any) -> tuple[Experiment, Profile, Path]:
+    """Return an experiment of which one arm is swept and one is not, a profile, and a folder of configs."""
+    (folder / "tasks.yaml").write_text("mnist: {}")
+    said = {"name": "p", "summary": "", "bodies": {}, "seeds": [3, 4], "tasks": {"mnist": {}}, **profile}
+    arms = {"swept": {"learning_rates": [1e-4, 1e-3]}, "fixed": {}, "one": {"learning_rates": [1e-2]}}
+    shared = {"name": "e", "question": "", "tasks": ["mnist"], "arms": arms, "baseline": "fixed"}
+    return Experiment.model_validate(shared), Profile.model_validate(said), folder
+
+
+def test_seeds_that_choose_are_of_swept_arms_alone(tmp_path: Path) -> None:
+    experiment, profile, configs = swept_at(tmp_path, tuning_seeds=[0, 1])
+    grid = make_grid(experiment, profile, configs)
+    seeds = {arm: [spec.seed for spec in specs] for (_, arm), specs in grid.cells().items()}
+    assert seeds == {"swept": [0, 1, 3, 4] * 2, "fixed": [3, 4], "one": [3, 4]}
+    assert grid.tuning_seeds == (0, 1)
+    said = cell_origins(experiment, profile, "mnist", "swept")
+    assert said["seed"] == ((0, 1, 3, 4), "profile p: tuning_seeds, then profile p: seeds")
+    assert make_grid(*swept_at(tmp_path)).tuning_seeds == ()
+
+
+def test_what_is_spent_on_an_experiment_says_its_seeds_that_choose(tmp_path: Path) -> None:
+    spending = {"e": {"tuning_seeds": [7]}}
+    experiment, profile, configs = swept_at(tmp_path, tuning_seeds=[0, 1], experiments=spending)
+    assert make_grid(experiment, profile, configs).tuning_seeds == (7,)
+    said = cell_origins(experiment, profile, "mnist", "swept", seeds=(5,))
+    assert said["seed"] == ((7, 5), "profile p: experiments.e.tuning_seeds, then the command line: --seeds")
+
+
+def test_a_seed_that_chooses_and_is_reported_is_refused(tmp_path: Path) -> None:
+    message = (
+        r"e, profile p, arm swept: expected seeds that choose a rate or are reported, got 3, 4 in profile p: tuning_"
+    )
+    with pytest.raises(ValueError, match=message):
+        make_grid(*swept_at(tmp_path, tuning_seeds=[2, 3, 4]))
+    with pytest.raises(ValueError, match="got 0 in profile p: tuning_seeds and in the command line: --seeds; take"):
+        make_grid(*swept_at(tmp_path, tuning_seeds=[0]), seeds=(0, 9))
+
+
+def test_seeds_of_the_command_line_are_all_arms_reported_ones(tmp_path: Path) -> None:
+    grid = make_grid(*swept_at(tmp_path), seeds=(5, 6))
+    assert {(run.arm, run.spec.seed) for run in grid.runs} == {
+        (a, s) for a in ("swept", "fixed", "one") for s in (5, 6)
+    }
+
+
+@pytest.mark.parametrize("text", ["", "x", "3-1", "1,,2", "-1", "0-", "1.5", "0,0", "0-3,2", "0-1000", "9999999999"])
+def test_what_is_no_list_of_seeds_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^--seeds: expected [^\n]*, got '{re.escape(text)}'$"):
+        seeds_of(text)
+
+
+def test_seeds_are_written_as_they_are_read() -> None:
+    for seeds in [(0,), (0, 1), (3, 4, 5, 9), tuple(range(1000))]:
+        assert seeds_of(written_seeds(seeds)) == seeds
 
 
 def test_the_command_line_adds_to_the_data_arguments_of_all_layers(tmp_path: Path) -> None:

@@ -93,12 +93,25 @@ class SelectsOnTest(Vectors):
         return inputs, labels
 
 
-class NoFloor(Vectors):
+class LowFloor(Vectors):
     spec = TaskSpec("vectors", "vectors", 2, 3, 4)
 
     def draw(self, split: str) -> Split:
         inputs, _ = super().draw(split)
         return inputs, np.where(np.arange(SIZES[split]) % 10 < 7, 0, 3)[:, None]
+
+    def floors(self) -> dict[str, float]:
+        return {"guess": 0.25}
+
+
+class NoFloor(LowFloor):
+    def floors(self) -> dict[str, float]:
+        return {}
+
+
+class PercentFloor(LowFloor):
+    def floors(self) -> dict[str, float]:
+        return {"copy": 70.0}
 
 
 class LeftPadded(Vectors):
@@ -181,8 +194,10 @@ FAULTS: list[tuple[type[TaskDataModule], str]] = [
     (NeverTheSame, "training batch of step 0: expected the same examples each time it is asked for"),
     (CountsItsCalls, "expected the training batch of step 1 to depend on seed and step alone"),
     (SmallBatches, "training batch of step 0: expected inputs of the shape (B, T, 2) for 16 examples, got (5, 3, 2)"),
-    (FloatLabels, "expected labels of int64, each a class (no regression: cut numbers into classes), got float32"),
-    (NoFloor, "expected a floor of at least 70.0 %, which the commonest class alone scores on test, got 25.0 %"),
+    (LowFloor, "expected a floor of at least 70.0 %, which the best constant scores on test, got 25.0 %"),
+    (NoFloor, "task 'vectors': expected at least one rule that needs no learning, got none"),
+    (PercentFloor, "expected accuracies from 0 to 1 from `floors`, got 70.0 for 'copy'"),
+    (FloatLabels, "expected labels of int64 where they are classes, got float32. Where labels are numbers, say la"),
     (NoValidation, "expected `splits` with validation and at least one test set, got train, test"),
     (NoSource, "expected `source`, one sentence"),
 ]  # fmt: skip
@@ -230,7 +245,9 @@ def test_float_labels_are_refused_not_cut() -> None:
         lambda: ArrayExamples(np.zeros((2, 1, 1), dtype=np.float32), floats),  # type: ignore[arg-type]
         lambda: SequenceExamples((np.array([1]), np.array([2])), floats),  # type: ignore[arg-type]
     ):
-        with pytest.raises(ValueError, match="expected labels as integers from 0 to C - 1, got float64"):
+        with pytest.raises(
+            ValueError, match=r"expected labels as integers from 0 to C - 1, or as float32.*got float64"
+        ):
             make()
     with pytest.raises(ValueError, match="as a numpy array"):
         ArrayExamples(np.zeros((2, 1, 1)), torch.zeros(2, 1))  # type: ignore[arg-type]

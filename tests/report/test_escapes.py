@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fpt_bench.analysis.baseline import make_baseline, read_baseline, write_baseline
 from fpt_bench.analysis.cells import Bench
 from fpt_bench.analysis.export import as_csv
-from fpt_bench.analysis.gate import Finding, Verdict, make_baseline, read_baseline, write_baseline
+from fpt_bench.analysis.gate import Finding, Verdict
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell, for_terminal
 from fpt_bench.report.figures.attention_panels import save_attention
 from fpt_bench.report.figures.draw import draw_accuracy, finish, house_style
@@ -68,9 +69,8 @@ def test_the_files_of_a_bench_whose_names_act(tmp_path: Path) -> None:
     for name in ("table.csv", "rates.csv"):
         assert list(dict.fromkeys(pd.read_csv(tmp_path / name)["arm"])) == ["'=1+1", "random", HOSTILE], name
     kept = make_baseline(bench)
-    (tmp_path / "baseline.csv").write_text(write_baseline(kept))
-    assert "'=1+1" in (tmp_path / "baseline.csv").read_text()
-    assert [cell.arm for cell in read_baseline(tmp_path / "baseline.csv")] == ["=1+1", "random", HOSTILE]
+    (tmp_path / "baseline.json").write_text(write_baseline(kept))
+    assert [cell.arm for cell in read_baseline(tmp_path / "baseline.json").cells] == ["=1+1", "random", HOSTILE]
 
 
 def test_a_figure_reads_no_name_as_a_formula(tmp_path: Path) -> None:

@@ -121,22 +121,34 @@ def test_the_summary_is_computed() -> None:
     grid, results = made_up_bench(tasks=("mnist",))
     told = scored(results, {"pretrained": [0.5, 0.6, 0.7], "random": [0.1, 0.2, 0.3]})
     text = sentences(grid, told)
-    assert (
-        "language (60.0 %) is better than random by 40.0 pp (95 % interval +40.0 to +40.0 pp, paired, n = 3)." in text
+    assert "language (60.0 %) against random: open, +40.0 pp (95 % interval +17.3 to +62.7 pp, n = 3)." in text, (
+        "three seeds settle nothing"
     )
     assert "The claim “language better than random on mnist, margin 0.05” (nobody) is open" in text
     assert "6 of 9 runs have a score." in text
     assert "Every arm ran at one learning rate" in text
     swapped = sentences(grid, scored(results, {"pretrained": [0.1, 0.2, 0.3], "random": [0.5, 0.6, 0.7]}))
-    assert "is worse than random by 40.0 pp" in swapped
-    assert "does not hold" in swapped
+    assert "language (20.0 %) against random: open, -40.0 pp" in swapped
+
+
+def test_only_the_judge_says_better_worse_and_same() -> None:
+    grid, results = made_up_bench(tasks=("mnist",), seeds=range(8))
+    high, low = ([level + 0.01 * (seed % 3) for seed in range(8)] for level in (0.6, 0.2))
+    better = sentences(grid, scored(results, {"pretrained": high, "random": low}))
+    assert "language (60.9 %) is better than random by 40.0 pp (95 % interval +39.1 to +40.9 pp, n = 8)." in better
+    assert "is supported: 1 of its 1 tasks bears it out" in better
+    worse = sentences(grid, scored(results, {"pretrained": low, "random": high}))
+    assert "language (20.9 %) is worse than random by 40.0 pp" in worse
+    assert "is refuted: 0 of its 1 tasks bear it out" in worse
+    assert "is as good as random within the margin" in sentences(
+        grid, scored(results, {"pretrained": low, "random": low})
+    )
 
 
 def test_what_its_interval_does_not_show_is_not_said() -> None:
     grid, results = made_up_bench(tasks=("mnist",))
     text = sentences(grid, scored(results, {"pretrained": [0.1, 0.9, 0.5], "random": [0.4, 0.4, 0.4]}))
-    assert "language (50.0 %) and random are not told apart: +10.0 pp" in text
-    assert "has the right sign (50.0 % against 40.0 %), but its interval includes no difference." in text
+    assert "language (50.0 %) against random: open, +10.0 pp" in text
     assert "Not shown to be above the floor (10.0 %, guess): language." in text
     one = sentences(*made_up_bench(tasks=("mnist",), seeds=(0,)))
     assert "from too few seeds for an interval (n = 1), so it shows nothing yet." in one
@@ -159,8 +171,18 @@ def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
     section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
     svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
     assert "0.01 gives 10.0" in svg, "diverged runs count as the floor"
-    assert {row.entries[0].text for table in section.tables[:3] for row in table.rows} == {"mnist†"}
+    tables = [table for table in section.tables[:4] if table.caption != "Claims"]
+    assert {row.entries[0].text for table in tables for row in table.rows} == {"mnist†"}
     assert "Every arm ran at one learning rate" not in " ".join(finding.text for finding in section.summary)
+
+
+def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> None:
+    grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
+    chose = [r.model_copy(update={"validation_score": 0.5}) if r.spec.seed < 2 else r for r in results]
+    bench = Bench.of(grid.model_copy(update={"tuning_seeds": (0, 1)}), chose)
+    section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
+    svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
+    assert "mnist† language: 0.0001 gives 50.0, 0.001 gives 50.0, 0.01 gives 50.0" in svg
 
 
 def test_a_page_without_any_result_says_so(tmp_path: Path) -> None:
@@ -244,7 +266,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
         look()
         write_result(results[1], runs / results[1].spec.run_id)
 
-    watch_report(runs, page, SILENT, ends_after([nothing_yet, one_more, look]))
+    watch_report(runs, page, SILENT, sleep=ends_after([nothing_yet, one_more, look]))
     look()
     refresh = 'http-equiv="refresh"'
     assert seen == [[refresh, "<p>1 of 3"], [refresh, "<p>2 of 3"], ["<p>2 of 3"]]
@@ -253,7 +275,7 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
 def test_watching_draws_nothing_anew_while_nothing_changes(tmp_path: Path) -> None:
     runs = write_bench(tmp_path / "runs", *made_up_bench(tasks=("mnist",), seeds=(0,)))
     page, times = tmp_path / "report.html", []
-    watch_report(runs, page, SILENT, ends_after([lambda: times.append(page.stat().st_mtime_ns)] * 3))
+    watch_report(runs, page, SILENT, sleep=ends_after([lambda: times.append(page.stat().st_mtime_ns)] * 3))
     assert len(set(times)) == 1
 
 
@@ -271,7 +293,7 @@ def test_two_folders_are_compared(tmp_path: Path) -> None:
     compare_reports(first, second, tmp_path / "report.html", SILENT)
     text = (tmp_path / "report.html").read_text()
     assert "2 of 3 cells have a score on both sides; 1 of them are equal, and in 1 the" in text
-    assert "<li>mnist†, language: +10.0 ± 0.0 pp" in text, "run by run, each is as much better"
+    assert "<li>mnist†, language: +10.0 pp" in text, "run by run, each is as much better"
     assert "body fingerprint bbbbbbbb → cccccccc" in text
     assert "commit: 0123456789ab → 0123456789ab and fedcba987654" in text
     assert "† Data of mnist" in text

@@ -47,3 +47,20 @@ def test_a_diverged_run_scores_its_floor_and_a_failed_one_nothing() -> None:
     diverged = made_up_result("bit-xor", seed=0, accuracy=None, status="diverged")
     assert diverged.score == 0.5
     assert RunResult(spec=RunSpec(task="bit-xor"), status="failed", error="x").score is None
+
+
+def scored(score: float, **data: object) -> RunResult:
+    fields = made_up_result("bit-xor", 0, 0.9).model_dump(by_alias=True)
+    fields |= {"curve": [(50, score)], "best_step": 50, "train_score": score, "test_score": score}
+    return RunResult.model_validate({**fields, "validation_score": score, "data": {**fields["data"], **data}})
+
+
+def test_only_scores_that_are_fractions_are_held_to_0_and_1() -> None:
+    error = {"metric": "mean-absolute-error", "higher_is_better": False, "perfect": 0.0, "is_fraction": False}
+    assert scored(31.5, **error, trivial={"mean": 40.0}, floor=40.0).score == 31.5
+    with pytest.raises(ValueError, match=r"expected scores of f1 from 0 to 1, got curve, step 50 31\.5"):
+        scored(31.5, metric="f1")
+    with pytest.raises(ValueError, match=r"expected accuracies from 0 to 1, got curve, step 50 1\.5"):
+        scored(1.5)
+    with pytest.raises(ValueError, match=r"expected scores of f1 from 0 to 1, got data\.perfect 2"):
+        scored(0.5, metric="f1", perfect=2.0)

@@ -13,7 +13,15 @@ from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
 from fpt_bench.report.tables import write_tables
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_result, tables_folder, write_result
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    collect_results,
+    read_grid,
+    read_result,
+    tables_folder,
+    write_result,
+)
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -167,6 +175,21 @@ def test_every_field_is_described() -> None:
         for name, f in part["properties"].items()
         if not f.get("description")
     ] == []
+
+
+def test_a_grid_of_an_earlier_version_is_moved_by_the_script(tmp_path: Path) -> None:
+    grid, results = made_up_bench(tasks=("mnist",), seeds=(0,))
+    path = tables_folder(write_bench(tmp_path, grid, results), grid) / GRID_FILE
+    earlier = json.loads(path.read_text())
+    experiment = {**earlier["experiment"], "claim": earlier["experiment"].pop("question"), "effects": []}
+    del experiment["question"], experiment["claims"]
+    path.write_text(json.dumps({**earlier, "schema": 1, "experiment": experiment}))
+    with pytest.raises(ValueError, match=r"earlier version wrote: python -m fpt_bench\.results\.migration"):
+        read_grid(path)
+    assert move(tmp_path) == (0, [])
+    found = read_grid(path)
+    assert (found.experiment.question, found.experiment.claims) == (grid.experiment.question, ())
+    assert found.runs == grid.runs
 
 
 def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:

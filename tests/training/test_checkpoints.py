@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from datamodules.metrics import METRICS
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.folder import RESULT_FILE, checkpoint_file
@@ -132,7 +133,7 @@ def test_a_parameter_that_no_example_reached_is_no_reason_to_start_over(begun: W
     path = checkpoint_file(begun.runs / SPEC.run_id, "last")
     learned = torch.load(path, weights_only=True)["state_dict"]
     rewrite(path, without_one)
-    assert read_last(begun.runs / SPEC.run_id, learned) is not None
+    assert read_last(begun.runs / SPEC.run_id, learned, METRICS["accuracy"]) is not None
 
 
 @pytest.mark.parametrize("key", ["state_dict", "optimizer_states", "callbacks", "loops"])

@@ -192,6 +192,20 @@ def test_a_run_reads_nothing_between_the_steps_that_are_logged(
     assert run.module.last_loss is not None
 
 
+@pytest.mark.usefixtures("gpu_branch")
+@pytest.mark.parametrize("task", ["Share", "Flags", "Ragged", "RaggedShares"])
+def test_no_kind_of_label_is_read_between_the_steps_that_are_logged(workspace: Workspace, task: str) -> None:
+    fields = {"max_steps": 15, "eval_every": 15, "body": "none", "layers": None, "init": "random"}
+    spec = RunSpec(task=f"tests.scored_tasks:{task}", data="real", **fields)
+    run = _set_up(spec, workspace, lambda _: None, None, Devices(), PhaseClock(), AtomicCheckpoints())
+    counting = Counting()
+    reads = Reads(counting)
+    run.trainer.callbacks.insert(0, reads)
+    with counting:
+        run.trainer.fit(run.module, datamodule=run.datamodule)
+    assert [step for step, count in reads.by_step.items() if count and step >= 0] == [9]
+
+
 def test_losses_are_looked_at_together_and_the_first_that_is_no_number_is_named(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +221,7 @@ def test_losses_are_looked_at_together_and_the_first_that_is_no_number_is_named(
     result = run_one(spec, workspace)
     assert (result.status, result.error) == ("diverged", "diverged: the loss is inf at step 13")
     assert seen[-1] == 19, "it is looked at with the step that is logged"
-    assert result.test_accuracy is None
+    assert result.test_score is None
 
 
 @pytest.mark.parametrize(("max_steps", "eval_every"), [(6, 3), (5, 5)])
@@ -224,7 +238,7 @@ def test_a_loss_after_the_last_look_is_looked_at_when_training_ends(
     result = run_one(spec, workspace)
     assert (result.status, result.error) == ("diverged", f"diverged: the loss is nan at step {last}")
     assert max_steps not in dict(result.curve)
-    assert result.test_accuracy is None
+    assert result.test_score is None
 
 
 def test_a_run_that_has_diverged_leaves_no_checkpoint_to_go_on_from(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from fpt_bench.report.figures.style import (
     save_files,
     slug,
 )
-from fpt_bench.report.words import DAGGER, cell_label, points, task_label
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, place_of, worded
+from fpt_bench.report.words import cell_label, mark_of, points, task_label
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     cells = [cell for cell in bench.cells if cell.runs and cell.first.trained_parameters()]
     if len({cell.first.trained_parameters() for cell in cells}) < 2:
         return None
+    mixed = bench.is_mixed
     markers = dict(zip(bench.tasks, "os^Dv*PX<>" * (1 + len(bench.tasks) // 10), strict=False))
     figure = Figure(figsize=(COLUMN_INCHES, 2.5), layout="constrained")
     axes = figure.subplots()
     for cell in cells:
         with drawn_as(looks[cell.arm], axes):
-            _draw_parameters_of(axes, cell, looks[cell.arm], markers[cell.task])
-    axes.set(xscale="log", ylim=(-2, 103), xlabel="trained parameters", ylabel="test accuracy (%)")
+            _draw_parameters_of(axes, cell, looks[cell.arm], markers[cell.task], mixed)
+    axes.set(xscale="log", xlabel="trained parameters", ylabel=WAY_TO_PERFECT if mixed else "test accuracy (%)")
+    if not mixed:
+        axes.set_ylim(-2, 103)
     axes.grid(color=RULE, lw=0.5)
     axes.set_axisbelow(True)
     tasks = list(dict.fromkeys(cell.task for cell in cells))
@@ -60,7 +64,8 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     keys += [Line2D([], [], color=look.colour, lw=4, label=look.name, solid_capstyle="butt") for look in arms]
     figure.legend(handles=keys, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.4)
     words = "; ".join(
-        f"{cell_label(c)} {c.arm} {c.first.trained_parameters():,} parameters, {points(c.accuracy.mean)}"
+        f"{cell_label(c)} {c.arm} {c.first.trained_parameters():,} parameters, "
+        f"{points(c.accuracy.mean, is_fraction=c.is_fraction)}"
         for c in cells
         if c.accuracy
     )
@@ -75,12 +80,14 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     )
 
 
-def _draw_parameters_of(axes: Any, cell: Cell, look: Look, marker: str) -> None:
+def _draw_parameters_of(axes: Any, cell: Cell, look: Look, marker: str, mixed: bool) -> None:
     assert cell.accuracy is not None
-    x, y, low, high = cell.first.trained_parameters(), cell.accuracy.mean, cell.accuracy.low, cell.accuracy.high
-    if math.isfinite(low):
-        axes.plot([x, x], [max(0, 100 * low), min(100, 100 * high)], color=look.colour, lw=0.9, alpha=0.7, zorder=2)
-    axes.plot(x, 100 * y, marker, color=look.colour, ms=5.5, mec=PAPER, mew=0.6, zorder=3)
+    x, found = cell.first.trained_parameters(), cell.accuracy
+    if math.isfinite(found.low):
+        low, high = sorted(place_of(cell, end, mixed) for end in (found.low, found.high))
+        ends = [low if mixed else max(0, low), min(100, high)]
+        axes.plot([x, x], ends, color=look.colour, lw=0.9, alpha=0.7, zorder=2)
+    axes.plot(x, place_of(cell, found.mean, mixed), marker, color=look.colour, ms=5.5, mec=PAPER, mew=0.6, zorder=3)
 
 
 DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
@@ -108,8 +115,16 @@ def house_style() -> Any:
 def draw_bench(bench: Bench, looks: Mapping[str, Look], folder: Path) -> list[Picture]:
     """Draw every figure that has something to show, write its files, and return what the page needs."""
     with house_style():
-        drawings = [drawing for draw in DRAWERS if (drawing := draw(bench, looks)) is not None]
+        mixed = bench.is_mixed
+        drawings = [reworded(drawing, mixed) for draw in DRAWERS if (drawing := draw(bench, looks)) is not None]
         return [finish(drawing, slug(bench.grid.name), folder) for drawing in drawings]
+
+
+def reworded(drawing: Drawing, mixed: bool) -> Drawing:
+    """Return a drawing that speaks of scores, where a bench has more than accuracies."""
+    first, end, rest = drawing.alt.partition(". ")  # the rest is names and numbers
+    title, caption, first = (worded(text, mixed) for text in (drawing.title, drawing.caption, first))
+    return replace(drawing, title=title, caption=caption, alt=f"{first}{end}{rest}")
 
 
 def show_as_text(figure: Any) -> None:
@@ -130,6 +145,8 @@ def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
 
 
 def _footnote(drawing: Drawing) -> str:
-    """Say what the embedded data are that a dagger in the figure marks."""
-    sources = {cell.task: cell.data_source for cell in drawing.cells if cell.is_embedded}
-    return "".join(f" {DAGGER} {task}: {source}." for task, source in sources.items())
+    """Say what the data are that a dagger or a double dagger in the figure marks."""
+    sources = {
+        cell.task: f"{mark_of(cell)} {cell.task}: {cell.data_source}." for cell in drawing.cells if mark_of(cell)
+    }
+    return "".join(f" {source}" for source in sources.values())

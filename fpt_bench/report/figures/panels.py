@@ -9,7 +9,8 @@ import numpy as np
 from fpt_bench.analysis.cells import Bench, Cell, Convergence
 from fpt_bench.analysis.sweep import validation_score
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
-from fpt_bench.report.words import cell_label, task_label
+from fpt_bench.report.metric_words import scale_of, significant, worded
+from fpt_bench.report.words import cell_label, panel_label
 from fpt_bench.results.result import RunResult
 
 PUBLISHED_RATE = 1e-3
@@ -30,8 +31,9 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
                 _draw_curve(axes, cell, looks[cell.arm])
         _mark_target(axes, drawn[task], looks)
         axes.set_xlim(left=0)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
-    _label(figure, "optimizer steps", "validation accuracy (%)")
+        if drawn[task][0].is_fraction:
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+    _label(figure, "optimizer steps", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in drawn[task]]
     _add_key(figure, looks, [cell.arm for cell in shown])
     words = "; ".join(_crossing_in_words(cell, cell.convergence) for cell in shown if cell.convergence)
@@ -40,9 +42,9 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         figure,
         "Validation curves",
         "Validation accuracy by optimizer step: mean over seeds, band from the lowest to the highest seed; after an "
-        "early stop the last value carries on. Dashed: what counts as converged, nine tenths of the way from floor to "
-        "target; open marks: the median step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
-        f"Validation accuracy against optimizer steps. Target reached: {words or 'no target is set'}.",
+        "early stop the last value carries on. Dashed: the target; open marks: the median "
+        "step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
+        f"Validation accuracy against optimizer steps. Target reached: {words}.",
         shown,
     )
 
@@ -55,13 +57,13 @@ def _draw_curve(axes: Any, cell: Cell, look: Look) -> None:
     curves = [_carried_on(r) for r in cell.runs if r.curve]
     start = max(curve[0][0] for curve in curves)
     steps = sorted({step for curve in curves for step, _ in curve if step >= start})
-    values = 100 * np.array([np.interp(steps, *np.array(curve).T) for curve in curves])
+    values = scale_of(cell) * np.array([np.interp(steps, *np.array(curve).T) for curve in curves])
     axes.plot(steps, values.mean(axis=0), color=look.colour, ls=look.line, zorder=3)
     if len(curves) > 1:
         axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look.colour, alpha=0.18, lw=0)
     for run, curve in ((r, c) for r, c in zip((r for r in cell.runs if r.curve), curves, strict=True)):
         if run.status == "diverged":
-            axes.plot(curve[-1][0], 100 * curve[-1][1], "x", color=look.colour, ms=5, zorder=4)
+            axes.plot(curve[-1][0], scale_of(cell) * curve[-1][1], "x", color=look.colour, ms=5, zorder=4)
 
 
 def _carried_on(run: RunResult) -> list[tuple[int, float]]:
@@ -73,15 +75,16 @@ def _carried_on(run: RunResult) -> list[tuple[int, float]]:
 
 
 def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look]) -> None:
-    floor, found = 100 * cells[0].data.floor, cells[0].convergence
+    scale, found = scale_of(cells[0]), cells[0].convergence
+    floor = scale * cells[0].data.floor
     axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
     if found is None:
         return
-    height = 100 * found.converged
+    height = scale * found.target
     axes.axhline(height, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
     axes.text(1.01, height, "target", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=6)
     bottom, top = axes.get_ylim()
-    bottom, top = min(bottom, floor), max(top, height)
+    bottom, top = min(bottom, floor, height), max(top, height, floor)
     axes.set_ylim(bottom, top)
     for cell in cells:
         steps, look = cell.convergence.steps if cell.convergence else math.inf, looks[cell.arm]
@@ -108,7 +111,7 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         for cell in bench.of_task(task):
             with drawn_as(looks[cell.arm], axes):
                 _draw_rates_of(axes, cell, looks[cell.arm])
-        floor = 100 * next((c.floor for c in bench.of_task(task) if c.floor is not None), math.nan)
+        floor = next((scale_of(c) * c.floor for c in bench.of_task(task) if c.floor is not None), math.nan)
         axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
         axes.axvline(PUBLISHED_RATE, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
@@ -116,7 +119,7 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             textcoords="offset points", va="bottom", ha="center", color=MUTED, fontsize=6,
         )  # fmt: skip
         axes.set_xscale("log")
-    _label(figure, "learning rate of Adam", "validation accuracy (%)")
+    _label(figure, "learning rate of Adam", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in bench.of_task(task) if _by_rate(cell)]
     _add_key(figure, looks, [cell.arm for cell in shown])
     words = "; ".join(f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}" for cell in shown)
@@ -133,7 +136,9 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 
 def _rates_in_words(cell: Cell) -> str:
-    return ", ".join(f"{rate:g} gives {np.mean(_scores(runs)):.1f}" for rate, runs in _by_rate(cell).items())
+    means = {rate: float(np.mean(_scores(runs))) for rate, runs in _by_rate(cell).items()}
+    texts = {rate: f"{mean:.1f}" if cell.is_fraction else significant(mean) for rate, mean in means.items()}
+    return ", ".join(f"{rate:g} gives {text}" for rate, text in texts.items())
 
 
 def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
@@ -152,17 +157,17 @@ def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
 
 
 def _by_rate(cell: Cell) -> dict[float, list[RunResult]]:
-    """Return a cell's runs that can be scored on validation, by learning rate, smallest first."""
+    """Return a cell's runs that can be scored on validation, by learning rate; where it was swept, those that chose."""
     groups: dict[float, list[RunResult]] = {}
-    for run in sorted(cell.tried, key=lambda r: r.spec.learning_rate):
+    for run in sorted(cell.tuning or cell.tried, key=lambda r: r.spec.learning_rate):
         if run.status == "diverged" or run.validation_score is not None:
             groups.setdefault(run.spec.learning_rate, []).append(run)
     return groups
 
 
 def _scores(runs: Sequence[RunResult]) -> list[float]:
-    """Return what runs are judged by on validation, in percent."""
-    return [100 * (validation_score(run) or 0.0) for run in runs]
+    """Return what runs are judged by on validation, fractions in percent."""
+    return [(100 if run.is_fraction else 1) * (validation_score(run) or 0.0) for run in runs]
 
 
 def _make_panels(bench: Bench, tasks: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -177,7 +182,7 @@ def _make_panels(bench: Bench, tasks: Sequence[str]) -> tuple[Any, dict[str, Any
         unused.remove()
     panels = dict(zip(tasks, grid, strict=False))
     for task, axes in panels.items():
-        axes.set_title(task_label(bench, task))
+        axes.set_title(panel_label(bench, task))
         axes.grid(axis="y", color=RULE, lw=0.5)
         axes.set_axisbelow(True)
     return figure, panels

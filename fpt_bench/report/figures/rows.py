@@ -7,6 +7,7 @@ from typing import Any
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of, place_of
 from fpt_bench.report.words import cell_label, points, task_label
 
 _ROW_INCHES = 0.17
@@ -15,26 +16,30 @@ _MARGIN_INCHES = 0.58
 
 def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     """Draw test accuracy by task and arm, with intervals, seeds, floors and published figures."""
-    cells = [cell for cell in bench.cells if cell.runs]
+    cells, mixed = [cell for cell in bench.cells if cell.runs], bench.is_mixed
     if not cells:
         return None
 
     def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
-        _draw_estimate(axes, y, look, [100 * r.score for r in cell.runs if r.score is not None], (0, 100))
+        scores = [place_of(cell, r.score, mixed) for r in cell.runs if r.score is not None]
+        _draw_estimate(axes, y, look, scores, (-math.inf, 100) if mixed else (0, 100))
         if cell.published is not None:
-            axes.plot(100 * cell.published, y, "d", ms=4.5, mfc=PAPER, mec=INK, mew=0.8, zorder=5)
+            axes.plot(place_of(cell, cell.published, mixed), y, "d", ms=4.5, mfc=PAPER, mec=INK, mew=0.8, zorder=5)
 
     figure, axes, spans = _draw_rows(bench, cells, looks, draw)
     for task, (top, bottom) in spans.items():
-        floor = bench.of_task(task)[0].floor
-        if floor is None:
+        cell = bench.of_task(task)[0]
+        if cell.floor is None:
             continue
-        axes.plot([100 * floor] * 2, [top, bottom], color=MUTED, lw=1.1, ls=(0, (1.5, 1.5)), zorder=1)
-    axes.set_xlim(-2, 103)
-    axes.set_xlabel("test accuracy (%)")
+        place = place_of(cell, cell.floor, mixed)
+        axes.plot([place, place], [top, bottom], color=MUTED, lw=1.1, ls=(0, (1.5, 1.5)), zorder=1)
+    if not mixed:
+        axes.set_xlim(-2, 103)
+    axes.set_xlabel(WAY_TO_PERFECT if mixed else "test accuracy (%)")
     has_published = any(cell.published is not None for cell in cells)
     _add_key(figure, floors=True, published=has_published)
-    words = "; ".join(f"{cell_label(c)} {c.arm} {points(c.accuracy.mean)}" for c in cells if c.accuracy)
+    means = {f"{cell_label(c)} {c.arm}": (c.accuracy.mean, c.is_fraction) for c in cells if c.accuracy}
+    words = "; ".join(f"{name} {points(mean, is_fraction=fraction)}" for name, (mean, fraction) in means.items())
     beside = " Open diamonds: published accuracies, beside real data of published size only." if has_published else ""
     return Drawing(
         "accuracy",
@@ -49,7 +54,8 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     """Draw how much better each cell does on training examples than on the test set."""
-    gaps = {(cell.task, cell.arm): [100 * gap for gap in cell.gaps] for cell in bench.cells}
+    mixed = bench.is_mixed
+    gaps = {(cell.task, cell.arm): [length_of(cell, gap, mixed) for gap in cell.gaps] for cell in bench.cells}
     cells = [cell for cell in bench.cells if cell.gaps]
     if not cells:
         return None
@@ -57,11 +63,11 @@ def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         bench, cells, looks, lambda axes, cell, y, look: _draw_estimate(axes, y, look, gaps[cell.task, cell.arm])
     )
     axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
-    axes.set_xlabel("training minus test accuracy (pp)")
+    axes.set_xlabel(f"training minus test, {WAY_TO_PERFECT}" if mixed else "training minus test accuracy (pp)")
     widest = max(abs(gap) for of_cell in gaps.values() for gap in of_cell)
     axes.set_xlim(-1.6 * max(widest, 1), 1.6 * max(widest, 1))
     _add_key(figure)
-    words = "; ".join(f"{cell_label(c)} {c.arm} {points(c.train_test_gap, '+')}" for c in cells)
+    words = "; ".join(f"{cell_label(c)} {c.arm} {points(c.train_test_gap, '+', c.is_fraction)}" for c in cells)
     return Drawing(
         "gap",
         figure,
@@ -116,7 +122,8 @@ def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 
 def _speed_up(cell: Cell) -> float | None:
-    return cell.convergence.speed_up if cell.convergence else None
+    found = cell.convergence.speed_up if cell.convergence else None
+    return None if found is None else found.mean
 
 
 def draw_rows_of(

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import Estimate, estimate_paired_difference, estimate_welch_difference
-from fpt_bench.report.figures.draw import Picture, finish, house_style
+from fpt_bench.report.figures.draw import Picture, finish, house_style, reworded
 from fpt_bench.report.figures.rows import draw_rows_of
 from fpt_bench.report.figures.style import Drawing, Look, make_looks, slug
+from fpt_bench.report.metric_words import WAY_TO_PERFECT, head_of, length_of, unit_of
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.page.report_page import FIGURES, benches_in, write_page
 from fpt_bench.report.tables import Entry, steps_entry
-from fpt_bench.report.words import DAGGER, cell_label, plus_minus, steps, task_label
+from fpt_bench.report.words import cell_label, mark_of, plus_minus, steps, task_label
 
 _SHOWN = 8
 """Letters of a fingerprint that are printed."""
@@ -34,14 +35,15 @@ class Comparison:
     notes: Sequence[str]
 
 
-def compare_reports(before: Path, after: Path, page: Path, console: Console) -> None:
+def compare_reports(before: Path, after: Path, page: Path, console: Console, mix_releases: bool = False) -> None:
     """Write the page that compares two folders of results.
 
     Raises:
         FileNotFoundError: no bench is in one of them.
-        ValueError: they have no bench in common.
+        ValueError: they have no bench in common, or the runs of one bench are of several releases of torch.
     """
-    pairs = _pair(benches_in(before, console), benches_in(after, console), before, after)
+    first, second = (benches_in(side, console, mix_releases) for side in (before, after))
+    pairs = _pair(first, second, before, after)
     looks = make_looks([arm for pair in pairs for bench in pair for arm in bench.arms])
     values = {
         "title": f"{_name(after, before)} compared with {_name(before, after)}",
@@ -76,14 +78,17 @@ def _compare(before: Bench, after: Bench, looks: Mapping[str, Look], figures: Pa
     keys = list(dict.fromkeys((cell.task, cell.arm) for bench in (before, after) for cell in bench.cells))
     first, second = ({(c.task, c.arm): c for c in bench.cells} for bench in (before, after))
     changes = {key: difference(first.get(key), second.get(key)) for key in keys}
-    rows = [_row(first.get(key), second.get(key), changes[key], looks[key[1]]) for key in keys]
+    mixed = before.is_mixed or after.is_mixed
+    rows = [_row(first.get(key), second.get(key), changes[key], looks[key[1]], mixed) for key in keys]
     columns = ("task", "arm", "before %", "after %", "difference, pp", "steps before", "steps after", "what changed")
     title = after.grid.name if before.grid.name == after.grid.name else f"{after.grid.name} after {before.grid.name}"
     return Comparison(
         anchor=slug(title),
         title=title,
         summary=[*_describe(changes, after), *_environment_changes(before, after)],
-        table=Table(f"{title}: each cell before and after", columns, tuple(rows)),
+        table=Table(
+            f"{title}: each cell before and after", tuple(head_of(column, mixed) for column in columns), tuple(rows)
+        ),
         pictures=_picture(after, changes, looks, figures),
         notes=[
             "Accuracy: mean over n seeds ± half-width of Student's 95 % interval. Difference: after minus before; of "
@@ -107,16 +112,18 @@ def difference(before: Cell | None, after: Cell | None) -> Estimate | None:
     return estimate_welch_difference(list(new.values()), list(old.values()))
 
 
-def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look: Look) -> Row:
+def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look: Look, mixed: bool) -> Row:
     some = after or before
     assert some is not None
     label = max((cell_label(cell) for cell in (before, after) if cell), key=len)
     entries = (
         Entry(label),
         Entry(some.arm),
-        _accuracy(before),
-        _accuracy(after),
-        Entry(plus_minus(change, "+"), change.mean) if change else Entry(""),
+        _accuracy(before, mixed),
+        _accuracy(after, mixed),
+        Entry(plus_minus(change, "+", some.is_fraction) + unit_of(", pp", some, mixed), change.mean)
+        if change
+        else Entry(""),
         _steps(before),
         _steps(after),
         Entry("; ".join(_changed(before, after)), is_long=True),
@@ -124,12 +131,13 @@ def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look:
     return Row(look.css_class, entries)
 
 
-def _accuracy(cell: Cell | None) -> Entry:
+def _accuracy(cell: Cell | None, mixed: bool) -> Entry:
     if cell is None:
         return Entry("not asked for")
     if cell.accuracy is None:
         return Entry("FAIL" if cell.count("failed") else "…")
-    return Entry(plus_minus(cell.accuracy), cell.accuracy.mean)
+    text = plus_minus(cell.accuracy, is_fraction=cell.is_fraction)
+    return Entry(text + unit_of(" %", cell, mixed), cell.accuracy.mean)
 
 
 def _steps(cell: Cell | None) -> Entry:
@@ -178,7 +186,10 @@ def _describe(changes: Mapping[tuple[str, str], Estimate | None], after: Bench) 
         f"{len(told)} the 95 % interval of the difference excludes zero."
     ]
     for (task, arm), change in sorted(told.items(), key=lambda item: item[1].mean):
-        sentences.append(f"{task_label(after, task)}, {arm}: {plus_minus(change, '+')} pp.")
+        cell = after.cell(task, arm)
+        unit = unit_of(", pp", cell, mixed=True) if cell else ""
+        text = plus_minus(change, "+", cell is None or cell.is_fraction)
+        sentences.append(f"{task_label(after, task)}, {arm}: {text}{unit}.")
     return sentences
 
 
@@ -207,23 +218,30 @@ def _picture(
     bench: Bench, changes: Mapping[tuple[str, str], Estimate | None], looks: Mapping[str, Look], figures: Path
 ) -> list[Picture]:
     cells = [cell for cell in bench.cells if changes.get((cell.task, cell.arm)) is not None]
-    known = {key: (100 * c.mean, 100 * c.low, 100 * c.high) for key, c in changes.items() if c is not None}
     if not cells:
         return []
+    mixed, known = bench.is_mixed, {}
+    for cell in cells:
+        change = changes[cell.task, cell.arm]
+        assert change is not None
+        mean, low, high = (length_of(cell, each, mixed) for each in (change.mean, change.low, change.high))
+        known[cell.task, cell.arm] = mean, min(low, high), max(low, high)
     words = "; ".join(f"{cell_label(c)} {c.arm} {known[c.task, c.arm][0]:+.1f}" for c in cells)
+    axis = f"after minus before, {WAY_TO_PERFECT}" if mixed else "accuracy after minus before (pp)"
     with house_style():
         drawing = Drawing(
             "difference",
-            draw_rows_of(bench, cells, known, looks, "accuracy after minus before (pp)"),
+            draw_rows_of(bench, cells, known, looks, axis),
             "Difference in accuracy",
             "Test accuracy after minus before, with its 95 % interval (cut at the edge).",
             f"Difference in test accuracy in percentage points. {words}.",
             cells,
         )
+        drawing = reworded(drawing, mixed)
         return [finish(drawing, slug(bench.grid.name), figures)]
 
 
 def _daggers(*benches: Bench) -> list[str]:
-    """Say what each side's embedded data are."""
-    embedded = [cell for bench in benches for cell in bench.cells if cell.is_embedded]
-    return sorted({f"{DAGGER} Data of {cell.task}: {cell.data_source}." for cell in embedded})
+    """Say what each side's marked data are."""
+    marked = [cell for bench in benches for cell in bench.cells if mark_of(cell)]
+    return sorted({f"{mark_of(cell)} Data of {cell.task}: {cell.data_source}." for cell in marked})

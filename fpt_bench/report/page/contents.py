@@ -9,14 +9,25 @@ from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.config.command_line import make_command
+from fpt_bench.config.published import is_resized
 from fpt_bench.report.figures.draw import Picture, draw_bench
 from fpt_bench.report.figures.style import Look, slug
+from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.page.exhibits import EmbeddedPicture, embedded_attention, example_tables
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.summary import Paragraph, summarize
 from fpt_bench.report.tables import Entry, TextTable, text_tables
-from fpt_bench.report.words import DAGGER, cell_label, percent, points, task_label
+from fpt_bench.report.words import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    cell_label,
+    line_label,
+    other_test_sets,
+    percent,
+    points,
+    task_label,
+)
 from fpt_bench.results.result import RunResult
 
 
@@ -72,7 +83,7 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path, console
 
 def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
     """Return a table as `table` prints it; a cell's n leads to the first of its runs."""
-    first = {(cell_label(cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
+    first = {(line_label(bench, cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
     rows = []
     for line in table.lines:
         found = dict(zip(table.header, line, strict=True))
@@ -81,16 +92,17 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
             continue
         arm, task = found["arm"].text, found["task"].text if "task" in found else ""
         if task in bench.tasks:  # a table that names its tasks without their daggers
-            task = task_label(bench, task)
+            task = next((line_label(bench, cell) for cell in bench.of_task(task) if cell.runs), task_label(bench, task))
             found["task"] = Entry(task)
         run_id = first.get((task, arm))
         if run_id and "n" in found:
             found["n"] = replace(found["n"], link=f"#{anchor}-{slug(run_id)}")
-        rows.append(Row(looks[arm].css_class, tuple(found.values())))
+        rows.append(Row(looks[arm].css_class if arm in looks else "", tuple(found.values())))
     return Table(table.title, tuple(table.header), tuple(rows))
 
 
 def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:
+    mixed = any(cell.metric != "accuracy" for cell, _ in runs)
     columns = ("run", "task", "arm", "seed", "rate", "status", "test %", "validation %", "best step", "seconds")
     rows = []
     for cell, r in runs:
@@ -102,13 +114,17 @@ def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look]
             Entry(str(r.spec.seed), r.spec.seed),
             Entry(f"{r.spec.learning_rate:g}", r.spec.learning_rate),
             Entry(r.status),
-            Entry(points(r.test_score), r.test_score),
-            Entry(points(r.validation_score), r.validation_score),
+            Entry(_score(cell, r.test_score, mixed), r.test_score),
+            Entry(_score(cell, r.validation_score, mixed), r.validation_score),
             Entry("" if r.best_step is None else str(r.best_step), r.best_step),
             Entry(f"{r.seconds:.0f}", r.seconds),
         )
         rows.append(Row(looks[cell.arm].css_class, entries))
-    return Table("Every run that is over", columns, tuple(rows))
+    return Table("Every run that is over", tuple(head_of(column, mixed) for column in columns), tuple(rows))
+
+
+def _score(cell: Cell, score: float | None, mixed: bool) -> str:
+    return "" if score is None else points(score, "", cell.is_fraction) + unit_of(" %", cell, mixed)
 
 
 def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, console: Console) -> Run:
@@ -116,11 +132,14 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
         "arm": arm,
         "status": result.status,
         "error": result.error,
-        "test accuracy": _by_split(result),
-        "best validation accuracy": f"{points(result.validation_score)} % at step {result.best_step}"
+        f"test {result.metric}": _by_split(result),
+        f"best validation {result.metric}": f"{percent(result.validation_score, result.is_fraction)} "
+        f"at step {result.best_step}"
         if result.best_step is not None
         else None,
-        "training accuracy": None if result.train_score is None else percent(result.train_score),
+        f"training {result.metric}": None
+        if result.train_score is None
+        else percent(result.train_score, result.is_fraction),
         "trained parameters": ", ".join(f"{g} {c.trained:,}" for g, c in result.parameters.items() if c.trained),
         "training time": f"{result.seconds:.1f} s",
         "throughput": f"{result.tokens_per_second:,.0f} tokens a second" if result.tokens_per_second else None,
@@ -142,18 +161,20 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
 def _by_split(result: RunResult) -> str:
     if result.test_score is None:
         return ""
-    rest = {split: value for split, value in result.test_scores.items() if value != result.test_score}
-    others = "".join(f"; {split} {percent(value)}" for split, value in rest.items())
-    return f"{percent(result.test_score)} on {result.test_examples} examples{others}"
+    score = percent(result.test_score, result.is_fraction)
+    return f"{score} on {result.test_examples} examples{other_test_sets(result)}"
 
 
 def _sources(result: RunResult) -> dict[str, str]:
-    """Return where data and weights came from, embedded data under their dagger."""
+    """Return where data and weights came from, data that are not the published ones under their mark."""
     facts = {}
     if result.data:
-        dagger = f"{DAGGER} " if result.data.kind == "embedded" else ""
-        facts["data"] = f"{dagger}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
-        facts["floor"] = "; ".join(f"{name} {percent(value)}" for name, value in result.data.trivial.items())
+        is_other = is_resized(result.spec.task, result.data.kind, result.spec.data_arguments)
+        mark = f"{DAGGER} " if result.data.kind == "embedded" else f"{DOUBLE_DAGGER} " if is_other else ""
+        facts["data"] = f"{mark}{result.data.kind}: {result.data.source} (SHA-256 {result.data.fingerprint[:16]}…)"
+        facts["floor"] = "; ".join(
+            f"{name} {percent(value, result.is_fraction)}" for name, value in result.data.trivial.items()
+        )
     if result.body:
         words = "; ".join([result.body.source, *result.body.notes, f"executed by {result.body.execution}"])
         facts["body"] = f"{words} (SHA-256 {result.body.fingerprint[:16]}…)"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from datamodules.metrics import best_of
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.report.figures.style import Look
 from fpt_bench.report.page.parts import Row, Table
@@ -54,8 +55,8 @@ def _of_best_run(bench: Bench, cell: Cell, console: Console) -> tuple[Prediction
     runs = [r for r in cell.runs if r.validation_score is not None and r.status == "ok"]
     if bench.folder is None or not runs:
         return ()
-    best = max(runs, key=lambda r: r.validation_score or 0.0)
-    folder = bench.folder / best.spec.run_id
+    found = best_of({r.spec.run_id: r.validation_score or 0.0 for r in runs}, cell.data.higher_is_better)
+    folder = bench.folder / found
     try:
         return read_predictions(folder)
     except (OSError, ValueError) as error:
@@ -71,7 +72,7 @@ def _row(cell: Cell, p: Prediction, looks: Mapping[str, Look]) -> Row:
         Entry(label, None, is_long=True),
         Entry(cell.arm, None),
         Entry(said, None, is_long=True),
-        Entry(f"{p.right} of {len(p.labels)}", p.right),
+        Entry(p.outcome, p.right),
     )
     return Row(looks[cell.arm].css_class, entries)
 

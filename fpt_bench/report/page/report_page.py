@@ -10,10 +10,12 @@ from rich.console import Console
 
 from fpt_bench import __version__
 from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.releases import require_one_release
 from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results
+from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
 """Folder beside the page that holds its figures as PDF and PNG."""
@@ -21,20 +23,23 @@ POLL_SECONDS = 2.0
 REFRESH_SECONDS = 15
 
 
-def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int | None = None) -> list[Bench]:
+def build_report(
+    runs: Path, page: Path, console: Console, mix_releases: bool = False, refresh_seconds: int | None = None
+) -> list[Bench]:
     """Write the page of all benches under a folder of runs, its figures beside it, and return the benches.
 
     Args:
         runs: folder of results, or the tables' folder of one bench.
         page: the HTML file to write.
         console: told of what cannot be read and is left out.
+        mix_releases: whether a bench may be of several releases of torch.
         refresh_seconds: let the open page read itself again that often while runs are missing.
 
     Raises:
         FileNotFoundError: no bench is there.
-        ValueError: no grid can be read.
+        ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
-    benches = benches_in(runs, console)
+    benches = benches_in(runs, console, mix_releases)
     looks = make_looks([arm for bench in benches for arm in bench.arms])
     sections = [make_section(bench, looks, page.parent / FIGURES, console) for bench in benches]
     values = {
@@ -47,12 +52,21 @@ def build_report(runs: Path, page: Path, console: Console, refresh_seconds: int 
     return benches
 
 
-def benches_in(runs: Path, console: Console) -> list[Bench]:
-    """Return the benches under a folder of runs, and print a sentence for each file that cannot be read."""
+def benches_in(runs: Path, console: Console, mix_releases: bool = False) -> list[Bench]:
+    """Return the benches under a folder of runs, and print a sentence for each file that cannot be read.
+
+    Raises:
+        FileNotFoundError: no bench is there.
+        ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
+    """
     grids = read_grids(runs, console)
     folder = runs_of(next(iter(grids)))
     results = read_results(folder, console)
-    return [Bench.of(grid, results, folder=folder) for grid in grids.values()]
+    if not mix_releases:
+        for grid in grids.values():
+            require_one_release(grid, results, folder)
+    simple = known_records(folder, console)
+    return [Bench.of(grid, results, folder=folder, simple=simple) for grid in grids.values()]
 
 
 def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:
@@ -79,14 +93,20 @@ def _mark_code(text: str) -> Any:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def watch_report(runs: Path, page: Path, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
+def watch_report(
+    runs: Path,
+    page: Path,
+    console: Console,
+    mix_releases: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Write the page again whenever results change, until Ctrl-C, which leaves a last one that stands still."""
     seen: object = None
     try:
         while True:
             now = state_of_results(runs)
             if now != seen and has_bench(runs):
-                benches = build_report(runs, page, console, REFRESH_SECONDS)
+                benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS)
                 console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
                 seen = now
             elif seen is None:
@@ -95,7 +115,7 @@ def watch_report(runs: Path, page: Path, console: Console, sleep: Callable[[floa
             sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         if has_bench(runs):
-            build_report(runs, page, console)
+            build_report(runs, page, console, mix_releases)
         console.print("stopped watching", soft_wrap=True)
 
 

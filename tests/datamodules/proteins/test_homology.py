@@ -21,10 +21,11 @@ from tests.datamodules.unseen_edits import edit_unseen
 SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
 
 
+KEPT_FINGERPRINT = "821f34cb804a250803a53570171e9c5344f3dc7ee8874e0a9dd8c118c72f19f1"
 ROWS = {
     TRAIN: [("MKTAYIAKQ", 17), ("ACDEFGHIK" * 150, 3), ("acxjBZ", 0)],
     VALIDATION: [("MKV", 3)],
-    TEST: [("GGGG", 1194), ("MK", 2)],
+    TEST: [("GGGG", 0), ("MK", 3)],
     "test-superfamily": [("LLL", 17)],
     "test-family": [("PPPPP", 17)],
 }
@@ -77,7 +78,7 @@ def test_tape_json(tape: Path) -> None:
     assert {split: (found.held, found.read) for split, found in counts.items()} == {
         TRAIN: (3, 2), VALIDATION: (1, 1), TEST: (2, 2), "test-superfamily": (1, 1), "test-family": (1, 1)
     }  # fmt: skip
-    assert module.examples(TEST).labels.tolist() == [[1194], [2]]
+    assert module.examples(TEST).labels.tolist() == [[0], [3]]
     assert "TAPE" in module.source
 
 
@@ -86,7 +87,7 @@ def test_max_length_keeps_every_protein(tape: Path) -> None:
     assert module.task.max_length == 5
     assert [len(sequence) for sequence in module.examples(TRAIN).sequences] == [5, 5, 5]
     assert all(found.read == found.held for found in module.record_counts().values())
-    (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 1)])))
+    (tape / "remote_homology" / "remote_homology_valid.json").write_text(json.dumps(records_of([("M" * 1025, 3)])))
     with pytest.raises(ValueError, match=r"homology, validation: .* Pass max_length"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)
 
@@ -211,7 +212,7 @@ def test_broken_json_is_named(tape: Path, content: str, message: str) -> None:
 
 def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
     (tape / "remote_homology" / "remote_homology_valid.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json or .lmdb\)"):
+    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json, .lmdb or .csv\)"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)
     assert HomologyDataModule.real_data_at(tmp_path / "nowhere") is None
     with pytest.raises(FileNotFoundError, match=r"remote_homology.tar.gz"):
@@ -220,8 +221,8 @@ def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
 
 def test_files_of_the_same_size_and_time_are_read_anew(tape: Path) -> None:
     assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[3]]
-    edit_unseen(tape / "remote_homology" / "remote_homology_valid.json", b'"fold_label": 3', b'"fold_label": 4')
-    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[4]]
+    edit_unseen(tape / "remote_homology" / "remote_homology_valid.json", b'"fold_label": 3', b'"fold_label": 0')
+    assert HomologyDataModule(data="real", root=tape).examples(VALIDATION).labels.tolist() == [[0]]
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +239,12 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(HomologyDataModule(root=tmp_path, **SMALL).examples(TRAIN))
 
 
+def test_the_families_of_kept_results_are_still_evolved(tmp_path: Path) -> None:
+    """The fingerprint that results before `superfamily_distance` name."""
+    module = HomologyDataModule(root=tmp_path, folds=10, superfamilies=10, min_residues=30, max_residues=60)
+    assert module.fingerprint() == KEPT_FINGERPRINT
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -246,6 +253,8 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (lambda: HomologyDataModule(folds=1), "expected at least 2 folds"),
         (lambda: HomologyDataModule(superfamilies=0), "'superfamilies': 0"),
         (lambda: HomologyDataModule(min_residues=50, max_residues=40), "min_residues=50 and max_residues=40"),
+        (lambda: HomologyDataModule(superfamily_distance=0.0), "superfamily_distance=0.0"),
+        (lambda: HomologyDataModule(superfamily_distance=float("nan")), "superfamily_distance=nan"),
         (lambda: HomologyScopeDataModule(data="embedded"), "expected data to be one of real"),
         (lambda: HomologyScopeDataModule(num_folds=1), "num_folds=1"),
         (lambda: HomologyScopeDataModule(min_superfamilies=2), "min_superfamilies=2"),

@@ -1,0 +1,73 @@
+"""Which releases of torch the runs of a bench were made with: from one release to another, a run moves as by a seed."""
+
+import re
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from fpt_bench.config.grid import Grid
+from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.results.result import RunResult
+
+MIX_OPTION = "--mix-releases"
+
+
+def release_of(version: str) -> str:
+    """Return the release that a version is a build of.
+
+    Example:
+        >>> release_of("2.14.1+cpu")
+        '2.14.1'
+    """
+    return version.partition("+")[0]
+
+
+def releases(results: Iterable[RunResult]) -> dict[str, int]:
+    """Return how many runs that count were made with each release of torch, in the order of their versions.
+
+    A run that went on under another release counts for both; one that says no release counts for none.
+    """
+    counts: dict[str, int] = {}
+    for result in results:
+        if result.status == "failed":
+            continue
+        for release in {release_of(a.versions["torch"]) for a in result.attempts if "torch" in a.versions}:
+            counts[release] = counts.get(release, 0) + 1
+    return {release: counts[release] for release in sorted(counts, key=_in_order)}
+
+
+def require_one_release(grid: Grid, results: Iterable[RunResult], runs: Path, installed: str | None = None) -> None:
+    """Raise a ValueError where the runs of a bench were made, or will be, with several releases of torch.
+
+    Args:
+        grid: which runs are of the bench.
+        results: outcomes; those that the grid does not name are passed over.
+        runs: folder of the runs' folders, for the command that moves some out of the way.
+        installed: the version of torch that runs will be made with; None where none is left to make.
+    """
+    wanted = {run.spec.run_id for run in grid.runs}
+    found = releases(result for result in results if result.spec.run_id in wanted)
+    coming = None if installed is None else release_of(installed)
+    if len({*found, coming} - {None}) < 2:
+        return
+    made = " and ".join(f"{count} of {release}" for release, count in found.items())
+    more = "" if coming is None else f", and those to come would be of {coming}, which is installed"
+    keep = coming or max(found, key=lambda release: found[release])
+    advice = "; ".join(_move_away(release, runs) for release in found if release != keep)
+    raise ValueError(
+        f"{grid.name}: expected runs of one release of torch, got {made}{more}; a release can move a run as another "
+        f"seed does. To have them in one table all the same, with a note, add {MIX_OPTION}. To do those of another "
+        f"release than {keep} again, move them out of the way and ask for the bench again: {advice}"
+    )
+
+
+def _in_order(release: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", release)]
+
+
+def _move_away(release: str, runs: Path) -> str:
+    """Return a shell command that moves the runs of a release, whole, into a folder beside theirs."""
+    beside = shlex.quote(f"{runs}-torch-{release}")
+    said = shlex.quote(f'"torch": "{re.escape(release)}["+]')
+    found = f"grep -lE {said} {shlex.quote(str(runs))}/*/{RESULT_FILE}"
+    return f'mkdir -p {beside} && {found} | while read -r it; do mv "${{it%/*}}" {beside}/; done'
