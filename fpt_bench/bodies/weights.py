@@ -116,7 +116,7 @@ class BodyFiles:
         return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
 
     def bytes_a_number(self) -> float:
-        """Return how many bytes a number of its weights has in its file, on average; 4 where there is no file to ask."""
+        """Return how many bytes a number of its weights has in its file, on average; 4 without a file to ask."""
         if self.gguf:
             tensors = GGUFReader(self.weights[0]).tensors
             return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)

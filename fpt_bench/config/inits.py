@@ -39,9 +39,8 @@ class Number:
         except ValueError:
             value = math.nan
         if not self.low <= value <= self.high or (self.whole and value != int(value)):
-            raise ValueError(
-                f"init '{init}': expected {self.name} to be {kind} from {self.low:g} to {self.high:g}, got {word or '-'}"
-            )
+            range_ = f"from {self.low:g} to {self.high:g}"
+            raise ValueError(f"init '{init}': expected {self.name} to be {kind} {range_}, got {word or '-'}")
         return value
 
 

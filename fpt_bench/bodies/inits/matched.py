@@ -37,7 +37,7 @@ def random_scaled(plan: Blueprint) -> Initialized:
 def permuted(plan: Blueprint) -> Initialized:
     """Every tensor's own pretrained numbers in random places: each histogram is kept, outliers too, and no place."""
     found = pretrained(plan)
-    for parameter in found.model.parameters():
+    for parameter in used_parameters(found.model):
         parameter.copy_(_shuffled(parameter))
     return found._replace(source=f"numbers in random places, tensor by tensor, of {found.source}")
 

@@ -40,7 +40,8 @@ class Block(NamedTuple):
 
     def heads_of(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return a view (K, H) of each head's rows of query, key or value."""
-        return rows.split(self.head_width)
+        heads: tuple[Tensor, ...] = rows.split(self.head_width)
+        return heads
 
 
 def blocks_of(model: Any, config: PretrainedConfig, init: str) -> list[Block]:
@@ -79,8 +80,11 @@ def _block(model: nn.Module, layout: Layout, number: int, config: PretrainedConf
     if len(projections) == 1:
         width = len(projections[0]) // (heads + 2 * key_heads)
         projections = list(projections[0].split([heads * width, key_heads * width, key_heads * width]))
+    query, key, value = projections
     return Block(
-        *projections,
+        query,
+        key,
+        value,
         matrix(modules("attention_output")[0]),
         tuple(matrix(module) for name in ("up", "down") for module in modules(name)),
         heads,

@@ -1,8 +1,8 @@
 """Heads that look for tokens equal to theirs: mimetic initialization (Trockman and Kolter 2023, arXiv 2305.09828).
 
-In trained transformers the product of a head's query and key matrices is near a multiple of the identity, and so is that
-of value and output. Here it is drawn so: a product A = NOISE U + DIAGONAL I, U normal with deviation 1 / sqrt(H), is cut
-to a head's rank by its singular values. All other matrices are at 1 / sqrt(inputs).
+In trained transformers the product of a head's query and key matrices is near a multiple of the identity, and so is
+that of value and output. Here it is drawn so: a product A = NOISE U + DIAGONAL I, U normal with deviation 1 / sqrt(H),
+is cut to a head's rank by its singular values. All other matrices are at 1 / sqrt(inputs).
 """
 
 import math
@@ -87,7 +87,7 @@ def _like_identity(block: Block, noise: float, diagonal: float) -> None:
 
 
 def _factors(width: int, rank: int, noise: float, diagonal: float) -> tuple[Tensor, Tensor]:
-    """Return (H, K) factors whose product left right^T is noise U + diagonal I, cut to its K largest singular values."""
+    """Return (H, K) factors whose product left right^T is noise U + diagonal I, cut to rank K."""
     product = noise * torch.randn(width, width) / math.sqrt(width) + diagonal * torch.eye(width)
     left, values, right = torch.linalg.svd(product)
     root = values[:rank].sqrt()

@@ -25,7 +25,7 @@ def spectrum(plan: Blueprint) -> Initialized:
 
 @torch.no_grad()
 def rank(plan: Blueprint) -> Initialized:
-    """The K largest directions of each pretrained matrix on top of noise as large as what is cut; the rest as random."""
+    """The K largest directions of each pretrained matrix on noise as large as what is cut; the rest as random."""
     (number,) = plan.numbers
     theirs, found = pretrained(plan), random_fanin(plan)
     kept = 0
@@ -50,4 +50,5 @@ def _pairs(plan: Blueprint, theirs: Initialized, found: Initialized) -> list[tup
 def _orthonormal(size: int, columns: int) -> Tensor:
     """Return (size, columns) columns that are orthonormal and point anywhere alike (Haar)."""
     basis, triangle = torch.linalg.qr(torch.randn(size, columns))
-    return basis * triangle.diagonal().sign()
+    found: Tensor = basis * triangle.diagonal().sign()
+    return found
