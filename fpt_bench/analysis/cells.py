@@ -231,6 +231,11 @@ class Cell:
         return tuple(dict.fromkeys(f"torch {a.versions.get('torch', 'unknown')} on {a.device}" for a in made))
 
     @property
+    def bytes_kept(self) -> int | None:
+        """Of a cell that has a score: what its init keeps of the pretrained body; None where it was not recorded."""
+        return self.first.body.bytes_kept if self.first.body else None
+
+    @property
     def releases(self) -> tuple[str, ...]:
         """Of torch, that its runs were made with."""
         made = [attempt for r in self.runs for attempt in r.attempts]

@@ -126,6 +126,7 @@ def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
         "body_fingerprint": first.body.fingerprint[:16] if first.body else "",
         "body_notes": cell.body_notes,
         "trained_parameters": first.trained_parameters(),
+        **({} if cell.bytes_kept is None else {"bytes_kept": cell.bytes_kept}),
         "floor": cell.floor,
         "floor_name": cell.floor_name,
         **_simple_columns(cell),

@@ -11,12 +11,13 @@ from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import freeze, group_parameters
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
+from fpt_bench.bodies.inits.parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.weights import DROPOUT_KEY, config_fingerprint, find_body
-from fpt_bench.config.inits import INITS, READ_WEIGHTS, init_kind, require_init
-from fpt_bench.config.plugins import look_up
+from fpt_bench.config.inits import read_init
+from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import BodyRecord
 
@@ -30,9 +31,9 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: Tr
         ValueError: unknown body or init, weights that the body has not, more layers than there are, a wrong file.
         FileNotFoundError: files that cannot be loaded.
     """
-    require_init(spec.init)
+    init = read_init(spec.init)
     files = find_body(spec.body, spec.body_path)
-    if files.location is None and init_kind(spec.init) in READ_WEIGHTS:
+    if files.location is None and init.reads_weights:
         raise ValueError(f"init '{spec.init}': body '{spec.body}' has no pretrained weights; ask for random")
     config = files.config(offline)
     if spec.layers is not None and not config.num_hidden_layers:
@@ -40,7 +41,7 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: Tr
     if spec.layers is not None and spec.layers > config.num_hidden_layers:
         raise ValueError(f"expected layers from 1 to {config.num_hidden_layers}, got {spec.layers}")
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    return Blueprint(files, config, attention, max_length, offline, trained)
+    return Blueprint(files, config, attention, max_length, offline, spec.init, init.numbers, trained)
 
 
 def build_body(
@@ -62,8 +63,10 @@ def build_body(
         notes.append(f"the first {spec.layers} of {plan.config.num_hidden_layers} layers")
         plan.config.num_hidden_layers = spec.layers
     _set_dropout(plan.config, spec.dropout)
-    initialize: Callable[[Blueprint], Initialized] = look_up("init", init_kind(spec.init), INITS)
-    model, source, fingerprint = initialize(plan)
+    init = read_init(spec.init)
+    initialize: Callable[[Blueprint], Initialized] = import_attribute("init", init.kind.path)
+    found = initialize(plan)
+    model, source, fingerprint, kept = with_parts(plan, found, init.parts) if init.parts else found
     family = family_of(plan.config.model_type)
     model = family.feed(model)
     groups = group_parameters(model, plan.config.model_type, family.rules)
@@ -78,6 +81,7 @@ def build_body(
         source=source,
         fingerprint=fingerprint,
         pinned=plan.files.is_pinned(plan.config),
+        bytes_kept=round(kept * plan.files.bytes_a_number()) if kept else 0,
         trained_by=trained.run if trained is not None else None,
         execution=spec.body_execution,
         notes=tuple(notes),
@@ -93,7 +97,7 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     if spec.layers is not None:
         plan.config.num_hidden_layers = spec.layers
     return (
-        plan.files.fingerprint(plan.config) if init_kind(spec.init) in READ_WEIGHTS else config_fingerprint(plan.config)
+        plan.files.fingerprint(plan.config) if read_init(spec.init).reads_weights else config_fingerprint(plan.config)
     )
 
 

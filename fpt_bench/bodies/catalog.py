@@ -95,6 +95,8 @@ SMOLLM2 = BodyEntry(
         "vocab_size": 49152,
         "max_position_embeddings": 8192,
         "rms_norm_eps": 1e-5,
+        # Of its published configuration, 1 / sqrt(576); the file does not say it.
+        "initializer_range": 1 / 24,
         "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
     },
 )

@@ -12,7 +12,7 @@ BODY_GROUPS = ("norm", "position", "attention", "feedforward", "token")
 """Groups of a body. `token` (vocabulary and segment tables) is never trained: a body is fed embeddings."""
 
 
-def _is_norm(module: nn.Module) -> bool:
+def is_norm(module: nn.Module) -> bool:
     """Return whether a module normalises; RMS norms have a class of their own in every family."""
     return isinstance(module, nn.LayerNorm) or type(module).__name__.endswith(("RMSNorm", "T5LayerNorm"))
 
@@ -28,7 +28,7 @@ def group_parameters(model: nn.Module, model_type: str, rules: Mapping[str, str]
         for leaf, _ in module.named_parameters(recurse=False):
             name = f"{prefix}.{leaf}" if prefix else leaf
             found = {group for pattern, group in rules.items() if re.fullmatch(pattern, name)}
-            found = {"norm"} if _is_norm(module) else found
+            found = {"norm"} if is_norm(module) else found
             if len(found) != 1:
                 covered = f"groups {', '.join(sorted(found))}" if found else "no group"
                 raise ValueError(

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import math
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gguf import GGUFReader
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig
 
@@ -112,6 +115,14 @@ class BodyFiles:
             return digests[0]
         return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
 
+    def bytes_a_number(self) -> float:
+        """Return how many bytes a number of its weights has in its file, on average; 4 without a file to ask."""
+        if self.gguf:
+            tensors = GGUFReader(self.weights[0]).tensors
+            return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)
+        sizes = [size for path in self.weights if path.suffix == ".safetensors" for size in _stored(path)]
+        return sum(count for count, _ in sizes) / sum(numbers for _, numbers in sizes) if sizes else 4.0
+
     def is_pinned(self, config: PretrainedConfig) -> bool:
         """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
         return bool(self.weights or self.architecture or self._commit(config))
@@ -178,6 +189,15 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
         )
     weights = tuple(sorted(folder.glob("*.safetensors")))
     return BodyFiles(str(folder), f"{name} from folder {folder.name}", weights=weights, is_own=True)
+
+
+def _stored(path: Path) -> list[tuple[int, int]]:
+    """Return bytes and numbers of each tensor of floats in a safetensors file, read off its head."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        head = json.loads(file.read(length))
+    entries = [entry for entry in head.values() if "F" in entry.get("dtype", "")]
+    return [(entry["data_offsets"][1] - entry["data_offsets"][0], math.prod(entry["shape"])) for entry in entries]
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:

@@ -11,10 +11,10 @@ from rich.table import Table
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.commands.console import PlainConsole, notes, out
 from fpt_bench.commands.options import Runs
-from fpt_bench.config.inits import INITS
+from fpt_bench.config.inits import INITS, PARTS
 from fpt_bench.config.known import known_bodies, known_tasks
 from fpt_bench.config.named import named_experiment
-from fpt_bench.config.plugins import look_up
+from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
@@ -62,8 +62,11 @@ def _list_bodies(_: Path) -> Listing:
 
 
 def _list_inits(_: Path) -> Listing:
-    rows = [(kind, _first_line(look_up("init", kind, INITS))) for kind in INITS]
-    return ("init", "where weights come from"), [*rows]
+    rows = [(name, _first_line(import_attribute("init", kind.path))) for name, kind in INITS.items()]
+    return ("init", "what it keeps"), [
+        *rows,
+        (f"INIT+{'+'.join(PARTS[:2])}...", f"on top of it, of the pretrained body: {', '.join(PARTS)}"),
+    ]
 
 
 def _list_configs(kind: str, words: str, _: Path) -> Listing:

@@ -1,6 +1,9 @@
-"""What an init can be called, and where the function is that makes it: `pretrained`, `random`, ..., `task:NAME`."""
+"""What an init can be called, and where the function is that makes it: `random`, `rank:4`, `random-fanin+norms`, ..."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from fpt_bench.config.spec import RunSpec, make_spec
 from fpt_bench.config.yaml_files import CONFIGS, read_yaml
@@ -9,35 +12,131 @@ from fpt_bench.names import require_known
 TASK_PREFIX = "task:"
 """What an init starts with that names a body which one of our tasks trained."""
 TASK_INIT = f"{TASK_PREFIX}NAME"
-INITS: Mapping[str, str] = {
-    "pretrained": "fpt_bench.bodies.inits.pretrained:pretrained",
-    "random": "fpt_bench.bodies.inits.random:random",
-    "statistics": "fpt_bench.bodies.inits.matched:statistics",
-    TASK_INIT: "fpt_bench.bodies.inits.trained:trained",
+PARTS = ("query-key", "value-output", "feedforward", "norms", "positions")
+"""Of the pretrained body, what `+PART` puts on top of an init that draws the rest."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that stands in an init's name, after a colon."""
+
+    name: str
+    low: float
+    high: float
+    default: float | None = None
+    """None: it has to be said."""
+    whole: bool = False
+
+    def read(self, word: str, init: str) -> float:
+        """Return the number that a word says.
+
+        Raises:
+            ValueError: it is none, or outside of the range.
+        """
+        kind = "a whole number" if self.whole else "a number"
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not self.low <= value <= self.high or (self.whole and value != int(value)):
+            range_ = f"from {self.low:g} to {self.high:g}"
+            raise ValueError(f"init '{init}': expected {self.name} to be {kind} {range_}, got {word or '-'}")
+        return value
+
+
+@dataclass(frozen=True)
+class InitKind:
+    """One way to make a body's weights."""
+
+    path: str
+    """Of the function, as `module:attribute`."""
+    numbers: tuple[Number, ...] = ()
+    takes: Literal["nothing", "weights", "a task"] = "nothing"
+    """What it reads besides the architecture."""
+
+
+_ROOM = "fpt_bench.bodies.inits"
+_GAIN = Number("G", 0.0, 100.0)
+_MIMETIC = (Number("NOISE", 0.0, 10.0, 0.7), Number("DIAGONAL", -10.0, 10.0, 0.7))
+_MIMETIC_VALUES = (Number("NOISE", 0.0, 10.0, 0.4), Number("DIAGONAL", -10.0, 10.0, -0.4))
+INITS: Mapping[str, InitKind] = {
+    "pretrained": InitKind(f"{_ROOM}.pretrained:pretrained", takes="weights"),
+    "layers-shuffled": InitKind(f"{_ROOM}.pretrained:layers_shuffled", takes="weights"),
+    "permuted": InitKind(f"{_ROOM}.matched:permuted", takes="weights"),
+    "rank:K": InitKind(f"{_ROOM}.spectral:rank", (Number("K", 1, 100_000, whole=True),), "weights"),
+    "spectrum": InitKind(f"{_ROOM}.spectral:spectrum", takes="weights"),
+    "statistics": InitKind(f"{_ROOM}.matched:statistics", takes="weights"),
+    "diagonals": InitKind(f"{_ROOM}.mimetic:diagonals", takes="weights"),
+    "random-scaled": InitKind(f"{_ROOM}.matched:random_scaled", takes="weights"),
+    "mimetic:NOISE:DIAGONAL:NOISE:DIAGONAL": InitKind(f"{_ROOM}.mimetic:mimetic", (*_MIMETIC, *_MIMETIC_VALUES)),
+    "mimetic-qk:NOISE:DIAGONAL": InitKind(f"{_ROOM}.mimetic:mimetic_qk", _MIMETIC),
+    "random-fanin": InitKind(f"{_ROOM}.random:random_fanin"),
+    "random-gain:G": InitKind(f"{_ROOM}.random:random_gain", (_GAIN,)),
+    "random-gain-qk:G": InitKind(f"{_ROOM}.random:random_gain_qk", (_GAIN,)),
+    "random": InitKind(f"{_ROOM}.random:random"),
+    TASK_INIT: InitKind(f"{_ROOM}.trained:trained", takes="a task"),
 }
-"""Every kind of init, as users see it: the function that makes it, as `module:attribute`."""
-READ_WEIGHTS = frozenset({"pretrained", "statistics"})
-"""Kinds that need a body which somebody pretrained."""
+"""Every kind of init as its users write it, from what keeps most of the pretrained body to what keeps nothing."""
 PRETRAINING = CONFIGS / "pretraining.yaml"
 PRETRAINING_SEED = 0
 """Of every run that trains a body."""
 
 
-def init_kind(init: str) -> str:
-    """Return the key of INITS that an init means.
+@dataclass(frozen=True)
+class Init:
+    """What an init's name says."""
+
+    kind: InitKind
+    numbers: tuple[float, ...] = ()
+    parts: tuple[str, ...] = ()
+    """Of PARTS, put on top."""
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether it needs a body that somebody pretrained."""
+        return self.kind.takes == "weights" or bool(self.parts)
+
+
+def read_init(init: str) -> Init:
+    """Return what the name of an init says.
+
+    Raises:
+        ValueError: there is no such init, with the nearest; a number that it has not or that is out of range; a part
+            that is none, or on top of an init that keeps all.
 
     Example:
-        >>> init_kind("random"), init_kind("task:bit-memory")
-        ('random', 'task:NAME')
+        >>> read_init("mimetic-qk:0.7:-0.7+norms").numbers, read_init("mimetic-qk:0.7:-0.7+norms").parts
+        ((0.7, -0.7), ('norms',))
     """
-    return TASK_INIT if init.startswith(TASK_PREFIX) else init
+    if init.startswith(TASK_PREFIX):
+        _pretraining_row(init)
+        return Init(INITS[TASK_INIT])
+    name, *parts = init.split("+")
+    word, *said = name.split(":")
+    by_word = {known.partition(":")[0]: known for known in INITS}
+    require_known("init", word, [known for known in by_word if f"{known}:" != TASK_PREFIX])
+    kind = INITS[by_word[word]]
+    if len(said) > len(kind.numbers):
+        raise ValueError(f"init '{init}': expected it as {by_word[word]}, got {len(said)} numbers")
+    numbers = tuple(_number(kind.numbers[i], said[i : i + 1], init) for i in range(len(kind.numbers)))
+    for part in parts:
+        require_known(f"part of init '{init}'", part, PARTS)
+    if len(set(parts)) < len(parts) or (parts and word in ("pretrained", "layers-shuffled")):
+        raise ValueError(f"init '{init}': expected each part once, on top of an init that does not keep it already")
+    return Init(kind, numbers, tuple(parts))
+
+
+def _number(number: Number, said: list[str], init: str) -> float:
+    if said:
+        return number.read(said[0], init)
+    if number.default is None:
+        raise ValueError(f"init '{init}': expected {number.name}, as in '{init}:{max(number.low, 1):g}'")
+    return number.default
 
 
 def require_init(init: str) -> None:
     """Raise a ValueError with the nearest init, or row of configs/pretraining.yaml, unless this is one."""
-    require_known("init", init_kind(init), INITS)
-    if init.startswith(TASK_PREFIX):
-        _pretraining_row(init)
+    read_init(init)
 
 
 def pretraining_spec(spec: RunSpec) -> RunSpec:

@@ -147,6 +147,7 @@ def _cost_entries(cell: Cell) -> dict[str, Entry]:
         "area": Entry(f"{cell.area:.2f}", cell.area),
         "rate": Entry(_rate(cell), cell.choice.rate),
         "trained": Entry(f"{trained:,}", trained),
+        "bytes kept": _number(cell.bytes_kept, f"{cell.bytes_kept or 0:,}"),
         "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
         "tuning runs": Entry(f"{len(cell.tuning):,}" if cell.tuning else "", len(cell.tuning)),
         "tuning s": Entry(f"{cell.tuning_seconds:,.0f}" if cell.tuning else "", cell.tuning_seconds),

@@ -86,6 +86,9 @@ class BodyRecord(_Frozen):
     pinned: bool | None = None
     """Whether the fingerprint is of the weights' content or of a repository's commit, and not of a mere name; none: not
     recorded."""
+    bytes_kept: Count | None = None
+    """Numbers that the init keeps of the pretrained body, times the bytes that each has in its file; constants, gains
+    and noise count nothing. None: not recorded."""
     trained_by: str | None = None
     """Id of the run of ours that trained it, where the init names a task."""
     execution: str

@@ -1,10 +1,16 @@
 """What each init keeps of the pretrained weights, and what it draws."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import AutoModel
 
-from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.build import build_body, plan_body
+from fpt_bench.bodies.inits.matrices import Block, blocks_of
+from fpt_bench.bodies.inits.parts import with_parts
+from fpt_bench.config.inits import PARTS, read_init
+from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
 
 
@@ -45,3 +51,210 @@ def test_statistics_keeps_the_mean_and_deviation_of_each_tensor_and_nothing_else
         assert drawn.mean().item() == pytest.approx(theirs.mean().item(), abs=5 * spread / drawn.numel() ** 0.5), name
         assert drawn.std().item() == pytest.approx(spread, rel=5 / drawn.numel() ** 0.5), name
         assert abs(torch.corrcoef(torch.stack([drawn.flatten(), theirs.flatten()]))[0, 1].item()) < 0.25, name
+
+
+def model_of(init: str, body: str = "minilm", layers: int = 1, seed: int = 0) -> tuple[list[Block], Any]:
+    """Return the matrices of a body as an init leaves them, and what the init said."""
+    spec = RunSpec(task="bit-xor", body=body, layers=layers, init=init)
+    plan = plan_body(spec, 10)
+    plan.config.num_hidden_layers = layers
+    torch.manual_seed(seed)
+    read = read_init(init)
+    made = import_attribute("init", read.kind.path)(plan)
+    made = with_parts(plan, made, read.parts) if read.parts else made
+    return blocks_of(made.model, plan.config, init), made
+
+
+@pytest.mark.parametrize("body", ["minilm", "gpt2", "smollm2", "vit-saliency"])
+def test_the_scale_of_random_matrices_is_what_the_name_says(body: str) -> None:
+    for init, query_key, others in (
+        ("random-fanin", 1.0, 1.0),
+        ("random-gain:0.5", 0.5, 0.5),
+        ("random-gain-qk:2", 2.0, 1.0),
+    ):
+        (block,), made = model_of(init, body)
+        for matrix, gain in zip(block.matrices, (query_key, query_key, *[others] * 5), strict=False):
+            expected = gain / matrix.shape[1] ** 0.5
+            assert matrix.std().item() == pytest.approx(expected, rel=0.02), (init, tuple(matrix.shape))
+        assert made.kept == 0
+
+
+def test_smollm2s_own_random_scale_is_the_published_one() -> None:
+    (block,), _ = model_of("random", "smollm2")
+    assert block.query.std().item() == pytest.approx(1 / 24, rel=0.01)
+
+
+@pytest.mark.parametrize(("body", "sign"), [("minilm", 1), ("gpt2", -1), ("smollm2", 1), ("vit-saliency", -1)])
+def test_a_mimetic_head_looks_for_tokens_equal_to_its_own(body: str, sign: int) -> None:
+    (block,), made = model_of(f"mimetic-qk:0.7:{0.7 * sign}", body)
+    assert made.kept == 0
+    width = block.query.shape[1]
+    tokens = torch.randn(64, width)
+    shared = block.heads // block.key_heads
+    for head, query in enumerate(block.heads_of(block.query)):
+        key = block.heads_of(block.key)[head // shared]
+        product = query.T @ key
+        off = product[~torch.eye(width, dtype=torch.bool)]
+        assert sign * product.diagonal().mean().item() > 3 * off.std().item()
+        logits = (tokens @ query.T) @ (tokens @ key.T).T
+        others = logits[~torch.eye(64, dtype=torch.bool)]
+        assert sign * logits.diagonal().mean().item() > 2 * others.std().item()
+    assert block.value.std().item() == pytest.approx(width**-0.5, rel=0.02), "all else at 1 / sqrt(inputs)"
+
+
+def test_mimetic_values_and_outputs_are_near_a_multiple_of_the_identity() -> None:
+    (block,), _ = model_of("mimetic")
+    product = block.output @ block.value
+    off = product[~torch.eye(len(product), dtype=torch.bool)]
+    assert product.diagonal().mean().item() == pytest.approx(-0.4, abs=0.03)
+    assert off.std().item() < 0.03
+    with pytest.raises(ValueError, match=r"init 'mimetic': expected a value head for each query head, got 3 for 9"):
+        model_of("mimetic", "smollm2")
+
+
+def traces(block: Block) -> list[float]:
+    """Return the trace of query x key and of output x value of every head."""
+    heads = [block.heads_of(part) for part in (block.query, block.key, block.output.T, block.value)]
+    query, key, output, value = heads
+    return [float((a * b).sum()) for first, second in ((query, key), (output, value)) for a, b in zip(first, second)]  # noqa: B905
+
+
+def test_diagonals_keep_two_numbers_a_head() -> None:
+    (theirs,), _ = model_of("pretrained")
+    (block,), made = model_of("diagonals")
+    assert traces(block) == pytest.approx(traces(theirs), rel=1e-3, abs=1e-3)
+    assert made.kept == 2 * 12
+    (other,), _ = model_of("diagonals", seed=1)
+    assert not torch.allclose(block.query, other.query)
+
+
+def test_spectrum_keeps_singular_values_and_no_direction() -> None:
+    (theirs,), _ = model_of("pretrained")
+    (block,), made = model_of("spectrum")
+    for new, old in zip(block.matrices, theirs.matrices, strict=True):
+        assert torch.allclose(torch.linalg.svdvals(new), torch.linalg.svdvals(old), rtol=1e-3, atol=1e-4)
+        assert abs(torch.corrcoef(torch.stack([new.flatten(), old.flatten()]))[0, 1].item()) < 0.02
+    assert made.kept == 6 * 384
+
+
+def test_rank_keeps_the_largest_directions_and_the_norm_of_the_rest() -> None:
+    (theirs,), _ = model_of("pretrained")
+    (block,), made = model_of("rank:4")
+    for new, old in zip(block.matrices, theirs.matrices, strict=True):
+        left, values, right = torch.linalg.svd(old, full_matrices=False)
+        kept = left[:, :4] * values[:4] @ right[:4]
+        rest = new - kept
+        assert rest.norm().item() == pytest.approx(values[4:].norm().item(), rel=1e-3)
+        assert abs(float((rest * (old - kept)).sum())) < 0.05 * float(rest.norm() * (old - kept).norm())
+    assert made.kept == 4 * (4 * 768 + 2 * 1920) + 6
+    (whole,), all_kept = model_of("rank:384")
+    assert torch.allclose(whole.query, theirs.query, atol=1e-4)
+    assert all_kept.kept == 384 * (4 * 768 + 2 * 1920)
+    with pytest.raises(ValueError, match=r"init 'rank:385': expected K of at most 384"):
+        model_of("rank:385")
+
+
+def test_permuted_keeps_every_histogram_and_no_place() -> None:
+    (theirs,), whole = model_of("pretrained")
+    (block,), made = model_of("permuted")
+    for new, old in zip(block.matrices, theirs.matrices, strict=True):
+        assert torch.equal(new.flatten().sort().values, old.flatten().sort().values)
+        assert not torch.equal(new, old)
+    assert made.kept == whole.kept, "all of them"
+
+
+def test_random_scaled_keeps_the_deviation_of_each_matrix() -> None:
+    (theirs,), _ = model_of("pretrained")
+    (block,), made = model_of("random-scaled")
+    for new, old in zip(block.matrices, theirs.matrices, strict=True):
+        assert new.std().item() == pytest.approx(old.std().item(), rel=0.01)
+    assert made.kept == 6
+
+
+def test_shuffled_layers_are_whole() -> None:
+    theirs, whole = model_of("pretrained", layers=6)
+    blocks, made = model_of("layers-shuffled", layers=6)
+    sums = [float(block.query.double().sum()) for block in theirs]
+    order = [sums.index(float(block.query.double().sum())) for block in blocks]
+    assert sorted(order) == list(range(6)) != order
+    assert torch.equal(blocks[0].output, theirs[order[0]].output)
+    assert made.kept == whole.kept
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_the_pretrained_body_on_top_and_nothing_else(part: str) -> None:
+    spec = RunSpec(task="bit-xor", layers=1)
+    pretrained, _ = build_body(spec, 10)
+    torch.manual_seed(0)
+    random, _ = build_body(spec.model_copy(update={"init": "random-fanin"}), 10)
+    torch.manual_seed(0)
+    mixed, record = build_body(spec.model_copy(update={"init": f"random-fanin+{part}"}), 10)
+    theirs, ours, both = (body.state_dict() for body in (pretrained, random, mixed))
+    moved = {name for name in both if not torch.equal(both[name], ours[name])}
+    expected = {
+        "query-key": {"blocks.0.query_key_value.weight"},
+        "value-output": {"blocks.0.query_key_value.weight", "blocks.0.attention_output.weight"},
+        "feedforward": {f"blocks.0.{name}.{leaf}" for name in ("up", "down") for leaf in ("weight", "bias")},
+        "norms": {name for name in both if "norm" in name},
+        "positions": {"position"},
+    }
+    assert moved == expected[part]
+    if part == "query-key":
+        assert torch.equal(both[min(moved)][:768], theirs[min(moved)][:768])
+        assert torch.equal(both[min(moved)][768:], ours[min(moved)][768:])
+    elif part != "value-output":
+        assert all(torch.equal(both[name], theirs[name]) for name in moved)
+    assert record.bytes_kept == {
+        "query-key": 8 * 384 * 384, "value-output": 8 * 384 * 384, "feedforward": 4 * (2 * 384 * 1536 + 1536 + 384),
+        "norms": 4 * 3 * 2 * 384, "positions": 4 * 512 * 384,
+    }[part]  # fmt: skip
+    assert f"with {part} of MiniLM" in record.source
+
+
+def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
+    spec = RunSpec(task="bit-xor", layers=1)
+    sizes = {
+        init: build_body(spec.model_copy(update={"init": init}), 10)[1].bytes_kept for init in ("pretrained", "random")
+    }
+    layer = 4 * 384 * 384 + 2 * 384 * 1536 + 4 * 384 + 1536 + 384 + 4 * 384
+    assert sizes == {"pretrained": 4 * (layer + 512 * 384 + 2 * 384 + 2 * 384), "random": 0}
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ("rank:0", "expected K to be a whole number from 1 to 100000, got 0"),
+        ("rank:1.5", "expected K to be a whole number from 1 to 100000, got 1.5"),
+        ("rank", "init 'rank': expected K, as in 'rank:1'"),
+        ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
+        ("random-gain:", "expected G to be a number from 0 to 100, got -"),
+        ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL, got 3 numbers"),
+        ("spectrum:3", "expected it as spectrum, got 1 numbers"),
+        ("random-fanin+querykey", "unknown part of init 'random-fanin+querykey' 'querykey'. Did you mean 'query-key'?"),
+        ("random-fanin+norms+norms", "expected each part once"),
+        ("pretrained+norms", "on top of an init that does not keep it already"),
+        ("mimetick", "unknown init 'mimetick'. Did you mean 'mimetic'?"),
+    ],
+)
+def test_a_wrong_name_of_an_init_is_one_sentence(init: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        build_body(RunSpec(task="bit-xor", init=init), 10)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "init", "message"),
+    [
+        (
+            "lstm",
+            "random-fanin",
+            "init 'random-fanin': expected a body of a family with separate matrices (bert,",
+        ),
+        ("smollm2", "random-fanin+positions", "expected a body with positions, got llama, without"),
+        ("lstm", "spectrum", "init 'spectrum': body 'lstm' has no pretrained weights; ask for random"),
+    ],
+)
+def test_an_init_that_a_body_has_not_the_shape_for_is_one_sentence(body: str, init: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        build_body(RunSpec(task="bit-xor", body=body, init=init, layers=None if body == "lstm" else 1), 10)
+    assert message in str(caught.value)

@@ -22,7 +22,8 @@ def test_every_name_is_of_something() -> None:
     assert all(find_task(name).__doc__ for name in TASKS)
     assert all(isinstance(find_body_entry(name), BodyEntry) for name in BODIES)
     assert all(
-        callable(import_attribute("init", path)) and import_attribute("init", path).__doc__ for path in INITS.values()
+        callable(import_attribute("init", kind.path)) and import_attribute("init", kind.path).__doc__
+        for kind in INITS.values()
     )
 
 

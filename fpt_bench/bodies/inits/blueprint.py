@@ -36,6 +36,10 @@ class Blueprint:
     """Largest T that the task can reach."""
     offline: bool
     """Never touch the network."""
+    name: str = "random"
+    """Of the init, as the spec says it."""
+    numbers: tuple[float, ...] = ()
+    """That the name says."""
     trained: TrainedBody | None = None
     """What the init takes its weights from, where it names a task."""
 
@@ -49,3 +53,5 @@ class Initialized(NamedTuple):
     """A sentence for the record on where it comes from."""
     fingerprint: str
     """Of what it started from, 64 hexadecimal digits."""
+    kept: int = 0
+    """Numbers of the pretrained body that it still depends on; constants, gains and noise count nothing."""
