@@ -11,7 +11,7 @@ from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import freeze, group_parameters
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
-from fpt_bench.bodies.inits.parts import with_parts
+from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions

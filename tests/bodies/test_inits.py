@@ -8,7 +8,7 @@ from transformers import AutoModel
 
 from fpt_bench.bodies.build import build_body, plan_body
 from fpt_bench.bodies.inits.matrices import Block, blocks_of
-from fpt_bench.bodies.inits.parts import with_parts
+from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.config.inits import PARTS, read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
