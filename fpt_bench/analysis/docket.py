@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
-
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.comparisons import rule_for
 from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
@@ -66,12 +64,6 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench))
     over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
     return JudgedClaim(claim, docket, missing, registered, over, len(runs))
-
-
-def claimed_differences(claim: Claim, bench: Bench) -> dict[str, float]:
-    """Return by task how far the first arm is ahead in what is claimed; tasks without a score of both are left out."""
-    pairs = {task: _scores(claim, bench, task) for task in claim.tasks}
-    return {task: float(np.mean(pair[0]) - np.mean(pair[1])) for task, pair in pairs.items() if pair is not None}
 
 
 def _runs(claim: Claim, bench: Bench) -> Iterator[RunResult]:
