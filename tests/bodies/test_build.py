@@ -1,5 +1,6 @@
 """The frozen body: the hidden states of transformers, the right numbers of parameters, and what the spec asks for."""
 
+from copy import deepcopy
 from importlib import metadata
 from pathlib import Path
 
@@ -50,12 +51,14 @@ def test_smollm2_gives_the_hidden_states_of_transformers() -> None:
     oracle = AutoModel.from_pretrained(
         folder, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf", dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    embeddings = torch.randn(1, 9, 576)
+    exact = deepcopy(oracle).double()
+    embeddings = torch.randn(8, 9, 576, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = oracle(inputs_embeds=embeddings).last_hidden_state
+        expected = exact(inputs_embeds=embeddings.double()).last_hidden_state
+        theirs = oracle(inputs_embeds=embeddings).last_hidden_state
     ours = hidden_states(RunSpec(task="bit-xor", body="smollm2"), embeddings)
-    # Its states reach 40 and more, with 30 layers of rounding in them.
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+    # 30 layers of float32 rounding differ between processors; so both are held to float64, not to one another.
+    assert (ours - expected).square().mean().sqrt() <= 2 * (theirs - expected).square().mean().sqrt()
 
 
 def test_a_saved_gpt2_gives_the_hidden_states_of_transformers(saved_gpt2: Path) -> None:
