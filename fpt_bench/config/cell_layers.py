@@ -60,9 +60,16 @@ def cell_layers(experiment: Experiment, profile: Profile, arm: str, of_task: Seq
     if role is not None:
         require_known(f"body role of profile {profile.name}", role, profile.bodies)
         body = profile.bodies[role] or {}
+    task = next(layer.fields["task"] for layer in of_task if "task" in layer.fields)
+    rate = profile.spent_on(experiment.name).rates.get(arm, {}).get(task)
+    chosen = Layer(
+        f"profile {profile.name}: experiments.{experiment.name}.rates.{arm}.{task}",
+        {} if rate is None else {"learning_rate": rate},
+    )
     return [
         *of_task,
         Layer(f"profile {profile.name}: bodies.{role}", body),
+        chosen,
         Layer(f"experiment {experiment.name}: arms.{arm}.run", experiment.arms[arm].run),
     ]
 

@@ -108,6 +108,8 @@ class Spending(BaseModel):
     seeds: Seeds | None = None
     tuning_seeds: Seeds | None = None
     learning_rates: SweptRates | None = None
+    rates: dict[str, dict[str, Rate]] = Field(default_factory=dict)
+    """Learning rate by arm and task, over everything but the arm's own word: what a sweep chose on other seeds."""
     run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task, over the profile's."""
     tasks: dict[str, Fields] | None = None

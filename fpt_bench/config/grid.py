@@ -137,6 +137,8 @@ def make_grid(
             f"{', '.join(experiment.tasks)}; it has {', '.join(budgets) or 'none'}"
         )
     arms = {name: arm for name, arm in experiment.arms.items() if profile.has_body(arm)}
+    for arm in spent.rates:
+        require_known(f"arm of profile {profile.name}: experiments.{experiment.name}.rates", arm, experiment.arms)
     arms_left_out = tuple(name for name in experiment.arms if name not in arms)
     if experiment.baseline in arms_left_out:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 `data_arguments` are merged in the same way, name by name. Who says what, earliest first: RunSpec's own default;
 tasks.yaml; the profile for all tasks, and for one; the profile for an experiment's tasks, and for one; the role's body;
-the arm; the command line.
+the rate that the profile says for the arm; the arm; the command line.
 """
 
 import re
