@@ -68,4 +68,5 @@ def _tasks_in(profile: Profile) -> Iterator[tuple[str, str]]:
     yield from (("targets", task) for task in profile.targets)
     for experiment, spending in profile.experiments.items():
         yield from ((f"experiments.{experiment}.tasks", task) for task in spending.tasks or ())
-        yield from ((f"experiments.{experiment}.rates.{arm}", task) for arm, of in spending.rates.items() for task in of)
+        for arm, rates in spending.rates.items():
+            yield from ((f"experiments.{experiment}.rates.{arm}", task) for task in rates)

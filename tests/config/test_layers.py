@@ -9,9 +9,10 @@ import yaml
 
 from fpt_bench.config.cell_layers import cell_origins
 from fpt_bench.config.command_line import seeds_of, spec_from_options, written_seeds
-from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.experiment import Arm, Experiment, Profile, Spending
 from fpt_bench.config.grid import make_grid
 from fpt_bench.config.layers import Layer, checked_fields, merge, origins, spec_of
+from fpt_bench.config.named import named_profile
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 
@@ -125,6 +126,34 @@ def test_what_is_spent_on_an_experiment_says_its_seeds_that_choose(tmp_path: Pat
     assert make_grid(experiment, profile, configs).tuning_seeds == (7,)
     said = cell_origins(experiment, profile, "mnist", "swept", seeds=(5,))
     assert said["seed"] == ((7, 5), "profile p: experiments.e.tuning_seeds, then the command line: --seeds")
+
+
+def rated(folder: Path, rates: dict[str, dict[str, float]], **arm: Any) -> tuple[Experiment, Profile, Path]:
+    """Return an experiment with the arms `a`, as said, and `b`, at a profile that says rates for it."""
+    experiment, profile, _ = grid_parts(1, folder)
+    arms = {"a": Arm(role="deep", **arm), "b": Arm(role="deep", run={"init": "random"})}
+    spending = {"e": Spending(rates=rates, tasks={"mnist": {"learning_rate": 0.25}})}
+    return experiment.model_copy(update={"arms": arms}), profile.model_copy(update={"experiments": spending}), folder
+
+
+def test_a_rate_that_a_profile_says_for_an_arm_is_that_arms_alone(tmp_path: Path) -> None:
+    parts = rated(tmp_path, {"a": {"mnist": 0.5}})
+    assert [(run.arm, run.spec.learning_rate) for run in make_grid(*parts).runs] == [("a", 0.5), ("b", 0.25)]
+    said = cell_origins(parts[0], parts[1], "mnist", "a")["learning_rate"]
+    assert said == (0.5, "profile p: experiments.e.rates.a.mnist")
+    own = rated(tmp_path, {"a": {"mnist": 0.5}}, run={"learning_rate": 0.125})
+    assert make_grid(*own).runs[0].spec.learning_rate == 0.125, "the arm's own word holds"
+    swept = rated(tmp_path, {"a": {"mnist": 0.5}}, learning_rates=(0.01, 0.1))
+    assert [run.spec.learning_rate for run in make_grid(*swept).runs if run.arm == "a"] == [0.01, 0.1]
+
+
+def test_a_rate_for_an_arm_or_a_task_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unknown arm of profile p: experiments\.e\.rates 'c'"):
+        make_grid(*rated(tmp_path, {"c": {"mnist": 0.5}}))
+    profile = {"summary": "", "bodies": {}, "seeds": [0], "experiments": {"e": {"rates": {"a": {"mnst": 0.5}}}}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(profile))
+    with pytest.raises(ValueError, match=r"experiments\.e\.rates\.a: unknown task 'mnst'"):
+        named_profile(str(tmp_path / "p.yaml"))
 
 
 def test_a_seed_that_chooses_and_is_reported_is_refused(tmp_path: Path) -> None:
