@@ -119,7 +119,7 @@ def test_runs_that_experiments_share_are_the_same_runs() -> None:
     ids = {name: {run.spec.run_id for run in grid.runs} for name, grid in grids.items()}
     assert ids["headline"] < ids["initializations"]
     assert ids["statistics-only"] < ids["initializations"]
-    # Those of `execution` are the headline's once `auto` is settled; these have budgets, rates or random arms of their own.
+    # These have budgets, rates or random arms of their own; `execution` has the headline's once `auto` is settled.
     own = {"learning-rates", "rates", "recall", "depth", "successive-groups-random", "frozen-lstm", "mimetic-causal"}
     for name in set(ids) - own - {"execution"}:
         assert ids[name] & ids["headline"], f"{name} shares no run with the headline"
