@@ -11,7 +11,8 @@ from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
 from fpt_bench.config.claims import Claim
 from fpt_bench.results.result import RunResult
 
-Outcome = Literal["supported", "refuted", "open"]
+Outcome = Literal["supported", "refuted", "equivalent", "open"]
+"""Equivalent: one arm was claimed to be better, and on every task both are the same within the margin."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,12 @@ class JudgedClaim:
 
     @property
     def outcome(self) -> Outcome:
-        """Supported where the word that was claimed fell on every task; refuted where another settles it on one."""
+        """Supported where the word that was claimed fell on every task; refuted where another settles it on one.
+
+        Equivalent where one arm was claimed to be better and both are the same on every task.
+        """
+        if self.claim.verdict == "better" and [v.cautious for v in self.verdicts] == ["same"] * len(self.claim.tasks):
+            return "equivalent"
         if any(self._refutes(verdict) for verdict in self.verdicts):
             return "refuted"
         settled = [verdict for verdict in self.verdicts if verdict.cautious == self.claim.verdict]
@@ -57,13 +63,18 @@ class JudgedClaim:
 
 def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     """Judge a claim by a bench's runs, its tasks as one family."""
-    pairs = {task: pair for task in claim.tasks if (pair := _scores(claim, bench, task)) is not None}
+    pairs = seeds_by_task(claim, bench)
     enough = {task: pair for task, pair in pairs.items() if min(map(len, pair)) > 1}
     missing = tuple(task for task in claim.tasks if task not in enough)
     docket = judge(enough, _rule(claim, enough)) if enough else None
     registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench))
     over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
     return JudgedClaim(claim, docket, missing, registered, over, len(runs))
+
+
+def seeds_by_task(claim: Claim, bench: Bench) -> dict[str, tuple[list[float], list[float]]]:
+    """Return what a claim compares, a value a seed, the higher the better, by task where both arms have any."""
+    return {task: pair for task in claim.tasks if (pair := _scores(claim, bench, task)) is not None}
 
 
 def _runs(claim: Claim, bench: Bench) -> Iterator[RunResult]:

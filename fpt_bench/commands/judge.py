@@ -1,4 +1,4 @@
-"""`judge`: which of two arms is better, and on which tasks they are the same, on anybody's scores."""
+"""`judge`: the claims on file by the runs of benches; or which of two arms is better, on anybody's scores."""
 
 import json
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.commands.console import out
+from fpt_bench.commands.docket_view import judge_runs
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ SEEN = 1e-9
 
 
 def judge(
-    scores: Annotated[Path, typer.Argument(help="CSV file with the columns task, arm, seed, score")],
-    better: Annotated[str, typer.Option(help="the arm that may be better")],
-    than: Annotated[str, typer.Option(help="the arm that it is compared with")],
-    margin: Annotated[float, typer.Option(help="the smallest difference that matters, in units of the score")],
-    task: Annotated[list[str] | None, typer.Option(help="a task; may be repeated; default: all")] = None,
+    scores: Annotated[
+        Path, typer.Argument(help="runs of benches; or a CSV file with the columns task, arm, seed, score")
+    ] = Path("runs"),
+    better: Annotated[str | None, typer.Option(help="of scores: the arm that may be better")] = None,
+    than: Annotated[str | None, typer.Option(help="of scores: the arm that it is compared with")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="of scores: the smallest difference that matters, in units of the score")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="of scores: a task; may be repeated; default: all")] = None,
     level: Annotated[float, typer.Option(help="share of families with a wrong word that is put up with")] = 0.05,
     higher: Annotated[bool, typer.Option("--higher/--lower", help="which scores are the better ones")] = True,
     assume: Annotated[str, typer.Option(help="of seeds: normal, or bounded (in the range, no more)")] = "normal",
@@ -33,8 +38,31 @@ def judge(
     score_range: Annotated[tuple[float, float], typer.Option("--range", help="that scores can have")] = (0.0, 1.0),
     columns: Annotated[str, typer.Option(help="names of the four columns, in this order")] = "task,arm,seed,score",
     as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
+    claims: Annotated[Path | None, typer.Option(help="of runs: a folder of claims; default: configs/claims")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="of runs: write the docket to a .md, .csv or .json file")
+    ] = None,
+    verify: Annotated[
+        Path | None, typer.Option(help="of runs: a docket (.json) whose verdicts are to be derived again")
+    ] = None,
 ) -> None:
-    """Say on which tasks an arm is better than another, worse, or the same. Exit code 0: judged; 2: wrong input."""
+    """Judge the claims on file by runs, or two arms of anybody's scores.
+
+    Of runs: each claim is supported, refuted, equivalent (both the same within the margin) or open, with the seeds and
+    the command that would settle it. Of scores: on which tasks an arm is better than another, worse, or the same.
+    Exit code 0: judged; 1: a verdict to verify is another one; 2: wrong input.
+    """
+    if scores.is_dir() or scores.suffix == ".jsonl":
+        if better is not None or than is not None or margin is not None:
+            raise ValueError(
+                "expected --better, --than and --margin with a table of scores: of runs, claims on file say them"
+            )
+        judge_runs(scores, claims, output, verify, as_json)
+        return
+    if better is None or than is None or margin is None:
+        raise ValueError(
+            f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {scores} alone"
+        )
     from fpt_bench.analysis.judge import Rule
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import pick_pairs, read_scores

@@ -11,9 +11,9 @@ from rich.table import Table
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.commands.console import PlainConsole, notes, out
 from fpt_bench.commands.options import Runs
+from fpt_bench.config.claim_files import filed_claims
 from fpt_bench.config.inits import INITS, PARTS
 from fpt_bench.config.known import known_bodies, known_tasks
-from fpt_bench.config.named import named_experiment
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
@@ -105,9 +105,18 @@ def _first_line(thing: object) -> str:
 
 
 def _list_claims(_: Path) -> Listing:
-    claims = [(name, claim) for name in config_names("experiments") for claim in named_experiment(name).claims]
-    rows = [(name, claim.hash[:12], claim.sentence, claim.source, claim.refuted_by) for name, claim in claims]
-    return ("experiment", "hash", "claim", "source", "refuted by"), [*rows]
+    rows = [
+        (
+            filed.name,
+            ", ".join(filed.experiments) or "none here",
+            filed.claim.hash[:12],
+            filed.sentence,
+            filed.said_by,
+            filed.refuted_by,
+        )
+        for filed in filed_claims()
+    ]
+    return ("claim", "judged by", "hash", "what is claimed", "source", "refuted by"), [*rows]
 
 
 def _list_codes(_: Path) -> Listing:

@@ -85,6 +85,13 @@ class Claim(BaseModel):
         return f"{self.better} the same as {self.worse}"
 
     @property
+    def said_by(self) -> str:
+        """Return the source, and whether anybody has looked it up; of a claim of ours there is nothing to look up."""
+        if self.source.startswith("ours"):
+            return self.source
+        return f"{self.source}, {f'checked: {self.checked}' if self.checked else 'as transcribed'}"
+
+    @property
     def hash(self) -> str:
         """Return the SHA-256 of the claim as canonical JSON: keys sorted, no spaces.
 

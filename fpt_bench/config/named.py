@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from fpt_bench.config.claim_files import claims_on
+from fpt_bench.config.claims import Claim
 from fpt_bench.config.experiment import Experiment, Profile
 from fpt_bench.config.known import require_task
 from fpt_bench.config.published import published_figures
@@ -12,25 +14,37 @@ from fpt_bench.names import require_known
 def named_experiment(name: str) -> Experiment:
     """Return an experiment by its name in configs/experiments or its YAML file, with every name in it checked.
 
+    Those in configs/experiments have their claims on file, in configs/claims; others say theirs themselves.
+
     Raises:
-        ValueError: a mistake in the file; a task, arm or published row that is none, with the nearest one.
+        ValueError: a mistake in a file; a task, arm or published row that is none, with the nearest one.
     """
     path = find_config("experiments", name)
     experiment = load(Experiment, path)
+    if path.resolve().parent == CONFIGS / "experiments":
+        filed = claims_on(experiment.name)
+        experiment = experiment.model_copy(update={"claims": (*experiment.claims, *filed)})
     try:
         for task in experiment.tasks:
             require_task(task)
         for claim in experiment.claims:
-            for task in claim.tasks:
-                require_known("task of the experiment", task, experiment.tasks)
-            for arm in (claim.better, claim.worse):
-                require_known("arm of the experiment", arm, experiment.arms)
+            try:
+                _require_known_sides(claim, experiment)
+            except ValueError as error:
+                raise ValueError(f"claim '{claim.sentence}': {error}") from error
         for arm_ in experiment.arms.values():
             if arm_.published is not None:
                 arm_.published.require(published_figures())
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return experiment
+
+
+def _require_known_sides(claim: Claim, experiment: Experiment) -> None:
+    for task in claim.tasks:
+        require_known("task of the experiment", task, experiment.tasks)
+    for arm in (claim.better, claim.worse):
+        require_known("arm of the experiment", arm, experiment.arms)
 
 
 def named_profile(name: str, experiment: str | None = None) -> Profile:

@@ -201,7 +201,7 @@ def _claim_entries(judged: JudgedClaim) -> dict[str, Entry]:
         "verdict": Entry(judged.outcome),
         "on tasks": Entry(f"{judged.settled} of {len(claim.tasks)}{not_judged}", is_long=True),
         "refuted by": Entry(claim.refuted_by, is_long=True),
-        "source": Entry(f"{claim.source}, {f'checked: {claim.checked}' if claim.checked else 'as transcribed'}"),
+        "source": Entry(claim.said_by),
         "hash": Entry(claim.hash[:12]),
         "registered": Entry(_registered(judged), is_long=True),
     }

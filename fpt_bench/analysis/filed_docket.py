@@ -1,0 +1,94 @@
+"""All claims on file, each with what the runs of its experiments say of it so far."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
+from fpt_bench.analysis.power import judged_seeds, pooled_spread
+from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.yaml_files import config_names
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim on file, the bench whose runs judge it, and their word."""
+
+    filed: FiledClaim
+    bench: str | None = None
+    """Name of it; None where no bench has a run of it."""
+    judged: JudgedClaim | None = None
+    seeds: float = math.nan
+    """An arm, by which the judge resolves the margin on its noisiest task, at the deviations seen; NaN: unknown."""
+    seeds_now: int = 0
+    """Of the arm and task that has fewest."""
+    reported: tuple[int, ...] = ()
+    """The seeds themselves, of all of its cells, ascending."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return "open" if self.judged is None else self.judged.outcome
+
+
+def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[Entry]:
+    """Judge claims on file by benches, a claim by the first of its experiments that has runs of it.
+
+    Returns:
+        An entry a claim; several where that experiment was run at several profiles.
+
+    Raises:
+        ValueError: a claim was registered for runs that are there, and is none of the claims any more.
+    """
+    claims = list(claims)
+    for bench in benches:
+        require_registered_claims(bench.grid, claims)
+    return [entry for filed in claims for entry in (_entries(filed, benches) or [Entry(filed)])]
+
+
+def require_registered_claims(grid: Grid, claims: Iterable[FiledClaim]) -> None:
+    """Raise a ValueError if a claim that was registered with a bench's runs has been changed or taken back."""
+    known = {filed.claim.hash for filed in claims} | {claim.hash for claim in grid.experiment.claims if _is_own(grid)}
+    for claim in grid.experiment.claims:
+        if claim.hash in grid.registered and claim.hash not in known:
+            raise ValueError(
+                f"{grid.name}: the claim '{claim.sentence}' (hash {claim.hash[:12]}) was registered on "
+                f"{grid.registered[claim.hash]:%Y-%m-%d %H:%M} and no claim on file has that hash: it was changed, or "
+                "taken back, after its runs. Put it back, and file what is new beside it"
+            )
+
+
+def _is_own(grid: Grid) -> bool:
+    """Return whether an experiment says its claims itself: it is none of configs/experiments."""
+    return grid.experiment.name not in config_names("experiments")
+
+
+def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
+    for experiment in filed.experiments:
+        own = [bench for bench in benches if bench.grid.experiment.name == experiment]
+        judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
+        found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
+        if found:
+            return found
+    return []
+
+
+def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
+    by_task = seeds_by_task(filed.claim, bench)
+    now = min((len(arm) for pair in by_task.values() for arm in pair), default=0)
+    seeds = _seeds_to_resolve(by_task, filed.claim.margin) if judged.outcome == "open" else math.nan
+    cells = [bench.cell(task, arm) for task in filed.tasks for arm in (filed.better, filed.worse)]
+    reported = {run.spec.seed for cell in cells if cell is not None for run in cell.runs}
+    return Entry(filed, bench.grid.name, judged, seeds, now, tuple(sorted(reported)))
+
+
+def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], margin: float) -> float:
+    """Return the seeds an arm after which a difference of the margin would be found on the noisiest task."""
+    spreads = [spread for pair in by_task.values() if (spread := pooled_spread(pair)) is not None]
+    deviation = max((spread.deviation for spread in spreads), default=0.0)
+    if not deviation:
+        return math.nan
+    return judged_seeds(margin / deviation, [len(by_task) / LEVEL])[0]

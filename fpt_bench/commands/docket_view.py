@@ -1,0 +1,84 @@
+"""The docket of `judge RUNS`: every claim on file, by what was run."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fpt_bench.commands.console import FAILED, notes
+from fpt_bench.config.claim_files import filed_claims
+from fpt_bench.config.named import named_experiment
+from fpt_bench.config.yaml_files import CONFIGS
+from fpt_bench.names import require_known
+from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.folder import read_grids, read_results, runs_of
+from fpt_bench.results.simple_records import known_records
+
+if TYPE_CHECKING:
+    from fpt_bench.analysis.filed_docket import Entry
+
+ENDINGS = (".md", ".csv", ".json")
+
+
+def judge_runs(runs: Path, claims: Path | None, output: Path | None, verify: Path | None, as_json: bool) -> None:
+    """Print the docket by the benches in a folder of runs, or write it to a file, or compare it with a kept one.
+
+    Raises:
+        ValueError: no bench is there; a claim is wrong, or was changed after its runs; another ending of the file.
+        OSError: something cannot be read or written.
+    """
+    from fpt_bench.report.docket_tables import changed_verdicts, docket_csv, docket_json, docket_markdown
+
+    if output is not None and output.suffix not in ENDINGS:
+        raise ValueError(f"--output: expected a file that ends in {', '.join(ENDINGS)}, got {output}")
+    entries = derive_docket(runs, claims)
+    if verify is not None:
+        found = changed_verdicts(_read_docket(verify), entries)
+        for sentence in found:
+            notes.print(sentence, style="red", soft_wrap=True)
+        notes.print(
+            f"{len(entries)} verdicts derived from {runs}; {len(found)} differences to {verify}", soft_wrap=True
+        )
+        if found:
+            raise typer.Exit(FAILED)
+        return
+    written = {".md": docket_markdown, ".csv": docket_csv, ".json": docket_json}
+    ending = output.suffix if output else ".json" if as_json else ".md"
+    text = written[ending](entries)
+    if output is None:
+        print(text, end="")
+    else:
+        write_atomically(output, text)
+        notes.print(f"docket: {output}", soft_wrap=True)
+
+
+def derive_docket(runs: Path, claims: Path | None = None) -> "list[Entry]":
+    """Return the docket by the benches in a folder of runs; claims of configs/claims unless another folder is said."""
+    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.filed_docket import judge_filed
+
+    filed = filed_claims(claims or CONFIGS / "claims")
+    if not filed:
+        raise ValueError(f"expected claims, a YAML file each, in {claims or CONFIGS / 'claims'}, found none")
+    for claim in filed:
+        for name in claim.experiments:
+            experiment = named_experiment(name)
+            for task in claim.tasks:
+                require_known(f"task of experiment {name}, of claim {claim.name}", task, experiment.tasks)
+            for arm in (claim.better, claim.worse):
+                require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
+    grids = read_grids(runs, notes)
+    folder = runs_of(next(iter(grids)))
+    results, simple = read_results(folder, notes), known_records(folder, notes)
+    return judge_filed(filed, [Bench.of(grid, results, simple=simple) for grid in grids.values()])
+
+
+def _read_docket(path: Path) -> list[dict[str, object]]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got {error}") from error
+    if not isinstance(kept, list) or not all(isinstance(record, dict) and "name" in record for record in kept):
+        raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got something else")
+    return kept

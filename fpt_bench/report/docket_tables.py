@@ -1,0 +1,169 @@
+"""The docket as people and programs read it: Markdown, CSV, JSON."""
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import pandas as pd
+
+from fpt_bench.analysis.docket import Outcome
+from fpt_bench.analysis.filed_docket import Entry
+from fpt_bench.analysis.intervals import Interval
+from fpt_bench.analysis.judge import Verdict
+from fpt_bench.config.command_line import written_seeds
+from fpt_bench.report.escapes import for_markdown_cell as for_markdown
+
+REPLICATES = (
+    "A replicate is a seed of a run: it draws batches, the new layers and, where a body is random, the body. Each "
+    "checkpoint was pretrained once, and no verdict reaches beyond that one, this data and these budgets."
+)
+ANY = 1.999
+"""Width of an interval from which on it says nothing: differences lie between -1 and 1."""
+DIGITS = 9
+"""Of figures in JSON: what rounding on another processor does not reach."""
+
+
+def docket_records(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return the docket as plain values, in the order of its entries: what JSON holds and `--verify` compares."""
+    return [_record(entry) for entry in entries]
+
+
+def _record(entry: Entry) -> dict[str, Any]:
+    filed, judged = entry.filed, entry.judged
+    registered = None if judged is None or judged.registered is None else judged.registered.isoformat()
+    return {
+        "name": filed.name,
+        "claim": filed.sentence,
+        "hash": filed.claim.hash,
+        "source": filed.source,
+        "checked": filed.checked,
+        "refuted_by": filed.refuted_by,
+        "bench": entry.bench,
+        "verdict": entry.outcome,
+        "tasks": [_task_record(verdict) for verdict in ((judged and judged.verdicts) or ())],
+        "without_two_seeds": list(judged.missing) if judged else list(filed.tasks),
+        "registered": registered,
+        "runs": judged.runs if judged else 0,
+        "earlier_runs": judged.earlier if judged else 0,
+        "seeds": entry.seeds_now,
+        "seeds_to_resolve": None
+        if math.isnan(entry.seeds)
+        else entry.seeds
+        if math.isfinite(entry.seeds)
+        else "beyond",
+        "next": next_step(entry),
+    }
+
+
+def _task_record(verdict: Verdict) -> dict[str, Any]:
+    found = verdict.difference
+    numbers = {"first": verdict.first, "second": verdict.second, "difference": found.estimate}
+    ends = {"low": found.low, "high": found.high}
+    rounded = {key: round(float(value), DIGITS) for key, value in {**numbers, **ends}.items()}
+    return {"task": verdict.task, "word": verdict.cautious, **rounded, "seeds": list(verdict.counts)}
+
+
+def next_step(entry: Entry) -> str:
+    """Return what settles an open claim: a command, or why there is none; nothing of a settled one."""
+    if entry.outcome != "open":
+        return ""
+    if not entry.filed.experiments:
+        return entry.filed.open_because
+    experiment, profile = entry.filed.experiments[0], "embedded"
+    if entry.bench is not None:
+        experiment, _, profile = entry.bench.rpartition("-")
+    command = f"python -m fpt_bench bench --experiments {experiment} --profile {profile}"
+    if not entry.reported or not math.isfinite(entry.seeds) or entry.seeds <= entry.seeds_now:
+        return command
+    missing = int(entry.seeds) - entry.seeds_now
+    more = range(entry.reported[-1] + 1, entry.reported[-1] + 1 + missing)
+    return f"{command} --seeds {written_seeds((*entry.reported, *more))}"
+
+
+def docket_markdown(entries: Sequence[Entry]) -> str:
+    """Return the docket as a page: how many of each verdict, then a row a claim, settled ones first."""
+    order = {word: number for number, word in enumerate(get_args(Outcome))}
+    rows = [
+        "| claim | verdict | difference, in points | seeds | what would settle it | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    for entry in sorted(entries, key=lambda entry: (order[entry.outcome], entry.bench is None)):
+        cells = (
+            f"**{for_markdown(entry.filed.name)}**: {for_markdown(entry.filed.sentence)}",
+            entry.outcome,
+            _effects(entry),
+            _seeds(entry),
+            f"`{step}`" if (step := next_step(entry)).startswith("python") else for_markdown(step),
+            for_markdown(entry.filed.said_by),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(["# Docket", "", f"{count_line(entries)} {REPLICATES}", "", *rows, ""])
+
+
+def count_line(entries: Sequence[Entry]) -> str:
+    """Return how many claims there are, and how many of each verdict.
+
+    Example:
+        >>> count_line([])
+        '0 claims: 0 supported, 0 refuted, 0 equivalent, 0 open.'
+    """
+    counts = Counter(entry.outcome for entry in entries)
+    return f"{len(entries)} claims: {', '.join(f'{counts[word]} {word}' for word in get_args(Outcome))}."
+
+
+def _effects(entry: Entry) -> str:
+    """Write the difference on each task with the interval that holds at every look."""
+    verdicts = entry.judged.verdicts if entry.judged else ()
+    return "; ".join(f"{for_markdown(v.task)} {_interval(v.difference)}, {v.cautious}" for v in verdicts)
+
+
+def _interval(found: Interval) -> str:
+    # Of few seeds the interval that holds at every look is all that there can be.
+    ends = "any" if found.high - found.low >= ANY else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    return f"{100 * found.estimate:+.1f} ({ends})"
+
+
+def _seeds(entry: Entry) -> str:
+    if not entry.seeds_now:
+        return "none yet"
+    if entry.outcome != "open" or math.isnan(entry.seeds):
+        return f"{entry.seeds_now}"
+    return (
+        f"{entry.seeds_now} of about {entry.seeds:.0f}"
+        if math.isfinite(entry.seeds)
+        else f"{entry.seeds_now} of over 1,000"
+    )
+
+
+def docket_csv(entries: Sequence[Entry]) -> str:
+    """Return a row a claim and task as CSV."""
+    rows = []
+    for record in docket_records(entries):
+        shared = {key: value for key, value in record.items() if not isinstance(value, list)}
+        rows += [{**shared, **task, "seeds": min(task["seeds"])} for task in record["tasks"]] or [shared]
+    text = io.StringIO()
+    pd.DataFrame(rows).to_csv(text, index=False, lineterminator="\n")
+    return text.getvalue()
+
+
+def docket_json(entries: Sequence[Entry]) -> str:
+    """Return the docket as JSON, a list of records."""
+    return json.dumps(docket_records(entries), indent=1, ensure_ascii=False) + "\n"
+
+
+def changed_verdicts(kept: Sequence[Mapping[str, Any]], entries: Sequence[Entry]) -> list[str]:
+    """Return a sentence for each claim of which the runs say something else than a kept docket."""
+    old = {(record["name"], record["bench"]): record for record in kept}
+    new = {(record["name"], record["bench"]): record for record in docket_records(entries)}
+    found = []
+    for key in sorted({*old, *new}, key=str):
+        name = f"{key[0]} ({key[1] or 'no runs'})"
+        if key not in new or key not in old:
+            found.append(f"{name}: expected in both, {'kept' if key in old else 'derived'} only")
+            continue
+        differing = [field for field in new[key] if json.loads(json.dumps(new[key][field])) != old[key].get(field)]
+        found += [f"{name}: {field}: kept {old[key].get(field)}, derived {new[key][field]}" for field in differing]
+    return found
