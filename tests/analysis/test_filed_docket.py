@@ -1,0 +1,163 @@
+"""The docket: claims on file by the runs of their experiments, from results written by hand."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.filed_docket import Entry, judge_filed
+from fpt_bench.cli import app
+from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.report.docket_tables import changed_verdicts, count_line, docket_csv, docket_markdown, docket_records
+from tests.made_up_bench import made_up_bench, write_bench
+
+SEEDS = tuple(range(8))
+
+
+def filed(**fields: object) -> FiledClaim:
+    usual = {
+        "name": "c",
+        "better": "language",
+        "worse": "random",
+        "tasks": ("mnist",),
+        "refuted_by": "-",
+        "source": "-",
+    }
+    return FiledClaim.model_validate({"experiments": ("made-up",), **usual, **fields})
+
+
+def bench_of(seeds: Sequence[int] = SEEDS) -> Bench:
+    grid, results = made_up_bench(("bit-memory", "mnist"), seeds=seeds)
+    return Bench.of(grid, results)
+
+
+def test_each_claim_has_the_word_of_its_runs() -> None:
+    claims = [
+        filed(name="supported"),
+        filed(name="refuted", better="random", worse="language"),
+        filed(name="nowhere", experiments=("another",)),
+        filed(name="gpu", experiments=(), open_because="needs a GPU"),
+        filed(name="first-with-runs", experiments=("another", "made-up")),
+    ]
+    entries = {entry.filed.name: entry for entry in judge_filed(claims, [bench_of()])}
+    words = {name: entry.outcome for name, entry in entries.items()}
+    assert words == {
+        "supported": "supported", "refuted": "refuted", "nowhere": "open", "gpu": "open", "first-with-runs": "supported",
+    }  # fmt: skip
+    assert entries["supported"].bench == "made-up-embedded"
+    assert entries["nowhere"].bench is None
+    assert count_line(list(entries.values())) == "5 claims: 2 supported, 1 refuted, 0 equivalent, 2 open."
+
+
+def test_an_open_claim_says_the_seeds_and_the_command_that_would_settle_it() -> None:
+    (entry,) = judge_filed([filed(margin=0.02)], [bench_of((0, 1))])
+    assert entry.outcome == "open" and entry.seeds_now == 2 and entry.seeds > 2
+    (record,) = docket_records([entry])
+    last = int(entry.seeds) - 1
+    assert record["next"] == f"python -m fpt_bench bench --experiments made-up --profile embedded --seeds 0-{last}"
+    (waiting,) = docket_records([Entry(filed(experiments=(), open_because="needs a GPU"))])
+    assert waiting["next"] == "needs a GPU"
+
+
+def test_a_claim_that_was_changed_after_its_runs_is_refused() -> None:
+    bench = bench_of()
+    (registered,) = bench.grid.experiment.claims
+    on_file = bench.grid.experiment.model_copy(update={"name": "headline"})
+    grid = bench.grid.model_copy(
+        update={"experiment": on_file, "registered": {registered.hash: datetime(2026, 1, 1, tzinfo=UTC)}}
+    )
+    own = FiledClaim.model_validate({**registered.model_dump(), "name": "kept", "experiments": ("headline",)})
+    assert judge_filed([own], [Bench.of(grid, bench.results)])
+    changed = own.model_copy(update={"margin": 0.01})
+    with pytest.raises(
+        ValueError, match=r"hash [0-9a-f]{12}\) was registered on 2026-01-01 00:00 and no claim on file"
+    ):
+        judge_filed([changed], [Bench.of(grid, bench.results)])
+
+
+def test_a_kept_docket_is_derived_again_and_differences_are_named() -> None:
+    entries = judge_filed([filed()], [bench_of()])
+    kept = json.loads(json.dumps(docket_records(entries)))
+    assert changed_verdicts(kept, entries) == []
+    kept[0]["verdict"] = "refuted"
+    kept[0]["tasks"][0]["difference"] += 0.001
+    found = changed_verdicts(kept, entries)
+    assert found[0] == "c (made-up-embedded): verdict: kept refuted, derived supported"
+    assert len(found) == 2
+    assert changed_verdicts([], entries) == ["c (made-up-embedded): expected in both, derived only"]
+
+
+def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
+    claims = [filed(name="open|one", experiments=("x",)), filed(tasks=("bit-memory", "mnist"))]
+    entries = judge_filed(claims, [bench_of()])
+    page = docket_markdown(entries)
+    rows = [line for line in page.splitlines() if line.startswith("| **")]
+    assert rows[0].startswith("| **c**: language better than random on bit-memory, mnist"), "settled ones first"
+    assert rows[1].startswith("| **open\\|one**")
+    assert len(docket_csv(entries).splitlines()) == 1 + 2 + 1
+
+
+def command(tmp_path: Path, *options: str) -> tuple[int, str, str]:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["judge", *options])
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder of runs, and one of claims."""
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    experiment = grid.experiment.model_copy(update={"name": "headline"})
+    write_bench(tmp_path / "runs", grid.model_copy(update={"experiment": experiment}), results)
+    (tmp_path / "claims").mkdir()
+    return tmp_path / "runs", tmp_path / "claims"
+
+
+def say(claims: Path, **fields: object) -> None:
+    usual = {"better": "language", "worse": "random-fanin", "tasks": ["mnist"], "refuted_by": "-", "source": "ours"}
+    (claims / "mine.yaml").write_text(yaml.safe_dump({"experiments": ["headline"], **usual, **fields}))
+
+
+def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path) -> None:
+    runs, claims = kept
+    say(claims)
+    docket = tmp_path / "docket.json"
+    assert command(tmp_path, str(runs), "--claims", str(claims), "-o", str(docket))[0] == 0
+    assert command(tmp_path, str(runs), "--claims", str(claims), "--verify", str(docket))[0] == 0
+    docket.write_text(docket.read_text().replace('"verdict": "open"', '"verdict": "supported"'))
+    code, _, said = command(tmp_path, str(runs), "--claims", str(claims), "--verify", str(docket))
+    assert code == 1 and "verdict: kept supported, derived open" in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "message"),
+    [
+        ({"worse": "random-fann"}, (), "unknown arm of experiment headline, of claim mine 'random-fann'"),
+        ({"tasks": ["mnst"]}, (), "unknown task of experiment headline, of claim mine 'mnst'"),
+        ({"experiments": ["headlin"]}, (), "unknown experiment 'headlin'. Did you mean 'headline'?"),
+        ({}, ("--better", "a"), "of runs, claims on file say them"),
+        ({}, ("-o", "docket.txt"), "expected a file that ends in .md, .csv, .json"),
+        ({}, ("--verify", "mine.json"), "mine.json"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    fields: dict[str, object], options: tuple[str, ...], message: str, kept: tuple[Path, Path], tmp_path: Path
+) -> None:
+    runs, claims = kept
+    say(claims, **fields)
+    code, _, said = command(tmp_path, str(runs), "--claims", str(claims), *options)
+    assert code == 2
+    assert message in said and said.count("error:") == 1
+
+
+def test_no_claims_and_no_bench_are_said(kept: tuple[Path, Path], tmp_path: Path) -> None:
+    runs, claims = kept
+    code, _, said = command(tmp_path, str(runs), "--claims", str(claims))
+    assert code == 2 and "expected claims, a YAML file each" in said
+    say(claims)
+    (tmp_path / "empty").mkdir()
+    assert command(tmp_path, str(tmp_path / "empty"), "--claims", str(claims))[0] == 2

@@ -1,0 +1,66 @@
+"""Claims on file: each once, under one name, with what judges it or why nothing here can."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fpt_bench.config.claim_files import filed_claims
+from fpt_bench.config.named import named_experiment
+from fpt_bench.config.yaml_files import config_names
+
+CLAIM = {
+    "better": "language", "worse": "random", "tasks": ["mnist"], "refuted_by": "worse", "source": "ours",
+    "experiments": ["headline"],
+}  # fmt: skip
+
+
+def folder(tmp_path: Path, **files: dict[str, object]) -> Path:
+    for name, content in files.items():
+        (tmp_path / name.replace("_yml", ".yml")).with_suffix(".yml" if name.endswith("_yml") else ".yaml").write_text(
+            yaml.safe_dump(content)
+        )
+    return tmp_path
+
+
+def without(field: str) -> dict[str, object]:
+    return {name: value for name, value in CLAIM.items() if name != field}
+
+
+def test_a_file_holds_a_claim_whose_hash_knows_nothing_of_the_file(tmp_path: Path) -> None:
+    (first,) = filed_claims(folder(tmp_path, mine=CLAIM))
+    assert (first.name, first.experiments) == ("mine", ("headline",))
+    (tmp_path / "mine.yaml").rename(tmp_path / "other.yaml")
+    filed_claims.cache_clear()
+    (second,) = filed_claims(tmp_path)
+    assert second.name == "other" and second.claim.hash == first.claim.hash
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a": CLAIM, "a_yml": {**CLAIM, "worse": "none"}}, r"expected one claim of a name, got a\.yaml and a\.yml"),
+        ({"a": CLAIM, "b": {**CLAIM, "experiments": ["ladder"]}}, r"expected each claim once, got the one of a again"),
+        ({"a": without("experiments")}, "expected `experiments` that judge it, or `open_because`"),
+        ({"a": {**CLAIM, "open_because": "a GPU"}}, "expected `experiments` that judge it, or `open_because`"),
+        ({"a": {**CLAIM, "wrse": "b"}}, "unknown key 'wrse'. Did you mean 'worse'?"),
+        ({"a": without("refuted_by")}, "refuted_by"),
+        ({"a": {**CLAIM, "worse": "language"}}, "expected two arms, got 'language' twice"),
+    ],
+)
+def test_what_is_wrong_with_a_claim_is_said_with_its_file(
+    files: dict[str, dict[str, object]], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        filed_claims(folder(tmp_path, **files))
+    assert str(tmp_path) in str(error.value)
+
+
+def test_every_claim_on_file_names_experiments_arms_and_tasks_that_there_are() -> None:
+    claims = filed_claims()
+    assert len(claims) >= 25
+    for filed in claims:
+        for experiment in filed.experiments:
+            assert filed.claim in named_experiment(experiment).claims
+    named = {experiment for filed in claims for experiment in filed.experiments}
+    assert named <= set(config_names("experiments"))
