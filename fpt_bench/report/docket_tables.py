@@ -1,13 +1,12 @@
 """The docket as people and programs read it: Markdown, CSV, JSON."""
 
+import csv
 import io
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
-
-import pandas as pd
 
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.filed_docket import Entry
@@ -145,7 +144,10 @@ def docket_csv(entries: Sequence[Entry]) -> str:
         shared = {key: value for key, value in record.items() if not isinstance(value, list)}
         rows += [{**shared, **task, "seeds": min(task["seeds"])} for task in record["tasks"]] or [shared]
     text = io.StringIO()
-    pd.DataFrame(rows).to_csv(text, index=False, lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, [*names], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 

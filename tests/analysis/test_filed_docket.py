@@ -47,7 +47,8 @@ def test_each_claim_has_the_word_of_its_runs() -> None:
     entries = {entry.filed.name: entry for entry in judge_filed(claims, [bench_of()])}
     words = {name: entry.outcome for name, entry in entries.items()}
     assert words == {
-        "supported": "supported", "refuted": "refuted", "nowhere": "open", "gpu": "open", "first-with-runs": "supported",
+        "supported": "supported", "refuted": "refuted", "nowhere": "open", "gpu": "open",
+        "first-with-runs": "supported",
     }  # fmt: skip
     assert entries["supported"].bench == "made-up-embedded"
     assert entries["nowhere"].bench is None
@@ -56,7 +57,9 @@ def test_each_claim_has_the_word_of_its_runs() -> None:
 
 def test_an_open_claim_says_the_seeds_and_the_command_that_would_settle_it() -> None:
     (entry,) = judge_filed([filed(margin=0.02)], [bench_of((0, 1))])
-    assert entry.outcome == "open" and entry.seeds_now == 2 and entry.seeds > 2
+    assert entry.outcome == "open"
+    assert entry.seeds_now == 2
+    assert entry.seeds > 2
     (record,) = docket_records([entry])
     last = int(entry.seeds) - 1
     assert record["next"] == f"python -m fpt_bench bench --experiments made-up --profile embedded --seeds 0-{last}"
@@ -102,7 +105,7 @@ def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
     assert len(docket_csv(entries).splitlines()) == 1 + 2 + 1
 
 
-def command(tmp_path: Path, *options: str) -> tuple[int, str, str]:
+def command(*options: str) -> tuple[int, str, str]:
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["judge", *options])
     return done.exit_code, done.stdout, done.stderr
 
@@ -126,11 +129,12 @@ def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path
     runs, claims = kept
     say(claims)
     docket = tmp_path / "docket.json"
-    assert command(tmp_path, str(runs), "--claims", str(claims), "-o", str(docket))[0] == 0
-    assert command(tmp_path, str(runs), "--claims", str(claims), "--verify", str(docket))[0] == 0
+    assert command(str(runs), "--claims", str(claims), "-o", str(docket))[0] == 0
+    assert command(str(runs), "--claims", str(claims), "--verify", str(docket))[0] == 0
     docket.write_text(docket.read_text().replace('"verdict": "open"', '"verdict": "supported"'))
-    code, _, said = command(tmp_path, str(runs), "--claims", str(claims), "--verify", str(docket))
-    assert code == 1 and "verdict: kept supported, derived open" in said
+    code, _, said = command(str(runs), "--claims", str(claims), "--verify", str(docket))
+    assert code == 1
+    assert "verdict: kept supported, derived open" in said
 
 
 @pytest.mark.parametrize(
@@ -145,19 +149,21 @@ def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path
     ],
 )
 def test_bad_input_is_one_sentence(
-    fields: dict[str, object], options: tuple[str, ...], message: str, kept: tuple[Path, Path], tmp_path: Path
+    fields: dict[str, object], options: tuple[str, ...], message: str, kept: tuple[Path, Path]
 ) -> None:
     runs, claims = kept
     say(claims, **fields)
-    code, _, said = command(tmp_path, str(runs), "--claims", str(claims), *options)
+    code, _, said = command(str(runs), "--claims", str(claims), *options)
     assert code == 2
-    assert message in said and said.count("error:") == 1
+    assert message in said
+    assert said.count("error:") == 1
 
 
 def test_no_claims_and_no_bench_are_said(kept: tuple[Path, Path], tmp_path: Path) -> None:
     runs, claims = kept
-    code, _, said = command(tmp_path, str(runs), "--claims", str(claims))
-    assert code == 2 and "expected claims, a YAML file each" in said
+    code, _, said = command(str(runs), "--claims", str(claims))
+    assert code == 2
+    assert "expected claims, a YAML file each" in said
     say(claims)
     (tmp_path / "empty").mkdir()
-    assert command(tmp_path, str(tmp_path / "empty"), "--claims", str(claims))[0] == 2
+    assert command(str(tmp_path / "empty"), "--claims", str(claims))[0] == 2

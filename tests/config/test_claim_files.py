@@ -33,7 +33,8 @@ def test_a_file_holds_a_claim_whose_hash_knows_nothing_of_the_file(tmp_path: Pat
     (tmp_path / "mine.yaml").rename(tmp_path / "other.yaml")
     filed_claims.cache_clear()
     (second,) = filed_claims(tmp_path)
-    assert second.name == "other" and second.claim.hash == first.claim.hash
+    assert second.name == "other"
+    assert second.claim.hash == first.claim.hash
 
 
 @pytest.mark.parametrize(
