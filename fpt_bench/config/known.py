@@ -20,6 +20,8 @@ TASKS: Mapping[str, str] = {
     "cifar": "datamodules.images.cifar:CifarDataModule",
     "cifar-lra": "datamodules.images.cifar:CifarLraDataModule",
     "homology": "datamodules.proteins.homology:HomologyDataModule",
+    "needle": "datamodules.needle:NeedleDataModule",
+    "modular-addition": "datamodules.modular_addition:ModularAdditionDataModule",
     "homology-scope": "datamodules.proteins.homology_scope:HomologyScopeDataModule",
 }
 """Every task by the name that users type: the class of its datamodule."""

@@ -26,6 +26,15 @@ SMALL = {
     "listops": SHORT_TREES,
     "listops-as-published": SHORT_TREES,
     "cifar-lra": {"image_size": 8},
+    "needle": {
+        "pairs": 6,
+        "fewest_pairs": 4,
+        "markers": 12,
+        "values": 60,
+        "validation_examples": 20,
+        "test_examples": 30,
+    },
+    "modular-addition": {"modulus": 13, "validation_share": 0.1, "test_share": 0.1},
     "homology": {"folds": 5, "superfamilies": 3, "max_residues": 100},
 }
 """Arguments that make a task small enough to look at all of it."""

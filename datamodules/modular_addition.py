@@ -1,0 +1,82 @@
+"""Modular addition: (a + b) mod p, from two tokens and an equals sign."""
+
+from functools import cached_property
+from typing import ClassVar, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
+from datamodules.examples import ArrayExamples
+from datamodules.randomness import random_integers, random_permutation
+
+DATA_SEED = 0
+"""Seed of the split of all sums, which is the same for every run."""
+
+
+class ModularAdditionDataModule(TaskDataModule):
+    """Say (a + b) mod p. All p x p sums are split once; validation and test sums are never trained on.
+
+    Zhong and Andreas 2024 (arXiv 2410.04368) train embeddings of random transformers on 95 % of the sums modulo 199.
+
+    One example with `modulus=7` (T = 3 tokens, V = 8)::
+
+        words   5 4 =
+        ids     5 4 7
+        label       2
+
+    Args:
+        modulus: p, from 5 to 1,000.
+        validation_share: share of all sums held out for validation, in (0, 1), and `test_share` for test.
+    """
+
+    kinds: ClassVar[tuple[DataKind, ...]] = ("real",)
+    source = "all sums modulo p, split once; validation and test sums are held out of training"
+
+    def __init__(
+        self,
+        *,
+        modulus: int = 199,
+        validation_share: float = 0.025,
+        test_share: float = 0.025,
+        **shared: Unpack[SharedArguments],
+    ) -> None:
+        super().__init__(**shared)
+        if not 5 <= modulus <= 1000:
+            raise ValueError(f"modular-addition: expected modulus from 5 to 1000, got {modulus}")
+        held = min(validation_share, test_share)
+        if held <= 0 or validation_share + test_share >= 1 or held * modulus**2 < 1:
+            raise ValueError(
+                f"modular-addition: expected shares of at least 1 of the {modulus**2} sums that leave something to "
+                f"train on, got validation_share={validation_share} and test_share={test_share}"
+            )
+        self.modulus, self.shares = modulus, (validation_share, test_share)
+
+    @cached_property
+    def task(self) -> TaskSpec:
+        guess = {"guess": 1 / self.modulus}
+        return TaskSpec("modular-addition", "tokens", self.modulus + 1, 3, self.modulus, trivial=guess)
+
+    def examples(self, split: str) -> ArrayExamples:
+        if split not in self._members:
+            raise ValueError(f"modular-addition: expected one of the splits {sorted(self._members)}, got {split!r}")
+        return self._members[split]
+
+    def training_indices(self, step: int) -> NDArray[np.int64]:
+        return random_integers(self.batch_size, len(self.examples(TRAIN)), self.seed, TRAIN, step)
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return ["=" if token == self.modulus else str(token) for token in inputs.tolist()]
+
+    @cached_property
+    def _members(self) -> dict[str, ArrayExamples]:
+        total = self.modulus**2
+        held = [round(share * total) for share in self.shares]
+        validation, test, train = np.split(random_permutation(total, DATA_SEED, "modular-addition"), np.cumsum(held))
+        return {TRAIN: self._numbered(train), VALIDATION: self._numbered(validation), TEST: self._numbered(test)}
+
+    def _numbered(self, numbers: NDArray[np.int64]) -> ArrayExamples:
+        first, second = np.divmod(numbers, self.modulus)
+        inputs = np.stack([first, second, np.full_like(first, self.modulus)], axis=1)
+        return ArrayExamples(inputs, ((first + second) % self.modulus)[:, None])
