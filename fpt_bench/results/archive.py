@@ -25,7 +25,7 @@ def members(path: Path) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _members_then(path: Path, changed: int, size: int) -> frozenset[str]:
+def _members_then(path: Path, *_changed_and_size: int) -> frozenset[str]:
     """Return the names in an archive as it was then: a report asks for many runs, and reading them takes its time."""
     with _archive(path) as archive:
         return frozenset(archive.namelist())

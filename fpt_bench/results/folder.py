@@ -213,20 +213,25 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
         kept: another such place, of which those are taken that are not over in `runs`.
 
     Raises:
-        OSError: the folder itself cannot be read.
+        OSError: the folder itself cannot be read, or there is nothing at `kept`.
         ValueError: one place says two things of one run; the message names both files, and their lines.
     """
     problems: list[str] = []
     with _without_collector():
-        found = one_of_each(_read_all(runs, problems))
+        found = one_of_each(read_places(runs, problems))
         if kept is not None:
-            theirs = one_of_each(_read_all(kept, problems))
+            if not kept.exists():
+                raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
+            theirs = one_of_each(read_places(kept, problems))
             found = theirs | {run_id: own for run_id, own in found.items() if own.status != "failed"}
     return [found[run_id] for run_id in sorted(found)], problems
 
 
-def _read_all(runs: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
-    """Yield each result in a place with its file, and its line there; what cannot be read becomes a problem."""
+def read_places(runs: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
+    """Yield each result in a folder of runs or a packed file with where it is: its file, and its line there.
+
+    What cannot be read becomes a sentence among the problems.
+    """
     for entry in [runs] if is_packed(runs) else _entries(runs):
         if is_packed(entry):
             yield from _read_packed(entry, problems)
@@ -258,6 +263,11 @@ def _read_packed(path: Path, problems: list[str]) -> Iterator[tuple[str, RunResu
         problems.append(why_unread(path, error))
     if bad > BAD_LINES:
         problems.append(f"{path}: {bad - BAD_LINES} more lines are no results that can be read here.")
+
+
+def folder_of(runs: Path) -> Path:
+    """Return the folder of runs that a place is: of a packed file, the one that it lies in."""
+    return runs.parent if is_packed(runs) else runs
 
 
 def packed_files(runs: Path) -> list[Path]:
