@@ -28,7 +28,16 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import COMMANDS, app
 from fpt_bench.config.known import TASKS
-from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, PREDICTIONS_FILE, RESULT_FILE, SLURM, TABLES
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    LEASE_FILE,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    SLURM,
+    TABLES,
+    collect_results,
+)
+from fpt_bench.results.lines import PACKED, line_of
 from fpt_bench.results.regular_files import LIMIT
 from tests.paths import KEPT_RESULTS, ROOT
 
@@ -54,11 +63,14 @@ def sample() -> dict[str, bytes]:
     """Return the content of a folder that is in order, by path."""
     grid = (KEPT_RESULTS / TABLES / BENCH / GRID_FILE).read_bytes()
 
-    wanted = [name for name in _ids_of(grid) if (KEPT_RESULTS / name).is_dir()]
-    first, *done = sorted(wanted)
+    wanted = _ids_of(grid)
+    kept = {result.spec.run_id: result for result in collect_results(KEPT_RESULTS)[0] if result.spec.run_id in wanted}
+    first, *done = sorted(kept)
     said = [{"example": 0, "input": "0 1", "labels": [1, 0], "predicted": [1, 1]}]
     lease = {"host": "far", "space": "another", "pid": 1, "started": "1", "token": "x"}
-    files = {f"runs/{name}/{RESULT_FILE}": (KEPT_RESULTS / name / RESULT_FILE).read_bytes() for name in done}
+    packed, *done = done
+    files = {f"runs/{name}/{RESULT_FILE}": kept[name].model_dump_json(indent=1).encode() for name in done}
+    files[f"runs/a{PACKED}"] = line_of(kept[packed])
     files |= {f"runs/{name}/{PREDICTIONS_FILE}": json.dumps(said).encode() for name in done}
     return files | {
         f"runs/{TABLES}/{BENCH}/{GRID_FILE}": grid,

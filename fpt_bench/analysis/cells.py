@@ -91,8 +91,11 @@ class Cell:
             tuning_seeds: seeds that choose a swept rate and are not reported.
         """
         choice, choosing = choose_rate(specs, by_id, tuning_seeds), choosing_seeds(specs, tuning_seeds)
-        ids, was_swept = dict.fromkeys(spec.run_id for spec in specs), len(choice.scores) > 1
-        tried = tuple(by_id[run_id] for run_id in ids if run_id in by_id)
+        asked, was_swept = {spec.run_id: spec for spec in specs}, len(choice.scores) > 1
+        # Canonical files sort a spec's mappings, a grid has them as they were asked for: the same run either way.
+        tried = tuple(
+            by_id[run_id].model_copy(update={"spec": spec}) for run_id, spec in asked.items() if run_id in by_id
+        )
         return cls(
             task=task,
             arm=arm,
@@ -175,7 +178,11 @@ class Cell:
     @property
     def floor_name(self) -> str:
         """Of a cell that has a score: the trivial baseline that its floor is."""
-        return best_of(self.data.trivial, self.data.higher_is_better) if self.data.trivial else "guess"
+        return (
+            best_of(dict(sorted(self.data.trivial.items())), self.data.higher_is_better)
+            if self.data.trivial
+            else "guess"
+        )
 
     @property
     def beaten_by(self) -> str | None:

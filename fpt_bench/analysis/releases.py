@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.results.folder import RESULT_FILE, packed_files
+from fpt_bench.results.lines import PACKED
 from fpt_bench.results.result import RunResult
 
 MIX_OPTION = "--mix-releases"
@@ -66,8 +67,12 @@ def _in_order(release: str) -> list[int]:
 
 
 def _move_away(release: str, runs: Path) -> str:
-    """Return a shell command that moves the runs of a release, whole, into a folder beside theirs."""
-    beside = shlex.quote(f"{runs}-torch-{release}")
-    said = shlex.quote(f'"torch": "{re.escape(release)}["+]')
-    found = f"grep -lE {said} {shlex.quote(str(runs))}/*/{RESULT_FILE}"
-    return f'mkdir -p {beside} && {found} | while read -r it; do mv "${{it%/*}}" {beside}/; done'
+    """Return a shell command that moves the runs of a release, whole, into a folder beside theirs; packed ones too."""
+    there, beside = shlex.quote(str(runs)), shlex.quote(f"{runs}-torch-{release}")
+    said = f'"torch": ?"{re.escape(release)}["+]'
+    found = f"grep -lE {shlex.quote(said)} {there}/*/{RESULT_FILE}"
+    command = f'mkdir -p {beside} && {found} | while read -r it; do mv "${{it%/*}}" {beside}/; done'
+    if packed_files(runs):
+        lines = f"grep -hE {shlex.quote(said)} {there}/*{PACKED} > {beside}/torch-{release}{PACKED}"
+        command += f"; {lines} && sed -i -E {shlex.quote(f'/{said}/d')} {there}/*{PACKED}"
+    return command

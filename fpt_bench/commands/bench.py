@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,6 +17,7 @@ from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import (
     EXPERIMENTS_HELP,
     DataRoot,
+    Kept,
     Loggers,
     MixReleases,
     Offline,
@@ -36,6 +38,7 @@ from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import (
     collect_results,
+    folder_of,
     grid_before,
     read_result,
     read_results,
@@ -61,6 +64,7 @@ def bench(
     experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "headline",
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    kept: Kept = None,
     seeds: Seeds = None,
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
@@ -73,15 +77,15 @@ def bench(
     launcher = launcher_from_options(launching, profile)
     asked = None if seeds is None else seeds_of(seeds)
     runs.mkdir(parents=True, exist_ok=True)
-    plans = [plan_grid(name, profile, workspace, asked, mix_releases) for name in listed_experiments(experiments)]
+    plans = [plan_grid(name, profile, workspace, asked, mix_releases, kept) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
             notes.print(warning, style="yellow", markup=False)
         if launcher.kind == "slurm":
-            out.print(send_grid(grid, workspace, launcher), markup=False, soft_wrap=True)
+            out.print(send_grid(grid, workspace, launcher, kept), markup=False, soft_wrap=True)
             continue
-        results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
+        results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases, kept)
         tables = tables_folder(runs, grid)
         print_tables(table_file(tables, "md").read_text(), tables)
     troubled = [result for result in results if result.status != "ok"]
@@ -97,6 +101,7 @@ def plan_grid(
     workspace: Workspace,
     seeds: tuple[int, ...] | None = None,
     mix_releases: bool = False,
+    kept: Path | None = None,
 ) -> tuple[Grid, list[str]]:
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
 
@@ -107,6 +112,7 @@ def plan_grid(
         workspace: where runs read and write.
         seeds: to report, instead of the profile's.
         mix_releases: put up with results that were made under another release of torch.
+        kept: another folder of results, or a packed file: what is over there is not done again.
 
     Raises:
         ValueError: a mistake in a file or a name, a result that was made from other data or weights or, unless
@@ -116,7 +122,10 @@ def plan_grid(
     grid = named_grid(experiment, profile, seeds)
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables)
-    grid = grid.registering(grid_before(tables), datetime.now(UTC))
+    elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
+    grid = grid.registering((grid_before(tables), elsewhere), datetime.now(UTC))
+    over = _over_in(collect_results(workspace.runs, kept)[0])
+    theirs = set() if kept is None else over.keys() - _over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):
         from datamodules.sources.packages import MissingPackageError
         from fpt_bench.training.resolve import resolve
@@ -130,28 +139,36 @@ def plan_grid(
         except MissingPackageError as error:
             missing[run.task, run.arm] = str(error)
             continue
-        current.require_same(spec, *_made_from(spec, workspace))
+        current.require_same(spec, *_made_from(spec, workspace, over))
         runs.append(run.model_copy(update={"spec": spec}))
         warnings.append(warning)
     grid = without_cells(grid, missing).model_copy(update={"runs": tuple(runs)})
     if not mix_releases:
-        _require_one_release(grid, workspace)
-    left_out = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
-    return grid, list(dict.fromkeys(w for w in (*left_out, *warnings) if w))
+        _require_one_release(grid, workspace, kept)
+    remarks = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
+    wanted = {run.spec.run_id for run in grid.runs}
+    if found := wanted & theirs:
+        remarks.append(f"{grid.name}: {len(found)} of {len(wanted)} runs are kept in {kept} and not done again")
+    return grid, list(dict.fromkeys(w for w in (*remarks, *warnings) if w))
 
 
-def _require_one_release(grid: Grid, workspace: Workspace) -> None:
+def _require_one_release(grid: Grid, workspace: Workspace, kept: Path | None) -> None:
     """Raise a ValueError where what is done was not made with the release of torch that what is missing would be."""
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.analysis.sweep import next_runs
 
-    results = _over(grid, collect_results(workspace.runs)[0])
+    results = _over(grid, collect_results(workspace.runs, kept)[0])
     coming = metadata.version("torch") if next_runs(grid, results) else None
     require_one_release(grid, results.values(), workspace.runs, coming)
 
 
-def _made_from(spec: RunSpec, workspace: Workspace) -> "tuple[str, Sources | None]":
+def _made_from(spec: RunSpec, workspace: Workspace, over: Mapping[str, RunResult]) -> "tuple[str, Sources | None]":
     """Return whether a run was done or begun, and what it was made from, where there is anything.
+
+    Args:
+        spec: of the run.
+        workspace: where its folder is.
+        over: what is over there or is kept elsewhere, by run id.
 
     Raises:
         RefusedError: its result is another version's.
@@ -167,11 +184,13 @@ def _made_from(spec: RunSpec, workspace: Workspace) -> "tuple[str, Sources | Non
     except (OSError, ValueError):
         return "was done", None  # the run is done again, and says why
     if done is None or done.status == "failed":
+        done = over.get(spec.run_id)
+    if done is None:
         return "was begun", begun_from(folder)
     return "was done", Sources.of_result(done)
 
 
-def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
+def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path | None = None) -> str:
     """Send to Slurm what can be done now of a grid and is neither done nor queued, and return a sentence about it.
 
     Of a sweep that is one wave: sending the grid again, when the wave is done, sends the next.
@@ -184,7 +203,7 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
     from fpt_bench.analysis.sweep import next_runs
     from fpt_bench.report.tables import write_tables
 
-    results = _over(grid, collect_results(workspace.runs)[0])
+    results = _over(grid, collect_results(workspace.runs, kept)[0])
     simple = known_records(workspace.runs, notes)
     write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
@@ -198,10 +217,16 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher) -> str:
 
 
 def run_grid(
-    grid: Grid, workspace: Workspace, workers: int, console: Console, mix_releases: bool = False
+    grid: Grid,
+    workspace: Workspace,
+    workers: int,
+    console: Console,
+    mix_releases: bool = False,
+    kept: Path | None = None,
 ) -> list[RunResult]:
     """Do what is missing of a grid, show it while it goes on, keep its tables up to date, and return all results.
 
+    What is over in `kept`, another folder of results or a packed file, is not missing, and is in the tables.
     Sweeps are done in waves, as `next_runs` plans them from what came out so far.
     Ctrl-C stops the workers and leaves the tables of what is finished.
 
@@ -220,7 +245,7 @@ def run_grid(
         if mix_releases or len(releases(results.values())) < 2:
             write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results, simple = _over(grid, read_results(workspace.runs, console)), known_records(workspace.runs, console)
+    results, simple = _over(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)
     view = GridView(grid, workers, console)
     view.found(list(results.values()))
     written, done = -math.inf, []
@@ -264,4 +289,8 @@ def where_time_went(results: list[RunResult]) -> str:
 def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
     """Return what is over of a grid, by run id; a failed run is not."""
     wanted = {run.spec.run_id for run in grid.runs}
-    return {r.spec.run_id: r for r in found if r.spec.run_id in wanted and r.status != "failed"}
+    return {run_id: result for run_id, result in _over_in(found).items() if run_id in wanted}
+
+
+def _over_in(found: list[RunResult]) -> dict[str, RunResult]:
+    return {result.spec.run_id: result for result in found if result.status != "failed"}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import FAILED, notes, out
-from fpt_bench.commands.options import MixReleases
+from fpt_bench.commands.options import Kept, MixReleases
 from fpt_bench.commands.table import render_again
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of
@@ -18,6 +18,7 @@ def check(
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
     markdown: Annotated[Path | None, typer.Option(help="file to write a summary to, in Markdown")] = None,
     junit: Annotated[Path | None, typer.Option(help="file to write all checks to, as JUnit XML")] = None,
+    kept: Kept = None,
     mix_releases: MixReleases = False,
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
@@ -28,16 +29,16 @@ def check(
 
     path = _one_bench(runs)
     grid = read_grid(path)
-    kept = None if renew else read_baseline(baseline)
-    results = read_results(runs_of(path), notes)
+    expected = None if renew else read_baseline(baseline)
+    results = read_results(runs_of(path), notes, kept)
     if not mix_releases:
         require_one_release(grid, results, runs_of(path))
     bench = render_again(grid, results, path.parent, notes)
-    if kept is None:
+    if expected is None:
         write_atomically(baseline, write_baseline(make_baseline(bench)))
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)
         return
-    verdict = check_bench(bench, kept)
+    verdict = check_bench(bench, expected)
     for file, text in ((markdown, render_summary(verdict, runs, baseline)), (junit, render_junit(verdict))):
         if file is not None:
             write_atomically(file, text)

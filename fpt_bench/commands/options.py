@@ -14,8 +14,12 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.loggers import require_loggers
 
-Runs = Annotated[Path, typer.Option(help="folder that holds the results")]
-BenchRuns = Annotated[Path, typer.Argument(help="folder of a bench's results")]
+Runs = Annotated[Path, typer.Option(help="folder that holds the results, or a packed file of them")]
+BenchRuns = Annotated[Path, typer.Argument(help="folder of a bench's results, or a packed file of them")]
+Kept = Annotated[
+    Path | None,
+    typer.Option(help="folder of kept results, or a packed file: what is over there counts as done, and is shown"),
+]
 FinishedRun = Annotated[Path, typer.Argument(help="folder of a run that is over")]
 DataRoot = Annotated[
     Path | None, typer.Option(help="folder of real data and caches; else FPT_BENCH_DATA, else the user's cache")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import notes, out
-from fpt_bench.commands.options import MixReleases
+from fpt_bench.commands.options import Kept, MixReleases
 
 
 def report(
@@ -17,18 +17,21 @@ def report(
         "report.html"
     ),
     watch: Annotated[bool, typer.Option("--watch", help="write it again when results change, until Ctrl-C")] = False,
+    kept: Kept = None,
     mix_releases: MixReleases = False,
 ) -> None:
     """Turn results into one page that needs no network, and into figures as PDF and PNG."""
     if len(runs) > 2 or (watch and len(runs) > 1):
         raise ValueError(f"expected one folder, or two to compare without --watch, got {len(runs)}")
+    if len(runs) > 1 and kept is not None:
+        raise ValueError("expected two folders to compare or --kept, got both: it would be on either side")
     from fpt_bench.report.page.compare import compare_reports
     from fpt_bench.report.page.report_page import build_report, watch_report
 
     if len(runs) == 2:
         compare_reports(runs[0], runs[1], output, notes, mix_releases)
     elif watch:
-        watch_report(runs[0], output, notes, mix_releases)
+        watch_report(runs[0], output, notes, mix_releases, kept=kept)
     else:
-        build_report(runs[0], output, notes, mix_releases)
+        build_report(runs[0], output, notes, mix_releases, kept=kept)
     out.print(f"report: {output}", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from fpt_bench.commands.console import notes
-from fpt_bench.commands.options import BenchRuns, MixReleases
+from fpt_bench.commands.options import BenchRuns, Kept, MixReleases
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of
 from fpt_bench.results.result import RunResult
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench
 
 
-def table(runs: BenchRuns = Path("runs"), mix_releases: MixReleases = False) -> None:
+def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixReleases = False) -> None:
     """Render the tables of a bench again from its results, without training."""
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.tables import markdown
 
     grids = read_grids(runs, notes)
     folder = runs_of(next(iter(grids)))
-    results = read_results(folder, notes)
+    results = read_results(folder, notes, kept)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)

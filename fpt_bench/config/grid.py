@@ -1,7 +1,7 @@
 """From an experiment and a profile to a flat list of runs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Self
@@ -67,10 +67,13 @@ class Grid(BaseModel):
     def name(self) -> str:
         return f"{self.experiment.name}-{self.profile}"
 
-    def registering(self, earlier: "Grid | None", now: datetime) -> "Grid":
-        """Return the grid with the time at which each claim was registered: now, but for those known earlier."""
-        known = {} if earlier is None else earlier.registered
-        times = {claim.hash: known.get(claim.hash, now) for claim in self.experiment.claims}
+    def registering(self, earlier: Iterable["Grid | None"], now: datetime) -> "Grid":
+        """Return the grid with the time at which each claim was registered: by the first of these grids, else now."""
+        known = [grid.registered for grid in earlier if grid is not None]
+        times = {
+            claim.hash: min((times[claim.hash] for times in known if claim.hash in times), default=now)
+            for claim in self.experiment.claims
+        }
         return self.model_copy(update={"registered": times})
 
     def cells(self) -> dict[tuple[str, str], list[RunSpec]]:

@@ -154,7 +154,7 @@ def _data_notes(cells: Sequence[Cell]) -> list[str]:
 
 def _test_set_notes(cells: Sequence[Cell]) -> list[str]:
     """Give the accuracies on the test sets beside the headline's, a sentence for each of a task."""
-    names = dict.fromkeys((cell.task, name) for cell in cells for r in cell.runs for name in list(r.test_scores)[1:])
+    names = dict.fromkeys((cell.task, name) for cell in cells for r in cell.runs for name in r.other_scores)
     notes = []
     for task, name in names:
         scores = {
@@ -188,10 +188,10 @@ def body_notes(said: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _version_notes(cells: Sequence[Cell]) -> list[str]:
-    """Say with what runs were made, if it is not the same for all of a table: single runs may differ for that alone."""
+    """Say with what runs were made, and on what: they may be others', and single runs may differ for that alone."""
     used = sorted({made for cell in cells for made in cell.made_with})
     if len(used) < 2:
-        return []
+        return [f"Runs were made with {made}." for made in used]
     return [f"Runs were made with {'; '.join(used)}: a release can move a run as another seed does."]
 
 

@@ -120,14 +120,14 @@ def mark_of(cell: "Cell") -> str:
 
 
 def other_test_sets(result: "RunResult") -> str:
-    """Write the scores on the test sets behind the headline's, which is the first.
+    """Write the scores on the test sets beside the headline's.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> other_test_sets(SimpleNamespace(test_scores={"test": 0.5, "test-nested": 0.25}, is_fraction=True))
+        >>> other_test_sets(SimpleNamespace(other_scores={"test-nested": 0.25}, is_fraction=True))
         '; test-nested 25.0 %'
     """
-    others = list(result.test_scores.items())[1:]
+    others = result.other_scores.items()
     return "".join(f"; {split} {percent(score, result.is_fraction)}" for split, score in others)
 
 

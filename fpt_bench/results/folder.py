@@ -12,6 +12,8 @@ RUNS/
   tables/EXPERIMENT-PROFILE/   a bench: grid.json, table.md, table.tex, table.csv, table.json, ...
   bodies/                      a folder of runs that trained bodies for others, each kept in RUN_ID/body/
   features/                    features of frozen bodies, computed once
+  NAME.jsonl                   packed runs, a result a line, in place of their folders
+  NAME.predictions.zip         what packed runs keep beside their results, as RUN_ID/predictions.json
   simple-learners.json         floors and simple learners, measured by `learn`
   slurm/                       which job does which run, and the jobs' logs
 """
@@ -28,9 +30,11 @@ from rich.console import Console
 
 from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.config.spec import explain
+from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
+from fpt_bench.results.lines import is_packed, one_of_each, read_lines
 from fpt_bench.results.refusal import RefusedError
-from fpt_bench.results.regular_files import read_regular, why_unread
+from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
 from fpt_bench.results.result import SCHEMA, RunResult
 
 # In the folder of a run, which its spec names: `runs / spec.run_id`.
@@ -41,6 +45,9 @@ BEST, LAST = "best", "last"
 # Beside runs.
 TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
 GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
+PACKED_PREDICTIONS = ".predictions.zip"
+BAD_LINES = 10
+"""Lines of one file that are named, each in a sentence; others are counted."""
 
 
 def runs_with(run: Path) -> Path:
@@ -124,19 +131,7 @@ def read_run(run: Path) -> RunResult:
 
 
 def _parse_result(content: bytes, path: Path) -> RunResult:
-    try:
-        result = RunResult.model_validate_json(content.decode())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected a result in JSON, got bytes that are not text") from error
-    except ValidationError as error:
-        _require_schema(content, path)
-        finding = error.errors()[0]
-        raise ValueError(
-            f"{path}: expected a result in JSON, got a file that is truncated or garbled ({finding['msg']}). "
-            "Ask for the run again to make it anew."
-        ) from error
-    if "schema_version" not in result.model_fields_set:
-        _require_schema(content, path)
+    result = parse_result(content, path, path.parent.parent)
     if result.spec.run_id != path.parent.name:
         raise ValueError(
             f"{path}: expected it in the folder {result.spec.run_id}, as its spec says. "
@@ -145,7 +140,35 @@ def _parse_result(content: bytes, path: Path) -> RunResult:
     return result
 
 
-def _require_schema(content: bytes, path: Path) -> None:
+def parse_result(content: bytes, place: Path | str, runs: Path) -> RunResult:
+    """Return the result that is written somewhere.
+
+    Args:
+        content: the JSON.
+        place: where it is from, for messages: its file, or file and line.
+        runs: what the script that moves earlier schemas is to be told.
+
+    Raises:
+        RefusedError: it is one of another schema.
+        ValueError: it is no result; the message names the place.
+    """
+    try:
+        result = RunResult.model_validate_json(content.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{place}: expected a result in JSON, got bytes that are not text") from error
+    except ValidationError as error:
+        _require_schema(content, place, runs)
+        finding = error.errors()[0]
+        raise ValueError(
+            f"{place}: expected a result in JSON, got one that is truncated or garbled ({finding['msg']}). "
+            "Ask for the run again to make it anew."
+        ) from error
+    if "schema_version" not in result.model_fields_set:
+        _require_schema(content, place, runs)
+    return result
+
+
+def _require_schema(content: bytes, place: Path | str, runs: Path) -> None:
     """Raise a RefusedError if this is a whole result of another schema than ours."""
     schema = _schema_of(content, {"spec", "status"})
     if schema in (None, SCHEMA):
@@ -153,9 +176,9 @@ def _require_schema(content: bytes, path: Path) -> None:
     advice = (
         "A newer fpt_bench made it: update this one"
         if schema > SCHEMA
-        else f"An older fpt_bench made it: `python -m fpt_bench.results.migration {path.parent.parent}` moves it"
+        else f"An older fpt_bench made it: `python -m fpt_bench.results.migration {runs}` moves it"
     )
-    raise RefusedError(f"{path}: expected a result of schema {SCHEMA}, got one of schema {schema}. {advice}.")
+    raise RefusedError(f"{place}: expected a result of schema {SCHEMA}, got one of schema {schema}. {advice}.")
 
 
 def _schema_of(content: bytes, keys: set[str]) -> int | None:
@@ -182,23 +205,90 @@ def require_own_grid(tables: Path) -> None:
         )
 
 
-def collect_results(runs: Path) -> tuple[list[RunResult], list[str]]:
-    """Return all results under a folder of runs, by run id, and a sentence for each that is none or cannot be read.
+def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResult], list[str]]:
+    """Return all results in a place, by run id, and a sentence for each that is none or cannot be read.
+
+    Args:
+        runs: a folder of runs' folders, of packed files, or of both; or one packed file.
+        kept: another such place, of which those are taken that are not over in `runs`.
 
     Raises:
-        OSError: the folder itself cannot be read.
+        OSError: the folder itself cannot be read, or there is nothing at `kept`.
+        ValueError: one place says two things of one run; the message names both files, and their lines.
     """
-    results, problems = [], []
+    problems: list[str] = []
     with _without_collector():
-        for run in _entries(runs):
+        found = one_of_each(read_places(runs, problems))
+        if kept is not None:
+            if not kept.exists():
+                raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
+            theirs = one_of_each(read_places(kept, problems))
+            found = theirs | {run_id: own for run_id, own in found.items() if own.status != "failed"}
+    return [found[run_id] for run_id in sorted(found)], problems
+
+
+def read_places(runs: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
+    """Yield each result in a folder of runs or a packed file with where it is: its file, and its line there.
+
+    What cannot be read becomes a sentence among the problems.
+    """
+    for entry in [runs] if is_packed(runs) else _entries(runs):
+        if is_packed(entry):
+            yield from _read_packed(entry, problems)
+            continue
+        try:
+            result = read_result(entry)
+        except (OSError, ValueError) as error:
+            problems.append(why_unread(entry / RESULT_FILE, error))
+            continue
+        if result is not None:  # None: a stray file or folder, or a run that is not over.
+            yield str(entry / RESULT_FILE), result
+
+
+def _read_packed(path: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
+    bad = 0
+    try:
+        for number, line in read_lines(path):
+            place = f"{path}:{number}"
             try:
-                result = read_result(run)
-            except (OSError, ValueError) as error:
-                problems.append(why_unread(run / RESULT_FILE, error))
+                if line is None:
+                    raise ValueError(f"{place}: expected at most {LIMIT / 2**20:g} MB, got a longer line")
+                result = parse_result(line, place, path)
+            except ValueError as error:
+                bad += 1
+                problems += [str(error)] if bad <= BAD_LINES else []
                 continue
-            # None: a stray file or folder, or a run that is not over.
-            results += [] if result is None else [result]
-    return results, problems
+            yield place, result
+    except (OSError, ValueError) as error:
+        problems.append(why_unread(path, error))
+    if bad > BAD_LINES:
+        problems.append(f"{path}: {bad - BAD_LINES} more lines are no results that can be read here.")
+
+
+def folder_of(runs: Path) -> Path:
+    """Return the folder of runs that a place is: of a packed file, the one that it lies in."""
+    return runs.parent if is_packed(runs) else runs
+
+
+def packed_files(runs: Path) -> list[Path]:
+    """Return the packed files in a folder of runs, or the one that it is."""
+    return [path for path in ([runs] if is_packed(runs) else _entries(runs)) if is_packed(path)]
+
+
+def read_of_run(run: Path, name: str) -> bytes:
+    """Return a file that a run keeps beside its result: of its folder or, where it is packed, of an archive there.
+
+    Raises:
+        FileNotFoundError: neither has it.
+        OSError, ValueError: it cannot be read; the message names it.
+    """
+    try:
+        return read_regular(run / name)
+    except (FileNotFoundError, NotADirectoryError):
+        for path in _entries(run.parent):
+            if path.name.endswith(PACKED_PREDICTIONS) and f"{run.name}/{name}" in members(path):
+                return read_member(path, f"{run.name}/{name}")
+        raise
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -209,9 +299,9 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def read_results(runs: Path, console: Console) -> list[RunResult]:
-    """Return all results in a folder of runs, and print a sentence for each that is none or cannot be read."""
-    results, problems = collect_results(runs)
+def read_results(runs: Path, console: Console, kept: Path | None = None) -> list[RunResult]:
+    """Return what `collect_results` finds, and print a sentence for each that is none or cannot be read."""
+    results, problems = collect_results(runs, kept)
     warn_of(problems, console)
     return results
 
@@ -240,7 +330,11 @@ def has_bench(runs: Path) -> bool:
 
 
 def find_grids(runs: Path) -> list[Path]:
-    """Return the grid files under a folder of runs, or the one of the bench whose folder of tables it is.
+    """Return the grid files of the benches in a place.
+
+    Args:
+        runs: a folder of runs: all of its benches; a bench's folder of tables: that one; a packed file: those beside it
+            of the experiment that it is named after or, where there is none, those that have a run in it.
 
     Raises:
         FileNotFoundError: there is none.
@@ -257,8 +351,20 @@ def _grid_files(runs: Path) -> list[Path]:
     runs = _real(runs)
     if os.path.lexists(runs / GRID_FILE):
         return [runs / GRID_FILE]
+    if is_packed(runs):
+        return _grids_of_packed(runs)
     paths = (folder / GRID_FILE for folder in _entries(runs / TABLES))
     return [path for path in paths if os.path.lexists(path)]
+
+
+def _grids_of_packed(path: Path) -> list[Path]:
+    """Return the grid files beside a packed file that are its own; and those that cannot be read."""
+    read = {grid_path: grid_before(grid_path.parent) for grid_path in _grid_files(path.parent)}
+    named = [at for at, grid in read.items() if grid is not None and grid.experiment.name == path.stem]
+    if named:
+        return named
+    held = {result.spec.run_id for _, result in _read_packed(path, [])}
+    return [at for at, grid in read.items() if grid is None or held & {run.spec.run_id for run in grid.runs}]
 
 
 def read_grid(path: Path) -> Grid:
@@ -312,19 +418,21 @@ def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:
     grids = _grid_files(runs)
     roots = {runs_of(path) for path in grids} or {_real(runs)}
     marks = []
-    for path in sorted([*grids, *(run / RESULT_FILE for root in roots for run in _entries(root))]):
+    packed = [path for root in roots for path in packed_files(root)]
+    for path in sorted([*grids, *packed, *(run / RESULT_FILE for root in roots for run in _entries(root))]):
         try:
             found = path.stat()
         except OSError:  # a run that is not over, or what nobody can read
             continue
         # A bench writes its grid again after each run, always the same: its time says nothing.
-        marks.append((str(path), found.st_mtime_ns if path.name == RESULT_FILE else 0, found.st_size))
+        marks.append((str(path), 0 if path.name == GRID_FILE else found.st_mtime_ns, found.st_size))
     return tuple(marks)
 
 
 def sizes_of_runs(runs: Path, results: Iterable[RunResult]) -> list[int]:
-    """Return the bytes on disk of each result's run folder; what cannot be looked at counts as nothing."""
-    return [_size(runs / result.spec.run_id) for result in results]
+    """Return the bytes on disk of each result's run folder, if it has one; what cannot be looked at counts nothing."""
+    folders = (runs / result.spec.run_id for result in results)
+    return [_size(folder) for folder in folders if folder.is_dir()]
 
 
 def _size(folder: Path) -> int:

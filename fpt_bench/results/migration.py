@@ -14,7 +14,8 @@ from typing import Any
 
 from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import RESULT_FILE, find_grids, has_bench, read_result, write_result
+from fpt_bench.results.folder import RESULT_FILE, find_grids, has_bench, parse_result, read_result, write_result
+from fpt_bench.results.lines import PACKED, is_packed, line_of, read_lines
 from fpt_bench.results.regular_files import read_regular
 from fpt_bench.results.result import SCHEMA, RunResult
 
@@ -64,7 +65,7 @@ def moved_grid(fields: Fields) -> Fields:
 
 
 def move(runs: Path) -> tuple[int, list[str]]:
-    """Rewrite the results and grids of an earlier schema under a folder of runs.
+    """Rewrite the results and grids of an earlier schema under a folder of runs, or in one packed file.
 
     Return how many results there were, and a sentence for each file that is none of ours or a later version's: it is
     left.
@@ -78,6 +79,11 @@ def move(runs: Path) -> tuple[int, list[str]]:
                 write_atomically(path, grid.model_dump_json(indent=1) + "\n")
         except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
             problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
+    for path in [runs] if is_packed(runs) else sorted(runs.glob(f"**/*{PACKED}")):
+        try:
+            count += _move_packed(path, problems)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
     for path in sorted(runs.glob(f"**/{RESULT_FILE}")):
         try:
             fields = json.loads(read_regular(path))
@@ -89,6 +95,32 @@ def move(runs: Path) -> tuple[int, list[str]]:
         except (OSError, ValueError, RecursionError) as error:
             problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
     return count, problems
+
+
+def _move_packed(path: Path, problems: list[str]) -> int:
+    """Rewrite the lines of an earlier schema in a packed file, add a sentence for each that is none of ours, and count.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or has a line that is too long to be kept as it is.
+    """
+    count, lines = 0, []
+    for number, line in read_lines(path):
+        place = f"{path}:{number}"
+        if line is None:
+            raise ValueError(f"line {number} is longer than a result can be; the file is left as it is")
+        try:
+            fields = json.loads(line)
+            if isinstance(fields, dict) and fields.get("schema", 1) in STEPS:
+                line = line_of(RunResult.model_validate_json(json.dumps(moved(fields))))
+                count += 1
+            else:
+                parse_result(line, place, path)
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{place}: {' '.join(str(error).split())[:200]}")
+        lines.append(line.rstrip(b"\n") + b"\n")
+    if count:
+        write_atomically(path, b"".join(lines))
+    return count
 
 
 if __name__ == "__main__":

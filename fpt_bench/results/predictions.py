@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from datamodules.metrics import IGNORED
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
-from fpt_bench.results.regular_files import read_regular
+from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE, read_of_run
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""
@@ -163,7 +162,7 @@ def read_answers(folder: Path) -> Answers | None:
     """
     path = folder / TEST_PREDICTIONS_FILE
     try:
-        content = io.BytesIO(read_regular(path))
+        content = io.BytesIO(read_of_run(folder, TEST_PREDICTIONS_FILE))
         with zipfile.ZipFile(content) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
@@ -183,7 +182,7 @@ def read_answers(folder: Path) -> Answers | None:
 
 
 def read_predictions(folder: Path) -> tuple[Prediction, ...]:
-    """Return the predictions in a run's folder; none where there is no file, as with runs of earlier versions.
+    """Return the predictions of a run, packed or in its folder; none where there is no file, as with older runs.
 
     Raises:
         OSError: the file cannot be read.
@@ -191,7 +190,7 @@ def read_predictions(folder: Path) -> tuple[Prediction, ...]:
     """
     path = folder / PREDICTIONS_FILE
     try:
-        return _Predictions.validate_json(read_regular(path))
+        return _Predictions.validate_json(read_of_run(folder, PREDICTIONS_FILE))
     except FileNotFoundError:
         return ()
     except ValidationError as error:

@@ -224,6 +224,13 @@ class RunResult(_Frozen):
         return self.floor if self.status == "diverged" else self.test_score
 
     @property
+    def other_scores(self) -> dict[str, float]:
+        """Scores on the test sets beside the headline's, by name: packed files do not say which came first."""
+        equal = (split for split in sorted(self.test_scores) if self.test_scores[split] == self.test_score)
+        headline = "test" if "test" in self.test_scores else next(equal, None)
+        return {split: self.test_scores[split] for split in sorted(self.test_scores) if split != headline}
+
+    @property
     def phases(self) -> Mapping[str, float]:
         """Wall-clock seconds by phase, over all attempts."""
         seconds: Counter[str] = Counter()

@@ -17,11 +17,13 @@ from fpt_bench.results.folder import (
     GRID_FILE,
     RESULT_FILE,
     collect_results,
+    packed_files,
     read_grid,
     read_result,
     tables_folder,
     write_result,
 )
+from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
@@ -147,17 +149,26 @@ def test_a_field_that_comes_later_changes_no_id_at_its_default() -> None:
     assert len({spec.run_id, *(other.run_id for other in others)}) == 3
 
 
-def test_kept_results_lie_in_the_folders_of_their_ids() -> None:
+def test_kept_results_lie_on_lines_in_the_order_of_their_ids() -> None:
     results, problems = collect_results(KEPT_RESULTS)
     assert problems == []
     assert len(results) > 600
-    assert all((KEPT_RESULTS / result.spec.run_id / RESULT_FILE).is_file() for result in results)
+    by_id = {result.spec.run_id: result for result in results}
+    for path in packed_files(KEPT_RESULTS):
+        lines = path.read_bytes().splitlines(keepends=True)
+        ids = [RunResult.model_validate_json(line).spec.run_id for line in lines]
+        assert ids == sorted(ids), path.name
+        assert [line_of(by_id.pop(run_id)) for run_id in ids] == lines, path.name
+    assert by_id == {}
 
 
 def test_a_result_that_is_read_and_written_is_the_same_text(tmp_path: Path) -> None:
-    path = next(KEPT_RESULTS.glob(f"*/{RESULT_FILE}"))
-    write_result(RunResult.model_validate_json(path.read_text()), tmp_path)
-    assert (tmp_path / RESULT_FILE).read_text() == path.read_text()
+    result = collect_results(KEPT_RESULTS)[0][0]
+    write_result(result, tmp_path / "once" / result.spec.run_id)
+    read = read_result(tmp_path / "once" / result.spec.run_id)
+    assert read == result
+    write_result(read, tmp_path)
+    assert (tmp_path / RESULT_FILE).read_text() == (tmp_path / "once" / result.spec.run_id / RESULT_FILE).read_text()
 
 
 def test_the_documented_schema_is_the_one_that_is_checked() -> None:

@@ -24,7 +24,12 @@ REFRESH_SECONDS = 15
 
 
 def build_report(
-    runs: Path, page: Path, console: Console, mix_releases: bool = False, refresh_seconds: int | None = None
+    runs: Path,
+    page: Path,
+    console: Console,
+    mix_releases: bool = False,
+    refresh_seconds: int | None = None,
+    kept: Path | None = None,
 ) -> list[Bench]:
     """Write the page of all benches under a folder of runs, its figures beside it, and return the benches.
 
@@ -34,12 +39,13 @@ def build_report(
         console: told of what cannot be read and is left out.
         mix_releases: whether a bench may be of several releases of torch.
         refresh_seconds: let the open page read itself again that often while runs are missing.
+        kept: another folder of results, or a packed file, for runs that are not over in `runs`.
 
     Raises:
         FileNotFoundError: no bench is there.
         ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
-    benches = benches_in(runs, console, mix_releases)
+    benches = benches_in(runs, console, mix_releases, kept)
     looks = make_looks([arm for bench in benches for arm in bench.arms])
     sections = [make_section(bench, looks, page.parent / FIGURES, console) for bench in benches]
     values = {
@@ -52,7 +58,7 @@ def build_report(
     return benches
 
 
-def benches_in(runs: Path, console: Console, mix_releases: bool = False) -> list[Bench]:
+def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: Path | None = None) -> list[Bench]:
     """Return the benches under a folder of runs, and print a sentence for each file that cannot be read.
 
     Raises:
@@ -61,7 +67,7 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False) -> list
     """
     grids = read_grids(runs, console)
     folder = runs_of(next(iter(grids)))
-    results = read_results(folder, console)
+    results = read_results(folder, console, kept)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
@@ -99,6 +105,7 @@ def watch_report(
     console: Console,
     mix_releases: bool = False,
     sleep: Callable[[float], None] = time.sleep,
+    kept: Path | None = None,
 ) -> None:
     """Write the page again whenever results change, until Ctrl-C, which leaves a last one that stands still."""
     seen: object = None
@@ -106,7 +113,7 @@ def watch_report(
         while True:
             now = state_of_results(runs)
             if now != seen and has_bench(runs):
-                benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS)
+                benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS, kept)
                 console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
                 seen = now
             elif seen is None:
@@ -115,7 +122,7 @@ def watch_report(
             sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         if has_bench(runs):
-            build_report(runs, page, console, mix_releases)
+            build_report(runs, page, console, mix_releases, kept=kept)
         console.print("stopped watching", soft_wrap=True)
 
 
