@@ -249,7 +249,7 @@ def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
         ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("random-gain:", "expected G to be a number from 0 to 100, got -"),
         ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL, got 3 numbers"),
-        ("spectrum:3", "expected it as spectrum, got 1 numbers"),
+        ("spectrum:3", "expected it as spectrum, got 1 number"),
         ("random-fanin+querykey", "unknown part of init 'random-fanin+querykey' 'querykey'. Did you mean 'query-key'?"),
         ("random-fanin+norms+norms", "expected each part once"),
         ("pretrained+norms", "on top of an init that does not keep it already"),
