@@ -17,7 +17,7 @@ from fpt_bench.config.inits import INITS, PARTS, PARTS_SOURCE, TASK_INIT, exampl
 from fpt_bench.config.known import known_bodies, known_tasks
 from fpt_bench.config.named import named_experiment
 from fpt_bench.config.plugins import import_attribute
-from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
@@ -108,7 +108,7 @@ def _bytes_kept(body: str, inits: Sequence[str]) -> dict[str, int | None]:
         return found
     for init in found.keys() - {TASK_INIT}:
         with contextlib.suppress(ValueError):
-            plan = plan_body(RunSpec(task="bit-xor", body=body, init=init), max_length=1)
+            plan = plan_body(make_spec({"task": "bit-xor", "body": body, "init": init}), max_length=1)
             found[init] = round(planned_numbers(plan) * width)
     return found
 
