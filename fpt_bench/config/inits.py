@@ -138,10 +138,9 @@ def read_init(init: str) -> Init:
     require_known("init", word, [known for known in by_word if f"{known}:" != TASK_PREFIX])
     kind = INITS[by_word[word]]
     if said and len(said) != len(kind.numbers):
+        bare = f" or {word}" if kind.numbers and kind.numbers[0].default is not None else ""
         got = f"{len(said)} number{'s' if len(said) > 1 else ''}"
-        raise ValueError(
-            f"init '{init}': expected it as {by_word[word]}, or without numbers where it has them of its own; got {got}"
-        )
+        raise ValueError(f"init '{init}': expected it as {by_word[word]}{bare}, got {got}")
     numbers = tuple(_number(number, said[i : i + 1], init) for i, number in enumerate(kind.numbers))
     for part in parts:
         require_known(f"part of init '{init}'", part, PARTS)

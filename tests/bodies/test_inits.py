@@ -248,7 +248,7 @@ def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
         ("rank", "init 'rank': expected K, as in 'rank:1'"),
         ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("random-gain:", "expected G to be a number from 0 to 100, got -"),
-        ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL, got 3 numbers"),
+        ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 3 numbers"),
         ("spectrum:3", "expected it as spectrum, got 1 number"),
         ("random-fanin+querykey", "unknown part of init 'random-fanin+querykey' 'querykey'. Did you mean 'query-key'?"),
         ("random-fanin+norms+norms", "expected each part once"),

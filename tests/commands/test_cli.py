@@ -187,7 +187,7 @@ def test_list_inits_leaves_out_what_a_body_has_not_the_shape_or_the_package_for(
         ("minilm", "random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("minilm", "random-gain:-1", "expected G to be a number from 0 to 100, got -1"),
         ("minilm", "mimetic-qk:a:b", "expected NOISE to be a number from 0 to 10, got a"),
-        ("minilm", "mimetic-qk:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL, or"),
+        ("minilm", "mimetic-qk:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 1 number"),
         ("minilm", "random-fanin+nothing", "unknown part of init 'random-fanin+nothing' 'nothing'"),
         ("minilm", "random-fanin+", "unknown part of init 'random-fanin+' ''. Known: feedforward, norms,"),
         ("minilm", "random-fanin+norms+norms", "init 'random-fanin+norms+norms': expected each part once"),
