@@ -10,6 +10,9 @@ from scipy import special
 
 from fpt_bench.analysis.e_values import Floats, welch_degrees
 
+_FAR = 1e6
+"""Further than any share of a gain is looked for."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -99,6 +102,34 @@ def mean_of_means(groups: Sequence[ArrayLike], weights: Sequence[float], level: 
         return Interval(estimate, estimate, estimate)
     half = float(special.stdtrit(parts.sum() ** 2 / below, 1 - level / 2) * math.sqrt(parts.sum()))
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def share_of_gain(scores: ArrayLike, baseline: ArrayLike, best: ArrayLike) -> Interval | None:
+    """Estimate the share of one arm's gain over a baseline that another arm has, all three independent.
+
+    The interval is Fieller's: the shares s at which scores - baseline - s (best - baseline) is not told from 0, by
+    Satterthwaite's t. It has no ends where the other arm has one seed.
+
+    Returns:
+        None where the gain is not above 0 by Welch's interval: then it has no shares.
+
+    Example:
+        >>> found = share_of_gain([0.58, 0.60, 0.62], [0.49, 0.50, 0.51], [0.89, 0.90, 0.91])
+        >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3)
+        (0.25, 0.144, 0.359)
+    """
+    ours, low, high = (np.asarray(values, dtype=float) for values in (scores, baseline, best))
+    if min(len(low), len(high)) < 2 or welch_difference(high, low).interval.low <= 0:
+        return None
+    share = float((ours.mean() - low.mean()) / (high.mean() - low.mean()))
+    if len(ours) < 2:
+        return Interval(share, -math.inf, math.inf)
+
+    def refuted(wrong: float) -> bool:
+        found = mean_of_means([ours, low, high], [1.0, wrong - 1.0, -wrong])
+        return not found.low <= 0 <= found.high
+
+    return Interval(share, _border(refuted, share - _FAR, share), _border(refuted, share + _FAR, share))
 
 
 def confidence_sequence(

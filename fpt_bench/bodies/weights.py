@@ -16,7 +16,7 @@ from transformers import AutoConfig, PretrainedConfig
 from datamodules.sources.packages import packaged_file, remembered_checksum
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
 from fpt_bench.bodies.families.registry import family_of
-from fpt_bench.bodies.onnx_weights import read_dinov2
+from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.config.known import BODIES, is_hub_name
 from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside
 
@@ -73,10 +73,10 @@ class BodyFiles:
         family = family_of(config.model_type)
         if self.weights and self.weights[0].suffix == ".onnx":
             model = family.build_random(config, attention)
-            stored = read_dinov2(self.weights[0])
-            wanted = model.state_dict()
+            stored = read_onnx(self.weights[0])
+            wanted = [name for name in model.state_dict() if not _UNUSED_WEIGHTS.fullmatch(name)]
             self._require_all(sorted(name for name in wanted if name not in stored))
-            model.load_state_dict({name: stored[name] for name in wanted})
+            model.load_state_dict({name: stored[name] for name in wanted}, strict=False)
             return model
         try:
             model, report = family.model_class.from_pretrained(

@@ -1,9 +1,11 @@
 """`list`: tasks, bodies, inits, experiments, claims, profiles, floors, codes and runs, as rows of words."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.table import Table
@@ -12,19 +14,29 @@ from fpt_bench.analysis.codes import CODES
 from fpt_bench.commands.console import PlainConsole, notes, out
 from fpt_bench.commands.options import Runs
 from fpt_bench.config.claim_files import filed_claims
-from fpt_bench.config.inits import INITS, PARTS
+from fpt_bench.config.inits import INITS, PARTS, PARTS_SOURCE, TASK_INIT, example_of
 from fpt_bench.config.known import known_bodies, known_tasks
 from fpt_bench.config.plugins import import_attribute
+from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.simple_records import known_records
 
+PARTS_ON = "random-fanin"
+"""What parts are put on to count them: it keeps nothing itself."""
 WHOLE_LINES = 1000
 """Columns for what reads a listing that is no terminal: a row stays on one line."""
 
-Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Listing = tuple[tuple[str, ...], list[tuple[str | int | None, ...]]]
+
+
+class Asked(NamedTuple):
+    """What a listing can depend on."""
+
+    runs: Path
+    body: str
 
 
 def list_(
@@ -32,17 +44,22 @@ def list_(
         str, typer.Argument(help="tasks, bodies, inits, experiments, claims, profiles, floors, codes or runs")
     ],
     runs: Runs = Path("runs"),
+    body: Annotated[str, typer.Option(help="body that bytes kept are of, in `list inits`")] = "minilm",
+    as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON, each by its columns")] = False,
 ) -> None:
     """List tasks, bodies, inits, experiments, claims, profiles, floors and simple learners, codes of notes, or runs."""
     require_known("list", what, LISTS)
-    columns, rows = LISTS[what](runs)
+    columns, rows = LISTS[what](Asked(runs, body))
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
+        return
     shown = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(_worded, row))
     (out if out.is_terminal else PlainConsole(width=WHOLE_LINES)).print(shown)
 
 
-def _list_tasks(_: Path) -> Listing:
+def _list_tasks(_: Asked) -> Listing:
     from fpt_bench.training.tasks import find_task
 
     return ("task", "what it is"), [
@@ -51,7 +68,7 @@ def _list_tasks(_: Path) -> Listing:
     ]
 
 
-def _list_bodies(_: Path) -> Listing:
+def _list_bodies(_: Asked) -> Listing:
     from fpt_bench.bodies.catalog import find_body_entry
 
     others = [
@@ -61,26 +78,53 @@ def _list_bodies(_: Path) -> Listing:
     return ("body", "what it is"), [*((name, find_body_entry(name).description) for name in known_bodies()), *others]
 
 
-def _list_inits(_: Path) -> Listing:
-    rows = [(name, _first_line(import_attribute("init", kind.path))) for name, kind in INITS.items()]
-    return ("init", "what it keeps"), [
-        *rows,
-        (f"INIT+{'+'.join(PARTS[:2])}...", f"on top of it, of the pretrained body: {', '.join(PARTS)}"),
+def _list_inits(asked: Asked) -> Listing:
+    """List what each init keeps, and how many bytes that is of a body: counted from its shapes, nothing is built."""
+    words = "On top of an init that draws the rest: {} of the pretrained body; + joins several."
+    described = [
+        *(
+            (name, _first_line(import_attribute("init", k.path)), example_of(name), k.source)
+            for name, k in INITS.items()
+        ),
+        *((f"INIT+{part}", words.format(part), f"{PARTS_ON}+{part}", PARTS_SOURCE) for part in PARTS),
     ]
+    kept = _bytes_kept(asked.body, [said for _, _, said, _ in described])
+    columns = ("init", "what it keeps", "body", "for instance", "bytes kept", "source")
+    return columns, [(name, what, asked.body, said, kept[said], source) for name, what, said, source in described]
 
 
-def _list_configs(kind: str, words: str, _: Path) -> Listing:
+def _bytes_kept(body: str, inits: Sequence[str]) -> dict[str, int | None]:
+    """Return the bytes that each init keeps of a body; None where it has not the shape, weights or files for it."""
+    from fpt_bench.bodies.build import plan_body
+    from fpt_bench.bodies.inits.numbers_kept import planned_numbers
+    from fpt_bench.bodies.weights import find_body
+
+    found: dict[str, int | None] = dict.fromkeys(inits)
+    found[TASK_INIT] = 0  # trained here, from random weights
+    try:
+        width = find_body(body).bytes_a_number()
+    except FileNotFoundError as error:
+        notes.print(f"bytes kept are not known: {error}")
+        return found
+    for init in found.keys() - {TASK_INIT}:
+        with contextlib.suppress(ValueError):
+            plan = plan_body(make_spec({"task": "bit-xor", "body": body, "init": init}), max_length=1)
+            found[init] = round(planned_numbers(plan) * width)
+    return found
+
+
+def _list_configs(kind: str, words: str, _: Asked) -> Listing:
     names = config_names(kind)
     return (kind.removesuffix("s"), words), [
         (n, str(read_yaml(find_config(kind, n)).get(words, "")).strip()) for n in names
     ]
 
 
-def _list_floors(runs: Path) -> Listing:
+def _list_floors(asked: Asked) -> Listing:
     """List what is on record, here and in a folder of runs: nothing is set up, and nothing learns."""
     columns = ("task", "name", "kind", "accuracy", "test examples", "learned from", "data")
     rows = {}
-    for record in known_records(runs, notes):
+    for record in known_records(asked.runs, notes):
         sizes = " ".join(f"{name}={value}" for name, value in record.data_arguments.items())
         data, test = f"{record.data} {sizes}".strip(), f"{record.test_examples:,}"
         for kind, scores, seen in (("floor", record.floors, ""), ("simple learner", record.learners, record.examples)):
@@ -90,9 +134,9 @@ def _list_floors(runs: Path) -> Listing:
     return columns, list(rows.values())
 
 
-def _list_runs(runs: Path) -> Listing:
+def _list_runs(asked: Asked) -> Listing:
 
-    results = read_results(runs, notes)
+    results = read_results(asked.runs, notes)
     rows = [
         (r.spec.run_id, str(r.status), r.metric, percent(r.test_score, r.is_fraction), percent(r.floor, r.is_fraction))
         for r in results
@@ -100,11 +144,15 @@ def _list_runs(runs: Path) -> Listing:
     return ("run", "status", "metric", "test", "floor"), [*rows]
 
 
+def _worded(cell: str | int | None) -> str:
+    return "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
+
+
 def _first_line(thing: object) -> str:
     return (thing.__doc__ or "").strip().partition("\n")[0]
 
 
-def _list_claims(_: Path) -> Listing:
+def _list_claims(_: Asked) -> Listing:
     rows = [
         (
             filed.name,
@@ -119,11 +167,11 @@ def _list_claims(_: Path) -> Listing:
     return ("claim", "judged by", "hash", "what is claimed", "source", "refuted by"), [*rows]
 
 
-def _list_codes(_: Path) -> Listing:
+def _list_codes(_: Asked) -> Listing:
     return ("code", "what", "why", "to do"), [(code, c.name, c.why, c.to_do) for code, c in CODES.items()]
 
 
-LISTS: dict[str, Callable[[Path], Listing]] = {
+LISTS: dict[str, Callable[[Asked], Listing]] = {
     "tasks": _list_tasks,
     "bodies": _list_bodies,
     "inits": _list_inits,

@@ -15,6 +15,8 @@ TASK_INIT = f"{TASK_PREFIX}NAME"
 PARTS = ("query-key", "value-output", "feedforward", "norms", "positions")
 """Of the pretrained body, what `+PART` puts on top of an init that draws the rest."""
 
+PARTS_SOURCE = "after Li et al., arXiv 2411.09702"
+
 
 @dataclass(frozen=True)
 class Number:
@@ -53,28 +55,34 @@ class InitKind:
     numbers: tuple[Number, ...] = ()
     takes: Literal["nothing", "weights", "a task"] = "nothing"
     """What it reads besides the architecture."""
+    source: str = "here"
+    """Who described it."""
 
 
 _ROOM = "fpt_bench.bodies.inits"
 _GAIN = Number("G", 0.0, 100.0)
 _MIMETIC = (Number("NOISE", 0.0, 10.0, 0.7), Number("DIAGONAL", -10.0, 10.0, 0.7))
+_LU, _WU, _STAATS = "Lu et al. 2021", "Wu, Li, Liang 2022, arXiv 2206.10139", "after Staats et al., arXiv 2410.17770"
+_TROCKMAN = "Trockman, Kolter 2023, arXiv 2305.09828"
 _MIMETIC_VALUES = (Number("NOISE", 0.0, 10.0, 0.4), Number("DIAGONAL", -10.0, 10.0, -0.4))
 INITS: Mapping[str, InitKind] = {
-    "pretrained": InitKind(f"{_ROOM}.pretrained:pretrained", takes="weights"),
+    "pretrained": InitKind(f"{_ROOM}.pretrained:pretrained", takes="weights", source=_LU),
     "layers-shuffled": InitKind(f"{_ROOM}.pretrained:layers_shuffled", takes="weights"),
     "permuted": InitKind(f"{_ROOM}.matched:permuted", takes="weights"),
-    "rank:K": InitKind(f"{_ROOM}.spectral:rank", (Number("K", 1, 100_000, whole=True),), "weights"),
-    "spectrum": InitKind(f"{_ROOM}.spectral:spectrum", takes="weights"),
-    "statistics": InitKind(f"{_ROOM}.matched:statistics", takes="weights"),
-    "diagonals": InitKind(f"{_ROOM}.mimetic:diagonals", takes="weights"),
-    "random-scaled": InitKind(f"{_ROOM}.matched:random_scaled", takes="weights"),
-    "mimetic:NOISE:DIAGONAL:NOISE:DIAGONAL": InitKind(f"{_ROOM}.mimetic:mimetic", (*_MIMETIC, *_MIMETIC_VALUES)),
-    "mimetic-qk:NOISE:DIAGONAL": InitKind(f"{_ROOM}.mimetic:mimetic_qk", _MIMETIC),
-    "random-fanin": InitKind(f"{_ROOM}.random:random_fanin"),
+    "rank:K": InitKind(f"{_ROOM}.spectral:rank", (Number("K", 1, 100_000, whole=True),), "weights", _STAATS),
+    "spectrum": InitKind(f"{_ROOM}.spectral:spectrum", takes="weights", source=_STAATS),
+    "statistics": InitKind(f"{_ROOM}.matched:statistics", takes="weights", source=f"{_LU}, Table 9"),
+    "diagonals": InitKind(f"{_ROOM}.mimetic:diagonals", takes="weights", source=f"after {_TROCKMAN}"),
+    "random-scaled": InitKind(f"{_ROOM}.matched:random_scaled", takes="weights", source=_WU),
+    "mimetic:NOISE:DIAGONAL:NOISE:DIAGONAL": InitKind(
+        f"{_ROOM}.mimetic:mimetic", (*_MIMETIC, *_MIMETIC_VALUES), source=_TROCKMAN
+    ),
+    "mimetic-qk:NOISE:DIAGONAL": InitKind(f"{_ROOM}.mimetic:mimetic_qk", _MIMETIC, source=_TROCKMAN),
+    "random-fanin": InitKind(f"{_ROOM}.random:random_fanin", source="LeCun et al. 1998"),
     "random-gain:G": InitKind(f"{_ROOM}.random:random_gain", (_GAIN,)),
     "random-gain-qk:G": InitKind(f"{_ROOM}.random:random_gain_qk", (_GAIN,)),
-    "random": InitKind(f"{_ROOM}.random:random"),
-    TASK_INIT: InitKind(f"{_ROOM}.trained:trained", takes="a task"),
+    "random": InitKind(f"{_ROOM}.random:random", source=_LU),
+    TASK_INIT: InitKind(f"{_ROOM}.trained:trained", takes="a task", source=f"{_LU}, Table 2"),
 }
 """Every kind of init as its users write it, from what keeps most of the pretrained body to what keeps nothing."""
 PRETRAINING = CONFIGS / "pretraining.yaml"
@@ -97,6 +105,19 @@ class Init:
         return self.kind.takes == "weights" or bool(self.parts)
 
 
+def example_of(name: str) -> str:
+    """Return a name that can be built for one as INITS writes it: numbers without a default are said, and small.
+
+    Example:
+        >>> example_of("rank:K"), example_of("mimetic-qk:NOISE:DIAGONAL"), example_of("spectrum")
+        ('rank:1', 'mimetic-qk', 'spectrum')
+    """
+    if name == TASK_INIT:
+        return name  # which tasks there are, configs/pretraining.yaml says
+    said = [f":{max(number.low, 1):g}" for number in INITS[name].numbers if number.default is None]
+    return "".join([name.partition(":")[0], *said])
+
+
 def read_init(init: str) -> Init:
     """Return what the name of an init says.
 
@@ -116,9 +137,11 @@ def read_init(init: str) -> Init:
     by_word = {known.partition(":")[0]: known for known in INITS}
     require_known("init", word, [known for known in by_word if f"{known}:" != TASK_PREFIX])
     kind = INITS[by_word[word]]
-    if len(said) > len(kind.numbers):
-        raise ValueError(f"init '{init}': expected it as {by_word[word]}, got {len(said)} numbers")
-    numbers = tuple(_number(kind.numbers[i], said[i : i + 1], init) for i in range(len(kind.numbers)))
+    if said and len(said) != len(kind.numbers):
+        bare = f" or {word}" if kind.numbers and kind.numbers[0].default is not None else ""
+        got = f"{len(said)} number{'s' if len(said) > 1 else ''}"
+        raise ValueError(f"init '{init}': expected it as {by_word[word]}{bare}, got {got}")
+    numbers = tuple(_number(number, said[i : i + 1], init) for i, number in enumerate(kind.numbers))
     for part in parts:
         require_known(f"part of init '{init}'", part, PARTS)
     if len(set(parts)) < len(parts) or (parts and word in ("pretrained", "layers-shuffled")):

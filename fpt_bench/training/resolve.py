@@ -11,6 +11,7 @@ from datamodules.contract import SharedArguments, TaskDataModule, TaskSpec
 from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
+from fpt_bench.bodies.inits.numbers_kept import require_fit
 from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
@@ -132,10 +133,11 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     Every name in the spec is checked, so that a grid with a mistake fails before it trains anything.
 
     Raises:
-        ValueError: a name, file or data argument that is wrong.
+        ValueError: a name, file or data argument that is wrong, or an init that the body has not the shape for.
         FileNotFoundError: data or weights that are not available.
     """
     resolved, warning = resolve_data(spec, workspace)
     resolved = resolved.model_copy(update=_folders(resolved))
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
+    require_fit(plan)
     return settle(resolved, plan.config), warning

@@ -4,6 +4,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
@@ -11,6 +12,7 @@ from transformers import GPT2Config, GPT2Model
 from datamodules.sources.packages import packaged_file
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import MINILM
+from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.config.spec import RunSpec
 
 
@@ -49,6 +51,18 @@ def test_a_weights_file_with_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr(metadata.PathDistribution, "locate_file", lambda *_: fake)
     with pytest.raises(ValueError, match="expected sha256:53aa5117"):
         packaged_file(*pinned)
+
+
+def test_an_onnx_file_without_a_known_backbone_is_one_sentence(tmp_path: Path) -> None:
+    import onnx
+
+    tensor = onnx.numpy_helper.from_array(np.zeros(3, dtype=np.float32), "encoder.weight")
+    graph = onnx.helper.make_graph([], "other", [], [], [tensor])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "other.onnx")
+    with pytest.raises(
+        ValueError, match=r"other\.onnx: expected a backbone of tensors named backbone\. or .*, got none of 1"
+    ):
+        read_onnx(tmp_path / "other.onnx")
 
 
 def test_weights_without_safetensors_are_refused(tmp_path: Path) -> None:

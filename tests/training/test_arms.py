@@ -46,6 +46,35 @@ def test_vit_saliency_computes_what_its_onnx_graph_computes() -> None:
     assert "not DINOv2" in record.source
 
 
+def test_paraphrase_computes_what_its_onnx_graph_computes() -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    graph = onnx.load(str(find_body("paraphrase").weights[0]))
+    words = "/model/model.0/auto_model/embeddings/word_embeddings/Gather_output_0"
+    final = [node.output[0] for node in graph.graph.node if node.op_type == "LayerNormalization"][-1]
+    del graph.graph.output[:]
+    graph.graph.output.extend([onnx.ValueInfoProto(name=words), onnx.ValueInfoProto(name=final)])
+    session = runtime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    mask = np.arange(12) < np.array([[12], [7]])
+    fed = {
+        "input_ids": np.random.default_rng(0).integers(1000, 30000, (2, 12)),
+        "attention_mask": mask.astype(np.int64),
+    }
+    tokens, expected = (torch.from_numpy(array) for array in session.run([words, final], fed))
+    body, record = build_body(RunSpec(task="bit-xor", body="paraphrase", dropout=0.0), 12)
+    assert record.execution == "native"
+    with torch.no_grad():
+        found = body.eval()(tokens, torch.from_numpy(mask), 7)
+    for row, length in enumerate((12, 7)):
+        torch.testing.assert_close(found[row], expected[row, length - 7 : length], rtol=0, atol=1e-5)
+    # Of MiniLM's family, so not independent of it: nearly its position table. The matrices are others altogether.
+    minilm, _ = build_body(RunSpec(task="bit-xor", body="minilm", layers=3), 12)
+    for name, alike in (("position", True), ("blocks.0.query_key_value.weight", False), ("blocks.2.up.weight", False)):
+        pair = torch.stack([model.state_dict()[name].flatten() for model in (body, minilm)])
+        correlation = torch.corrcoef(pair)[0, 1].item()
+        assert correlation > 0.9 if alike else abs(correlation) < 0.05, name
+
+
 TINY = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
 FAMILIES = [
     Dinov2Config(**TINY, image_size=28, patch_size=14),

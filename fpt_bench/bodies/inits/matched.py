@@ -5,19 +5,19 @@ from torch import Tensor, nn
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of
-from fpt_bench.bodies.inits.pretrained import pretrained, used_parameters
+from fpt_bench.bodies.inits.numbers_kept import used_parameters
+from fpt_bench.bodies.inits.pretrained import pretrained
 from fpt_bench.bodies.inits.random import random_fanin
 
 
 @torch.no_grad()
 def statistics(plan: Blueprint) -> Initialized:
     """Each tensor drawn anew from a normal with its pretrained mean and standard deviation (Lu et al., Table 9)."""
-    model, source, fingerprint, _ = pretrained(plan)
-    for parameter in model.parameters():
+    found = pretrained(plan)
+    for parameter in found.model.parameters():
         mean, deviation = parameter.mean().item(), parameter.std(correction=0).item()
         parameter.normal_(mean, deviation)
-    kept = 2 * len(used_parameters(model))
-    return Initialized(model, f"tensors drawn at random with the means and deviations of {source}", fingerprint, kept)
+    return found._replace(source=f"tensors drawn at random with the means and deviations of {found.source}")
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def random_scaled(plan: Blueprint) -> Initialized:
     for matrix, scale in zip(all_matrices(blocks_of(model, plan.config, plan.name)), scales, strict=True):
         matrix.normal_(0.0, scale)
     source = f"matrices drawn at random with the deviations of {theirs.source}"
-    return Initialized(model, source, theirs.fingerprint, len(scales))
+    return theirs._replace(model=model, source=source)
 
 
 @torch.no_grad()

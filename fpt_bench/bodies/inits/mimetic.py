@@ -57,9 +57,8 @@ def diagonals(plan: Blueprint) -> Initialized:
             # The first of two factors takes on as much of the second as moves the trace of their product to the goal.
             first, second = pair
             first.add_((trace(*goal) - trace(*pair)) / second.square().sum() * second)
-    kept = sum(2 * block.heads for block in new)
     source = f"mean diagonals of query x key and value x output, head by head, of {theirs.source}"
-    return Initialized(found.model, source, theirs.fingerprint, kept)
+    return theirs._replace(model=found.model, source=source)
 
 
 def trace(first: Tensor, second: Tensor) -> Tensor:

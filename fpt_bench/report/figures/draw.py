@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.panels import draw_curves, draw_rates
 from fpt_bench.report.figures.rows import draw_accuracy, draw_gap, draw_speed_up
 from fpt_bench.report.figures.style import (
@@ -92,6 +93,7 @@ def _draw_parameters_of(axes: Any, cell: Cell, look: Look, marker: str, mixed: b
 
 DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
     draw_accuracy,
+    draw_bytes,
     draw_curves,
     draw_speed_up,
     draw_rates,
