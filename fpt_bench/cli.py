@@ -16,7 +16,7 @@ COMMANDS = {
     name: f"fpt_bench.commands.{name}"
     for name in (
         "run", "bench", "plan", "status", "table", "report", "attention", "examples", "inspect", "learn", "check",
-        "judge", "pack", "fetch",
+        "judge", "compare", "pack", "fetch",
     )
 } | {"list": "fpt_bench.commands.listing"}  # fmt: skip
 """Every command, in the order of the help: the module with a function of its name."""
