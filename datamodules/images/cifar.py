@@ -17,7 +17,8 @@ from datamodules.images.image_examples import (
     LabelledImages,
     with_validation,
 )
-from datamodules.images.image_files import IMAGE_SUFFIXES, count_passed_over, read_cifar_batch, read_class_folders
+from datamodules.images.image_files import read_cifar_batch
+from datamodules.images.image_folders import holds_images, list_images, read_class_folders
 from datamodules.images.photographs import photograph_crops
 from datamodules.sources.caches import unpack
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
@@ -52,7 +53,7 @@ class _CifarSource(ImageDataModule):
             if all((batches / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH)):
                 return batches
         for folder in (base / "cifar", base / "cifar10", base):
-            if _holds_images(folder / TRAIN) and _holds_images(folder / TEST):
+            if holds_images(folder / TRAIN) and holds_images(folder / TEST):
                 return folder
         return None
 
@@ -76,7 +77,7 @@ class _CifarSource(ImageDataModule):
         folder = self.real_data_at(self.root) if self.data == "real" else None
         if folder is not None and folder.name != BATCHES:
             for split in (TRAIN, TEST):
-                left_out = count_passed_over(folder / split)
+                left_out = list_images(folder / split).left_out
                 counts[split] = RecordCounts(counts[split].held + sum(left_out.values()), left_out)
         return counts
 
@@ -92,7 +93,7 @@ class _CifarSource(ImageDataModule):
         if local is None or local.name == BATCHES:
             return "CIFAR-10"
         # Folders may hold a part of CIFAR-10, or another set in its form.
-        counts = [sum(path.suffix.lower() in IMAGE_SUFFIXES for path in (local / s).glob("*/*")) for s in (TRAIN, TEST)]
+        counts = [list_images(local / split).count for split in (TRAIN, TEST)]
         return f"images in class folders: {counts[0]:,} to train on, {counts[1]:,} to test on"
 
 
@@ -235,17 +236,9 @@ def as_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
     return np.concatenate(shrunk)[..., None]
 
 
-def _holds_images(folder: Path) -> bool:
-    """Return whether a folder has a subfolder with an image in it."""
-    return folder.is_dir() and any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob("*/*"))
-
-
 def _class_names(folder: Path) -> tuple[str, ...]:
     """Return the ten class names of `folder/train` and `folder/test` in alphabetical order, which is CIFAR-10's own."""
-    found = {
-        split: sorted(path.name for path in (folder / split).iterdir() if path.is_dir() and path.name[0] != ".")
-        for split in (TRAIN, TEST)
-    }
+    found = {split: list(list_images(folder / split).classes) for split in (TRAIN, TEST)}
     if found[TRAIN] != found[TEST] or len(found[TRAIN]) != 10:
         raise ValueError(
             f"{folder}: expected the same ten class folders in train and test, "

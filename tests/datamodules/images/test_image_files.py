@@ -178,12 +178,12 @@ def test_cifar_batches_run_no_code_and_are_named_when_broken(tmp_path: Path) -> 
     batch = write_cifar_batches(folder)[TEST_BATCH]
     mark = tmp_path / "ran"
     contents = {
-        "which is no plain value": python2_pickle({"data": Hostile(mark), "labels": []}),
+        "getattr: refused": python2_pickle({"data": Hostile(mark), "labels": []}),
         "EOFError": b"",
         "UnpicklingError": b"<html>",
         "truncated": python2_pickle(batch)[:500],
         "KeyError": python2_pickle({"data": batch["data"]}),
-        "TypeError": python2_pickle([1, 2]),
+        "expected a dictionary, got list": python2_pickle([1, 2]),
         "from 0 to 9": python2_pickle({"data": batch["data"], "labels": [10] * 20}),
         "and 19 labels": python2_pickle({"data": batch["data"], "labels": [1] * 19}),
         "float64": python2_pickle({"data": batch["data"] / 2, "labels": [1] * 20}),
