@@ -36,10 +36,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         ValueError: the file is cut short, longer than it says, or no idx file of bytes.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a whole gzip file, got a broken one ({error}). Fetch it again.") from error
+    content = idx_content(path)
     if content[:3] != _IDX_UNSIGNED_BYTES or len(content) < 4 + 4 * content[3]:
         raise ValueError(f"{path}: expected an idx file of unsigned bytes, got one that starts with {content[:4]!r}")
     values = 4 + 4 * content[3]
@@ -50,6 +47,14 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             "Fetch it again."
         )
     return np.frombuffer(content[values:], dtype=np.uint8).reshape(shape)
+
+
+def idx_content(path: Path) -> bytes:
+    """Return the bytes of a file, without its compression where its name ends in `.gz`."""
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: expected a whole gzip file, got a broken one ({error}). Fetch it again.") from error
 
 
 def read_mnist(images: Path, labels: Path) -> LabelledImages:

@@ -1,8 +1,8 @@
-"""Residues as ids, and TAPE's remote homology files: JSON, CSV, or LMDB read without running what is pickled in it."""
+"""Residues as ids, and remote homology in TAPE's form: JSON, tables, or LMDB without running what is pickled in it."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
-from datamodules.proteins.protein_tables import csv_records
+from datamodules.proteins.protein_tables import csv_records, parquet_records
+from datamodules.sources.parquet import SPLIT_NAMES, tables_of
 from datamodules.sources.plain_pickle import by_text_keys, load_plain_pickle, plain_integer
 from datamodules.sources.quotes import quote
 
@@ -49,15 +50,19 @@ def encode_residues(sequence: str) -> NDArray[np.uint8]:
     return ids
 
 
-def tape_file(folder: Path, split: str) -> Path | None:
-    """Return the JSON, LMDB or CSV of one of our splits in `folder`, or None where there is none of them.
+def tape_files(folder: Path, split: str) -> list[Path]:
+    """Return the JSON, LMDB, CSV or Parquet of one of our splits in `folder`, a file or the parts of it; none: [].
 
-    A CSV may have a name without `remote_homology_`, and the headline's may be `test.csv`.
+    Tables may have names without `remote_homology_`, those of hubs too, such as `test.csv` for the headline's.
+
+    Raises:
+        ValueError: parts of a Parquet table are missing.
     """
     name = TAPE_SPLITS[split]
-    tables = [f"remote_homology_{name}.csv", f"{name}.csv", *(["test.csv"] if split == TEST else [])]
-    found = (folder / file for file in (f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *tables))
-    return next((path for path in found if path.exists()), None)
+    names = list(dict.fromkeys((f"remote_homology_{name}", name, *SPLIT_NAMES.get(split, ()))))
+    files = [f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *(f"{each}.csv" for each in names)]
+    found = [folder / file for file in files if (folder / file).exists()]
+    return found[:1] or tables_of(folder, names)
 
 
 def content_of(path: Path) -> Path:
@@ -65,39 +70,44 @@ def content_of(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
 
 
-def read_tape(path: Path) -> SequenceExamples:
-    """Read one split of TAPE (Rao et al. 2019): residues from `primary`, the label from `fold_label`.
+def read_tape(*paths: Path) -> SequenceExamples:
+    """Read one split in TAPE's form (Rao et al. 2019): residues from `primary`, the label from `fold_label`.
 
-    A CSV has them in the columns `seq` and `label`.
+    Several files are parts of one, in their order. Tables have other names for the two.
 
     Raises:
-        ValueError: the file is damaged, empty, or has a record that is wrong; names file and record.
+        ValueError: a file is damaged, empty, or has a record that is wrong; names file and record.
         ImportError: an LMDB, and the package to read it is not there.
     """
-    records = _READERS.get(path.suffix, _lmdb_records)(path)
     sequences, labels = [], []
-    for number, record in enumerate(records):
-        where = f"{path}, record {number}"
-        fields = by_text_keys(record, where) if isinstance(record, Mapping) else {}
-        if not {"primary", "fold_label"} <= fields.keys():
-            raise ValueError(f"{where}: expected a record with 'primary' and 'fold_label', got {quote(record)}")
-        sequence, label = fields["primary"], plain_integer(fields["fold_label"])
-        sequence = sequence.decode("latin1") if isinstance(sequence, bytes) else sequence
-        if not isinstance(sequence, str):
-            raise ValueError(f"{where}: expected 'primary' to be text, got {type(sequence).__name__}")
-        if label is None or not 0 <= label < TAPE_FOLDS:
-            raise ValueError(
-                f"{where}: expected 'fold_label' to be an integer from 0 to {TAPE_FOLDS - 1}, "
-                f"got {quote(fields['fold_label'])}"
-            )
-        try:
-            sequences.append(encode_residues(sequence))
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        labels.append(label)
+    for path in paths:
+        records = _READERS.get(path.suffix, _lmdb_records)(path)
+        for number, record in enumerate(records):
+            sequence, label = _read_record(record, f"{path}, record {number}")
+            sequences.append(sequence)
+            labels.append(label)
     if not sequences:
-        raise ValueError(f"{path}: expected proteins, got an empty file. Fetch it again.")
+        raise ValueError(f"{paths[0]}: expected proteins, got an empty file. Fetch it again.")
     return SequenceExamples(tuple(sequences), np.array(labels, dtype=np.int64)[:, None])
+
+
+def _read_record(record: object, where: str) -> tuple[NDArray[np.uint8], int]:
+    fields = by_text_keys(record, where) if isinstance(record, Mapping) else {}
+    if not {"primary", "fold_label"} <= fields.keys():
+        raise ValueError(f"{where}: expected a record with 'primary' and 'fold_label', got {quote(record)}")
+    sequence, label = fields["primary"], plain_integer(fields["fold_label"])
+    sequence = sequence.decode("latin1") if isinstance(sequence, bytes) else sequence
+    if not isinstance(sequence, str):
+        raise ValueError(f"{where}: expected 'primary' to be text, got {type(sequence).__name__}")
+    if label is None or not 0 <= label < TAPE_FOLDS:
+        raise ValueError(
+            f"{where}: expected 'fold_label' to be an integer from 0 to {TAPE_FOLDS - 1}, "
+            f"got {quote(fields['fold_label'])}"
+        )
+    try:
+        return encode_residues(sequence), label
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _json_records(path: Path) -> Iterator[object]:
@@ -150,4 +160,8 @@ def _lmdb_records(path: Path) -> Iterator[object]:
         raise ValueError(f"{path}: expected an LMDB ({error}). Fetch it again.") from error
 
 
-_READERS = {".json": _json_records, ".csv": csv_records}
+_READERS: Mapping[str, Callable[[Path], Iterator[object]]] = {
+    ".json": _json_records,
+    ".csv": csv_records,
+    ".parquet": parquet_records,
+}

@@ -12,5 +12,9 @@ def quote(value: object) -> str:
         ("'MKV'", 80, 'MMM...')
     """
     # Of a long text only the beginning is looked at.
-    text = repr(value[: QUOTED + 1] if isinstance(value, str | bytes) else value)
+    return shorten(repr(value[: QUOTED + 1] if isinstance(value, str | bytes) else value))
+
+
+def shorten(text: str) -> str:
+    """Return a text cut to 80 characters."""
     return text if len(text) <= QUOTED else f"{text[: QUOTED - 3]}..."

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from fpt_bench.commands.accounts import tell_accounts
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
@@ -128,6 +129,6 @@ def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
     batch = datamodule.examples(headline).batch(np.arange(1))
     words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))
     yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(known_labels(batch.labels[0])))}"
-    for name, counts in (datamodule.record_counts() or {}).items():
-        why = "".join(f"; left out: {count:,} {reason}" for reason, count in counts.left_out.items() if count)
-        yield f"records of {name}: {counts.held:,}, of which {counts.read:,} read{why}"
+    from fpt_bench.training.data_record import describe_data
+
+    yield from tell_accounts(describe_data(datamodule, datamodule.fingerprint()))
