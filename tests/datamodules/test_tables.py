@@ -135,7 +135,8 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         "row 0: expected the bytes of an image, got {'bytes': None, 'path': '0.png'}",
     ),
     "another size": (
-        lambda path: write_table(path, {"img": [png(np.zeros((28, 28)))], "label": [1]}), "row 0: expected 32 x 32 pixels",
+        lambda path: write_table(path, {"img": [png(np.zeros((28, 28)))], "label": [1]}),
+        "row 0: expected 32 x 32 pixels",
     ),
     "other columns": (
         lambda path: write_table(path, {"img": [PICTURE], "fine_label": [1]}), "expected one column called label",
