@@ -98,6 +98,7 @@ class _CifarSource(ImageDataModule):
         folder = self.real_data_at(self.root) if self.data == "real" else None
         if folder is None or _is_batches(folder):
             return counts
+        held: dict[str, tuple[int, Mapping[str, int]]]
         if holds_image_tables(folder):
             held = {split: (rows, {}) for split, rows in count_images(folder).items()}
         else:

@@ -112,7 +112,9 @@ def _open(path: Path) -> Any:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingPackageError(f"{path}: reading a Parquet table needs pyarrow. `pip install pyarrow`") from error
+        raise MissingPackageError(
+            f"{path}: reading a Parquet table needs pyarrow. `pip install fpt_bench[parquet]`"
+        ) from error
     try:
         return parquet.ParquetFile(path)
     except (pyarrow.ArrowException, OSError) as error:
