@@ -173,7 +173,7 @@ def _shared_splits(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey
         if shared > (MOST_LEAKED if is_leak else MOST_SHARED) * surveys[second].examples:
             faults.append(
                 f"{second}: expected examples that do not stand in {first}, got {shared:,} of "
-                f"{surveys[second].examples:,} with the same inputs"
+                f"{surveys[second].examples:,} with the same inputs{'. Leave them out there' if is_leak else ''}"
             )
     return faults
 

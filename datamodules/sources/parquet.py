@@ -1,5 +1,6 @@
 """Parquet tables as hubs carry data sets: a file a split, or numbered parts of one."""
 
+import mmap
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val")
 """How files and folders of a split are called."""
 _PLACES = ("", "data", "plain_text", "default", "main")
 """Where hubs put tables inside a data set's folder."""
+_MAGIC = b"PAR1"
+"""A table's first and last bytes."""
 _ROWS_AT_ONCE = 1000
 
 
@@ -88,6 +91,7 @@ def table_rows(path: Path, columns: Sequence[Sequence[str]]) -> Iterator[list[An
         MissingPackageError: pyarrow is not installed.
     """
     table = _open(path)
+    _require_one(path)
     chosen = [_one_column(path, list(table.schema_arrow.names), names) for names in columns]
     import pyarrow
 
@@ -96,6 +100,15 @@ def table_rows(path: Path, columns: Sequence[Sequence[str]]) -> Iterator[list[An
             yield from zip(*(batch.column(name).to_pylist() for name in chosen), strict=True)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"{path}: expected a whole Parquet table ({str(error)[:80]}). Fetch it again.") from error
+
+
+def _require_one(path: Path) -> None:
+    """Raise a ValueError where a second table follows the first: its footer would be read for both."""
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_MAGIC * 2) >= 0:
+            raise ValueError(
+                f"{path}: expected one Parquet table, got one behind another. Keep them in files of their own."
+            )
 
 
 def _one_column(path: Path, there: Sequence[str], names: Sequence[str]) -> str:

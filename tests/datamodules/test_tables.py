@@ -146,6 +146,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:-20]), "expected a Parquet table"),
     "joined": (lambda path: path.write_bytes(path.read_bytes() + b"more"), "expected a Parquet table"),
+    "two tables": (lambda path: path.write_bytes(path.read_bytes() * 2), "expected one Parquet table, got one behind"),
     "no rows": (lambda path: write_table(path, {"img": pa.array([], pa.binary()), "label": pa.array([], pa.int64())}),
                 "expected images, got none"),
 }  # fmt: skip
