@@ -51,8 +51,6 @@ def read_astral(path: Path) -> list[Domain]:
         records = list(SeqIO.parse(path, "fasta"))  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ValueError(f"{path}: expected a FASTA file ({str(error)[:80]}). Fetch it again.") from error
-    if (headers := _count_headers(path)) != len(records):
-        raise ValueError(f"{path}: expected as many records as headers, {headers:,}, got {len(records):,}.")
     if not records:
         raise ValueError(f"{path}: expected a FASTA file with domains, got an empty one. Fetch it again.")
     domains, names = [], set()
@@ -72,12 +70,6 @@ def read_astral(path: Path) -> list[Domain]:
         parts = words[1].split(".")
         domains.append(Domain(".".join(parts[:2]), ".".join(parts[:3]), residues))
     return domains
-
-
-def _count_headers(path: Path) -> int:
-    """Return how many lines begin as a header does, whichever way lines end."""
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        return sum(line.startswith(">") for line in lines)
 
 
 def split_domains(

@@ -173,5 +173,5 @@ def test_two_forms_of_a_splits_table_are_refused(tmp_path: Path) -> None:
 def test_missing_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_proteins(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(FileNotFoundError, match=r"pip install fpt_bench\\[parquet\\]"):
+    with pytest.raises(FileNotFoundError, match=r"pip install fpt_bench\[parquet\]"):
         HomologyDataModule(data="real", root=tmp_path)
