@@ -12,6 +12,8 @@ FEW = 64
 """Examples of each split that are looked at before every run."""
 MOST_SHARED = 0.5
 """Share of a split that may also stand in an earlier one: what is alike by chance is counted, not refused."""
+MOST_LEAKED = 0.05
+"""Share of a test set of files whose examples may also stand in training: public sets have a few by mistake."""
 ROUNDING = 1e-9
 """By which a floor may lie below the best constant: they are summed in another order."""
 _SOUND: set[tuple[type, str, str]] = set()
@@ -36,18 +38,19 @@ def check_task(make: Callable[..., TaskDataModule], **data_arguments: object) ->
 def require_sound(datamodule: TaskDataModule) -> None:
     """Look at a task before it trains: at a few examples of each split, and at all of a task from outside.
 
-    All of it is looked at once in a process, however many runs there are on it. Built-in tasks have tests for that.
+    All of it is looked at once in a process, however many runs there are on it. Built-in tasks have tests for that; of
+    files, each record is accounted for, and test examples that also stand in training are counted.
 
     Raises:
         ValueError: a sentence for each fault.
     """
     _raise(datamodule, _faults_at_sight(datamodule, survey(datamodule, FEW)))
     own = own_form(datamodule)
-    if not _is_from_outside(own):
+    if not _is_from_outside(own) and not own.reads_files:
         return
     looked_at = type(own), repr(own.task), own.fingerprint()
     if looked_at not in _SOUND:
-        _raise(own, find_faults(own))
+        _raise(own, find_faults(own) if _is_from_outside(own) else faults_of_files(own))
         _SOUND.add(looked_at)
 
 
@@ -55,8 +58,9 @@ def find_faults(datamodule: TaskDataModule) -> list[str]:
     """Return a sentence for each fault of a task; none where it is sound.
 
     What is looked at: types, shapes, ranges, lengths and padding of every example of every split; training batches,
-    which must depend on seed and step alone; validation and test sets, which must not depend on the seed; splits that
-    stand for more than half in an earlier one; and floors, the best of which is at least the best constant. Inputs that
+    which must depend on seed and step alone; validation and test sets, which must not depend on the seed; records of
+    files that are neither read nor left out; splits that stand for more than half in an earlier one, and test sets of
+    files that do for more than a twentieth; and floors, the best of which is at least the best constant. Inputs that
     are alike in training and test are no fault below that: a task with few possible inputs has them by chance.
     """
     return judge(datamodule, survey(datamodule))
@@ -75,11 +79,32 @@ def judge(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> lis
     own = own_form(datamodule)
     whole = surveys if own is datamodule else survey(own)
     return [
+        *_unaccounted(own),
         *_shared_splits(own, whole),
         *_dependent_on_more(own),
         *_dependent_on_seed(own, whole),
         *_wrong_floors(own, whole),
     ]
+
+
+def faults_of_files(datamodule: TaskDataModule) -> list[str]:
+    """Return a sentence where records of files are not accounted for, or test examples stand in training."""
+    faults = _unaccounted(datamodule)
+    return faults or _shared_splits(datamodule, survey(datamodule))
+
+
+def _unaccounted(datamodule: TaskDataModule) -> list[str]:
+    """Return a sentence where records that were held, read and left out do not add up to the examples of the splits."""
+    counts = datamodule.record_counts()
+    if counts is None:
+        return []
+    below = [name for name, each in counts.items() if min(each.held, each.read, *each.left_out.values()) < 0]
+    read = sum(each.read for each in counts.values())
+    examples = sum(len(datamodule.examples(split)) for split in datamodule.splits)
+    if not below and read == examples:
+        return []
+    said = "; ".join(f"{name}: {each.held:,} held, {each.read:,} read" for name, each in counts.items())
+    return [f"expected every record to be an example or left out for a reason, got {examples:,} examples of {said}"]
 
 
 def count_shared(first: SplitSurvey, second: SplitSurvey) -> int:
@@ -144,10 +169,11 @@ def _shared_splits(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey
     faults = []
     for first, second in pairs:
         shared = count_shared(surveys[first], surveys[second])
-        if shared > MOST_SHARED * surveys[second].examples:
+        is_leak = datamodule.reads_files and second != VALIDATION
+        if shared > (MOST_LEAKED if is_leak else MOST_SHARED) * surveys[second].examples:
             faults.append(
                 f"{second}: expected examples that do not stand in {first}, got {shared:,} of "
-                f"{surveys[second].examples:,} with the same inputs"
+                f"{surveys[second].examples:,} with the same inputs{'. Leave them out there' if is_leak else ''}"
             )
     return faults
 

@@ -48,7 +48,7 @@ def cached_splits(
 def key_of_files(*paths: Path) -> str:
     """Return 16 hexadecimal digits for names and contents of files, so that other contents are never taken for these.
 
-    Each file is read once a process, and again after its size or time of change is another.
+    Each file is read once a process, and again after it has changed.
     """
     contents = [(path.name, remembered_checksum(path)) for path in paths]
     return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]

@@ -8,7 +8,7 @@ from typing import ClassVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, Batch, RecordCounts, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, RecordCounts, SharedArguments, TaskSpec
 from datamodules.images.augmentation import augment
 from datamodules.images.image_examples import (
     PATCH_SIZE,
@@ -17,16 +17,31 @@ from datamodules.images.image_examples import (
     LabelledImages,
     with_validation,
 )
-from datamodules.images.image_files import IMAGE_SUFFIXES, count_passed_over, read_cifar_batch, read_class_folders
+from datamodules.images.image_files import read_cifar_batch
+from datamodules.images.image_folders import ImageFolder, holds_images, list_images, read_class_folders
+from datamodules.images.image_tables import count_images, holds_image_tables, image_tables_at, read_image_tables
 from datamodules.images.photographs import photograph_crops
-from datamodules.sources.caches import unpack
+from datamodules.sources.caches import cache_root, unpack, unpack_foreign
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
+from datamodules.sources.packages import remembered_checksum
+from datamodules.sources.parquet import SPLIT_NAMES
+from datamodules.sources.quotes import shorten
 
 DATA_SEED = 0
 """Seed of the splits and of the embedded crops, which are the same for every run."""
 BATCHES = "cifar-10-batches-py"
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
+_BATCH_CHECKSUMS = (
+    "c99cafc152244af753f735de768cd75f",
+    "d4bba439e000b95fd0a9bffe97cbabec",
+    "54ebc095f3ab1f0389bbae665268c751",
+    "634d18415352ddfa80567beed471001a",
+    "482c414d41f54cd18b22e5b47cb7c3cb",
+    "40351d587109b95175f43aff81a1287e",
+)
+"""MD5 of the six batches, as torchvision checks them."""
+_NAMES = ("cifar", "cifar10", "cifar-10")
 CIFAR_ARCHIVE = RemoteFile(
     "cifar-10-python.tar.gz",
     (
@@ -45,22 +60,29 @@ class _CifarSource(ImageDataModule):
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:
-        """Return the folder of torchvision's six files, else the one with class folders `train` and `test`, or None."""
+        """Return the folder of torchvision's six files, of class folders `train` and `test`, or of tables, or None."""
         base = data_root(root)
-        for folder in (base, base / "cifar", base / "cifar10", base / "cifar-10-python"):
-            batches = folder / BATCHES
-            if all((batches / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH)):
-                return batches
-        for folder in (base / "cifar", base / "cifar10", base):
-            if _holds_images(folder / TRAIN) and _holds_images(folder / TEST):
-                return folder
-        return None
+        found = _find(base)
+        if found is None and (unpacked := unpack_foreign(CIFAR_ARCHIVE, base / CIFAR_ARCHIVE.name, cache_root(root))):
+            found = _find(unpacked)
+        return found
+
+    @classmethod
+    def why_not_read(cls, root: Path | None, arguments: Mapping[str, object]) -> str | None:
+        for folder in (path / BATCHES for path in _batch_folders(data_root(root))):
+            missing = [name for name in (*TRAIN_BATCHES, TEST_BATCH) if not (folder / name).is_file()]
+            if folder.is_dir() and missing:
+                return f"{folder} lacks {', '.join(missing)}. Copy them there."
+        for folder in (data_root(root) / name for name in ("cifar", "cifar10", "")):
+            if holds_images(folder / TRAIN) and not holds_images(folder / TEST):
+                return f"{folder} holds images to train on, and none in {TEST}/<class>/. Put the test images there."
+        return super().why_not_read(root, arguments)
 
     @classmethod
     def fetch_real(cls, root: Path | None, offline: bool) -> Path:
         """Return the folder of torchvision's six files, downloaded and unpacked where it is missing."""
         archive = fetch(CIFAR_ARCHIVE, data_root(root), offline)
-        folder = unpack(archive, archive.parent / "cifar-10-python") / BATCHES
+        folder = unpack(archive, cache_root(root) / "cifar-10-python") / BATCHES
         if not (folder / TEST_BATCH).is_file():
             raise FileNotFoundError(f"{folder}: expected CIFAR-10's batches in it, got none. Remove {folder.parent}.")
         return folder
@@ -74,11 +96,17 @@ class _CifarSource(ImageDataModule):
     def record_counts(self) -> Mapping[str, RecordCounts]:
         counts = dict(super().record_counts())
         folder = self.real_data_at(self.root) if self.data == "real" else None
-        if folder is not None and folder.name != BATCHES:
-            for split in (TRAIN, TEST):
-                left_out = count_passed_over(folder / split)
-                counts[split] = RecordCounts(counts[split].held + sum(left_out.values()), left_out)
-        return counts
+        if folder is None or _is_batches(folder):
+            return counts
+        held: dict[str, tuple[int, Mapping[str, int]]]
+        if holds_image_tables(folder):
+            held = {split: (rows, {}) for split, rows in count_images(folder).items()}
+        else:
+            listed = listed_splits(folder)
+            held = {split: (each.count + sum(each.left_out.values()), each.left_out) for split, each in listed.items()}
+        if VALIDATION not in held:  # cut from what training holds
+            held[TRAIN] = held[TRAIN][0] - counts[VALIDATION].held, held[TRAIN][1]
+        return counts | {split: RecordCounts(*each) for split, each in held.items()}
 
     def describe(self) -> str:
         """Return one sentence that says what the data is."""
@@ -89,11 +117,18 @@ class _CifarSource(ImageDataModule):
                 "to test on"
             )
         local = self.real_data_at(self.root)
-        if local is None or local.name == BATCHES:
+        self.as_published = local is None or is_cifar(local)
+        if local is None or self.as_published:
             return "CIFAR-10"
-        # Folders may hold a part of CIFAR-10, or another set in its form.
-        counts = [sum(path.suffix.lower() in IMAGE_SUFFIXES for path in (local / s).glob("*/*")) for s in (TRAIN, TEST)]
-        return f"images in class folders: {counts[0]:,} to train on, {counts[1]:,} to test on"
+        if _is_batches(local):
+            return "six batches in CIFAR-10's form, by their checksums not CIFAR-10's own"
+        # Folders and tables may hold a part of CIFAR-10, or another set in its form.
+        if holds_image_tables(local):
+            form, counts = "images in Parquet tables", count_images(local)
+        else:
+            form, counts = "images in class folders", {s: each.count for s, each in listed_splits(local).items()}
+        purposes = {TRAIN: "to train on", VALIDATION: "to validate", TEST: "to test on"}
+        return f"{form}: {', '.join(f'{counts[s]:,} {purpose}' for s, purpose in purposes.items() if s in counts)}"
 
 
 class CifarDataModule(_CifarSource):
@@ -200,19 +235,39 @@ class CifarLraDataModule(_CifarSource):
 
 
 def read_cifar(folder: Path) -> dict[str, LabelledImages]:
-    """Read the real set from a folder of batches or of class folders; a tenth of train becomes the validation set.
+    """Read the real set from a folder of batches, of class folders or of tables.
+
+    A tenth of train becomes the validation set, unless there is one.
 
     Raises:
         ValueError: a file cannot be read, or there are not ten classes.
     """
-    if (folder / TEST_BATCH).is_file():
+    if _is_batches(folder):
         parts = [read_cifar_batch(folder / name) for name in TRAIN_BATCHES]
         train = LabelledImages(np.concatenate([p.pixels for p in parts]), np.concatenate([p.labels for p in parts]))
-        test = read_cifar_batch(folder / TEST_BATCH)
+        found = {TRAIN: train, TEST: read_cifar_batch(folder / TEST_BATCH)}
+    elif holds_image_tables(folder):
+        found = read_image_tables(folder, SIDE, 3)
     else:
-        classes = _class_names(folder)
-        train, test = (read_class_folders(folder / split, classes, SIDE) for split in (TRAIN, TEST))
-    return with_validation(train, test, len(train.labels) // 10, DATA_SEED, "cifar")
+        names, classes = _split_folders(folder), _class_names(folder)
+        found = {split: read_class_folders(path, classes, SIDE) for split, path in names.items()}
+    if VALIDATION in found:
+        return {split: found[split] for split in (TRAIN, VALIDATION, TEST)}
+    return with_validation(found[TRAIN], found[TEST], len(found[TRAIN].labels) // 10, DATA_SEED, "cifar")
+
+
+def is_cifar(folder: Path) -> bool:
+    """Return whether a folder holds CIFAR-10's own six batches, by their checksums."""
+    paths = [folder / name for name in (*TRAIN_BATCHES, TEST_BATCH)]
+    return all(path.is_file() for path in paths) and all(
+        remembered_checksum(path, "md5") == f"md5:{digits}"
+        for path, digits in zip(paths, _BATCH_CHECKSUMS, strict=True)
+    )
+
+
+def listed_splits(folder: Path) -> dict[str, ImageFolder]:
+    """Return what lies in the class folders of each split; validation only where it has a folder of its own."""
+    return {split: list_images(path) for split, path in _split_folders(folder).items()}
 
 
 def as_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
@@ -235,20 +290,42 @@ def as_grey(pixels: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
     return np.concatenate(shrunk)[..., None]
 
 
-def _holds_images(folder: Path) -> bool:
-    """Return whether a folder has a subfolder with an image in it."""
-    return folder.is_dir() and any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.glob("*/*"))
+def _find(base: Path) -> Path | None:
+    """Return where one of the three forms lies under a folder."""
+    for folder in _batch_folders(base):
+        if all((folder / BATCHES / name).is_file() for name in (*TRAIN_BATCHES, TEST_BATCH)):
+            return folder / BATCHES
+    for folder in (base / "cifar", base / "cifar10", base):
+        if holds_images(folder / TRAIN) and holds_images(folder / TEST):
+            return folder
+    return image_tables_at(base, _NAMES)
+
+
+def _batch_folders(base: Path) -> list[Path]:
+    return [base, base / "cifar", base / "cifar10", base / "cifar-10-python"]
+
+
+def _is_batches(folder: Path) -> bool:
+    return (folder / TEST_BATCH).is_file()
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """Return the folder of each split that has one with images.
+
+    Raises:
+        ValueError: there are several for validation.
+    """
+    found = {split: [folder / n for n in names if holds_images(folder / n)] for split, names in SPLIT_NAMES.items()}
+    if len(found[VALIDATION]) > 1:
+        names = " and ".join(path.name for path in found[VALIDATION])
+        raise ValueError(f"{folder}: expected one folder of images to validate on, got {names}. Move one away.")
+    return {split: paths[0] for split, paths in found.items() if paths}
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    """Return the ten class names of `folder/train` and `folder/test` in alphabetical order, which is CIFAR-10's own."""
-    found = {
-        split: sorted(path.name for path in (folder / split).iterdir() if path.is_dir() and path.name[0] != ".")
-        for split in (TRAIN, TEST)
-    }
-    if found[TRAIN] != found[TEST] or len(found[TRAIN]) != 10:
-        raise ValueError(
-            f"{folder}: expected the same ten class folders in train and test, "
-            f"got {len(found[TRAIN])} ({', '.join(found[TRAIN])}) and {len(found[TEST])} ({', '.join(found[TEST])})"
-        )
+    """Return the ten class names of every split in alphabetical order, which is CIFAR-10's own."""
+    found = {split: list(each.classes) for split, each in listed_splits(folder).items()}
+    if any(names != found[TRAIN] for names in found.values()) or len(found[TRAIN]) != 10:
+        said = " and ".join(f"{len(names)} ({shorten(', '.join(names))})" for names in found.values())
+        raise ValueError(f"{folder}: expected the same ten class folders in {' and '.join(found)}, got {said}")
     return tuple(found[TRAIN])

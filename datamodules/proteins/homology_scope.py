@@ -18,8 +18,9 @@ from datamodules.proteins.protein_files import encode_residues
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.randomness import random_permutation
 from datamodules.sequence_files import SPLITS_FILE, key_of_files, load_splits, save_splits
-from datamodules.sources.caches import made_once
+from datamodules.sources.caches import cache_root, made_once
 from datamodules.sources.downloads import data_root
+from datamodules.sources.quotes import quote
 
 HELD_SHARE = 0.15
 """Share of a fold's superfamilies that is held out for validation, and the same for test; at least one each."""
@@ -49,7 +50,7 @@ def read_astral(path: Path) -> list[Domain]:
     try:
         records = list(SeqIO.parse(path, "fasta"))  # type: ignore[no-untyped-call]
     except ValueError as error:
-        raise ValueError(f"{path}: expected a FASTA file ({error}). Fetch it again.") from error
+        raise ValueError(f"{path}: expected a FASTA file ({str(error)[:80]}). Fetch it again.") from error
     if not records:
         raise ValueError(f"{path}: expected a FASTA file with domains, got an empty one. Fetch it again.")
     domains, names = [], set()
@@ -57,10 +58,10 @@ def read_astral(path: Path) -> list[Domain]:
         words = record.description.split()
         if len(words) < 2 or not _CLASSIFICATION.fullmatch(words[1]):
             raise ValueError(
-                f"{path}: expected a header such as '>d1dlwa_ a.1.1.1 (A:) ...', got '>{record.description}'"
+                f"{path}: expected a header such as '>d1dlwa_ a.1.1.1 (A:) ...', got {quote('>' + record.description)}"
             )
         if record.id in names:
-            raise ValueError(f"{path}: expected each domain once, got {record.id!r} again")
+            raise ValueError(f"{path}: expected each domain once, got {quote(record.id)} again")
         names.add(record.id)
         try:
             residues = encode_residues(str(record.seq))
@@ -168,6 +169,7 @@ class HomologyScopeDataModule(ProteinDataModule):
                 f"got num_folds={num_folds} and min_superfamilies={min_superfamilies}"
             )
         self.fasta = self.real_data_at(self.root) if fasta is None else Path(fasta)
+        self.as_published = False
         self.num_folds, self.min_superfamilies, self.split_seed = num_folds, min_superfamilies, split_seed
         self.source = (
             f"{'an ASTRAL FASTA file' if self.fasta is None else self.fasta.name}: {num_folds} folds of at least "
@@ -204,7 +206,7 @@ class HomologyScopeDataModule(ProteinDataModule):
                 "https://scop.berkeley.edu/astral and put it there, or name it by the argument fasta."
             )
         name = f"{key_of_files(self.fasta)}-{self.num_folds}-{self.min_superfamilies}-seed{self.split_seed}-counted"
-        return made_once(data_root(self.root) / "homology-scope" / name, partial(self._build, self.fasta))
+        return made_once(cache_root(self.root) / "homology-scope" / name, partial(self._build, self.fasta))
 
     def _build(self, fasta: Path, folder: Path) -> None:
         try:

@@ -1,19 +1,19 @@
-"""Residues as ids, and TAPE's remote homology files: JSON, CSV, or LMDB read without running what is pickled in it."""
+"""Residues as ids, and remote homology in TAPE's form: JSON, tables, or LMDB without running what is pickled in it."""
 
-import io
 import json
-import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
-from datamodules.proteins.protein_tables import csv_records
+from datamodules.proteins.protein_tables import csv_records, parquet_records
+from datamodules.sources.parquet import SPLIT_NAMES, tables_of
+from datamodules.sources.plain_pickle import by_text_keys, load_plain_pickle, plain_integer
+from datamodules.sources.quotes import quote
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXYZ"
 """The 25 letters that IUPAC gives a meaning; a letter's id is its index here plus 1, and 0 is padding."""
@@ -50,15 +50,19 @@ def encode_residues(sequence: str) -> NDArray[np.uint8]:
     return ids
 
 
-def tape_file(folder: Path, split: str) -> Path | None:
-    """Return the JSON, LMDB or CSV of one of our splits in `folder`, or None where there is none of them.
+def tape_files(folder: Path, split: str) -> list[Path]:
+    """Return the JSON, LMDB, CSV or Parquet of one of our splits in `folder`, a file or the parts of it; none: [].
 
-    A CSV may have a name without `remote_homology_`, and the headline's may be `test.csv`.
+    Tables may have names without `remote_homology_`, those of hubs too, such as `test.csv` for the headline's.
+
+    Raises:
+        ValueError: parts of a Parquet table are missing.
     """
     name = TAPE_SPLITS[split]
-    tables = [f"remote_homology_{name}.csv", f"{name}.csv", *(["test.csv"] if split == TEST else [])]
-    found = (folder / file for file in (f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *tables))
-    return next((path for path in found if path.exists()), None)
+    names = list(dict.fromkeys((f"remote_homology_{name}", name, *SPLIT_NAMES.get(split, ()))))
+    files = [f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *(f"{each}.csv" for each in names)]
+    found = [folder / file for file in files if (folder / file).exists()]
+    return found[:1] or tables_of(folder, names)
 
 
 def content_of(path: Path) -> Path:
@@ -66,37 +70,44 @@ def content_of(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
 
 
-def read_tape(path: Path) -> SequenceExamples:
-    """Read one split of TAPE (Rao et al. 2019): residues from `primary`, the label from `fold_label`.
+def read_tape(*paths: Path) -> SequenceExamples:
+    """Read one split in TAPE's form (Rao et al. 2019): residues from `primary`, the label from `fold_label`.
 
-    A CSV has them in the columns `seq` and `label`.
+    Several files are parts of one, in their order. Tables have other names for the two.
 
     Raises:
-        ValueError: the file is damaged, empty, or has a record that is wrong; names file and record.
+        ValueError: a file is damaged, empty, or has a record that is wrong; names file and record.
         ImportError: an LMDB, and the package to read it is not there.
     """
-    records = _READERS.get(path.suffix, _lmdb_records)(path)
     sequences, labels = [], []
-    for number, record in enumerate(records):
-        where = f"{path}, record {number}"
-        if not isinstance(record, Mapping) or not {"primary", "fold_label"} <= record.keys():
-            raise ValueError(f"{where}: expected a record with 'primary' and 'fold_label', got {str(record)[:80]!r}")
-        sequence, label = record["primary"], record["fold_label"]
-        label = label.integer if isinstance(label, _PlainArray) else label
-        if not isinstance(sequence, str):
-            raise ValueError(f"{where}: expected 'primary' to be text, got {type(sequence).__name__}")
-        if type(label) is not int or not 0 <= label < TAPE_FOLDS:
-            raise ValueError(
-                f"{where}: expected 'fold_label' to be an integer from 0 to {TAPE_FOLDS - 1}, got {label!r}"
-            )
-        try:
-            sequences.append(encode_residues(sequence))
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        labels.append(label)
+    for path in paths:
+        records = _READERS.get(path.suffix, _lmdb_records)(path)
+        for number, record in enumerate(records):
+            sequence, label = _read_record(record, f"{path}, record {number}")
+            sequences.append(sequence)
+            labels.append(label)
     if not sequences:
-        raise ValueError(f"{path}: expected proteins, got an empty file. Fetch it again.")
+        raise ValueError(f"{paths[0]}: expected proteins, got an empty file. Fetch it again.")
     return SequenceExamples(tuple(sequences), np.array(labels, dtype=np.int64)[:, None])
+
+
+def _read_record(record: object, where: str) -> tuple[NDArray[np.uint8], int]:
+    fields = by_text_keys(record, where) if isinstance(record, Mapping) else {}
+    if not {"primary", "fold_label"} <= fields.keys():
+        raise ValueError(f"{where}: expected a record with 'primary' and 'fold_label', got {quote(record)}")
+    sequence, label = fields["primary"], plain_integer(fields["fold_label"])
+    sequence = sequence.decode("latin1") if isinstance(sequence, bytes) else sequence
+    if not isinstance(sequence, str):
+        raise ValueError(f"{where}: expected 'primary' to be text, got {type(sequence).__name__}")
+    if label is None or not 0 <= label < TAPE_FOLDS:
+        raise ValueError(
+            f"{where}: expected 'fold_label' to be an integer from 0 to {TAPE_FOLDS - 1}, "
+            f"got {quote(fields['fold_label'])}"
+        )
+    try:
+        return encode_residues(sequence), label
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _json_records(path: Path) -> Iterator[object]:
@@ -105,12 +116,15 @@ def _json_records(path: Path) -> Iterator[object]:
     try:
         text = path.read_text(encoding="utf-8")
         if not text.lstrip().startswith("["):
-            raise ValueError(f"expected '[' first, got {text[:20]!r}")
+            raise ValueError(f"expected '[' first, got {quote(text[:20])}")
         position = text.index("[") + 1
         while True:
             start = gap.match(text, position)
             assert start is not None, "the pattern matches the empty text"
             if text.startswith("]", start.end()):
+                behind = text[start.end() + 1 :].strip()
+                if behind:
+                    raise ValueError(f"{len(behind):,} characters behind its end: {quote(behind)}")
                 return
             record, position = decoder.raw_decode(text, start.end())
             yield record
@@ -133,7 +147,12 @@ def _lmdb_records(path: Path) -> Iterator[object]:
             with database.begin() as transaction:
                 count = load_plain_pickle(transaction.get(b"num_examples"), f"{path}, num_examples")
                 if type(count) is not int:
-                    raise ValueError(f"{path}: expected num_examples to be an integer, got {count!r}")
+                    raise ValueError(f"{path}: expected num_examples to be an integer, got {quote(count)}")
+                if (records := database.stat()["entries"] - 1) > count:
+                    raise ValueError(
+                        f"{path}: expected as many records as num_examples says, {count:,}, got {records:,}. "
+                        "Fetch it again."
+                    )
                 for number in range(count):
                     key = str(number)
                     yield load_plain_pickle(transaction.get(key.encode()), f"{path}, record {key}")
@@ -141,99 +160,8 @@ def _lmdb_records(path: Path) -> Iterator[object]:
         raise ValueError(f"{path}: expected an LMDB ({error}). Fetch it again.") from error
 
 
-_READERS = {".json": _json_records, ".csv": csv_records}
-
-
-def load_plain_pickle(data: bytes | None, where: str) -> object:
-    """Return the plain value in a pickle; a pickle that names anything to call is refused, and nothing is called.
-
-    numpy's arrays and scalars in it are read without numpy: of an array only a single integer is kept. `where` names
-    file and record in the error.
-
-    Raises:
-        ValueError: missing, damaged, or refused.
-
-    Example:
-        >>> load_plain_pickle(pickle.dumps({"primary": "ACD", "fold_label": 3}), "here")
-        {'primary': 'ACD', 'fold_label': 3}
-        >>> load_plain_pickle(pickle.dumps(print), "here")
-        Traceback (most recent call last):
-        ...
-        ValueError: here: expected plain values, got a pickle that asks for builtins.print: refused
-    """
-    if data is None:
-        raise ValueError(f"{where}: expected a pickled value, got none. Fetch the file again.")
-    try:
-        return _PlainUnpickler(io.BytesIO(data)).load()
-    except _RefusedError as error:
-        raise ValueError(f"{where}: expected plain values, got a pickle that asks for {error}: refused") from None
-    except Exception as error:  # a damaged pickle can raise almost anything
-        raise ValueError(f"{where}: expected a whole pickle ({type(error).__name__}: {error})") from error
-
-
-class _RefusedError(Exception):
-    """A pickle names something that is no plain value."""
-
-
-class _PlainType:
-    """Stands in for numpy.dtype: only the code, such as `i8`, is kept."""
-
-    def __init__(self, code: object = "", *_: object) -> None:
-        self.code = str(code)
-
-    def __setstate__(self, state: object) -> None:
-        """Ignore byte order and fields: TAPE's arrays are little-endian and plain."""
-
-
-class _PlainArray:
-    """Stands in for numpy.ndarray, so that no array is ever made of foreign bytes."""
-
-    integer: int | None = None
-    """The value, of an array that holds one integer."""
-
-    def __init__(self, *_: object) -> None:
-        """Ignore class and shape."""
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _version, _shape, kind, _is_fortran, data = state
-        self.integer = _integer(kind, data)
-
-
-def _integer(kind: object, data: object) -> int | None:
-    """Return the integer that the bytes of one numpy number spell; None for anything else."""
-    if not isinstance(kind, _PlainType) or not isinstance(data, bytes | bytearray):
-        return None
-    matched = re.fullmatch("([iu])([1248])", kind.code)
-    if matched is None or len(data) != int(matched[2]):
-        return None
-    return int.from_bytes(data, "little", signed=matched[1] == "i")
-
-
-def _array_of_buffer(data: object, kind: object, *_: object) -> _PlainArray:
-    array = _PlainArray()
-    array.integer = _integer(kind, data)
-    return array
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Knows numpy's constructors, by stand-ins, and nothing else."""
-
-    _known: Mapping[tuple[str, str], object] = {
-        ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # how bytes look in older pickles
-        ("numpy", "dtype"): _PlainType,
-        ("numpy", "ndarray"): _PlainArray,
-        **{
-            (f"numpy.{core}.{module}", name): stand_in
-            for core in ("core", "_core")
-            for module, name, stand_in in (
-                ("multiarray", "_reconstruct", _PlainArray),
-                ("multiarray", "scalar", _integer),
-                ("numeric", "_frombuffer", _array_of_buffer),
-            )
-        },
-    }
-
-    def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in self._known:
-            raise _RefusedError(f"{module}.{name}")
-        return self._known[module, name]
+_READERS: Mapping[str, Callable[[Path], Iterator[object]]] = {
+    ".json": _json_records,
+    ".csv": csv_records,
+    ".parquet": parquet_records,
+}

@@ -16,7 +16,8 @@ def unpack_into(archive: Path, folder: Path) -> None:
     What a failure leaves is the caller's to remove.
 
     Raises:
-        ValueError: the archive is broken or empty, or holds a link, a device, or a path that leaves the folder.
+        ValueError: the archive is broken or empty, goes on behind its end, or holds a link, a device, or a path that
+            leaves the folder.
     """
     try:
         with tarfile.open(archive) as tar:
@@ -33,9 +34,22 @@ def unpack_into(archive: Path, folder: Path) -> None:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 with stream, open(folder / path, "wb") as out:
                     shutil.copyfileobj(stream, out)
+            _require_end(tar, archive)
     except _CORRUPT as error:
         reason = str(error) or type(error).__name__
         message = f"{archive}: expected a whole archive, got a broken one ({reason}). Fetch it again."
         raise ValueError(message) from error
     if not any(folder.iterdir()):
         raise ValueError(f"{archive}: expected an archive with files, got an empty one. Fetch it again.")
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Raise a ValueError where something follows the last file: a second archive, or what is no archive."""
+    stream = tar.fileobj
+    assert stream is not None, "it has been read from"
+    stream.seek(tar.offset)
+    while chunk := stream.read(1 << 20):
+        if bytes(chunk).strip(b"\0"):
+            raise ValueError(
+                f"{archive}: expected the end of the archive behind its last file, got more. Fetch it again."
+            )

@@ -8,11 +8,12 @@ import contextlib
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from datamodules.sources.archives import unpack_into
-from datamodules.sources.downloads import explain_full_disk, file_checksum
+from datamodules.sources.downloads import RemoteFile, data_root, explain_full_disk, file_checksum, users_root
 from datamodules.sources.packages import remembered_checksum
 from datamodules.sources.unfinished import left_behind, own_name, remove
 
@@ -47,6 +48,30 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+def cache_root(root: Path | None) -> Path:
+    """Return the folder to keep caches in: the data root, or where it cannot be written the user's, or a temporary one.
+
+    What is kept is named by its content, so that it may be anywhere.
+    """
+    base = data_root(root)
+    if _can_be_written(base):
+        return base
+    with contextlib.suppress(RuntimeError):  # no home
+        if _can_be_written(users_root()):
+            return users_root()
+    return Path(tempfile.gettempdir()) / f"fpt_bench-{os.getuid()}"
+
+
+def _can_be_written(folder: Path) -> bool:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether `made_once` has made the folder, and nothing in it has changed since."""
+    return _damage(folder) is None
+
+
 def is_made(folder: Path) -> bool:
     """Return whether `made_once` has made the folder; whether it is whole is another question."""
     return (folder / CHECKSUMS_FILE).is_file()
@@ -62,6 +87,19 @@ def unpack(archive: Path, folder: Path) -> Path:
     if not folder.exists():
         _publish(folder, lambda unfinished: unpack_into(archive, unfinished), _rename)
     return folder
+
+
+def unpack_foreign(file: RemoteFile, archive: Path, root: Path) -> Path | None:
+    """Return the folder with the plain files of an archive that someone put where a download goes, and that is another.
+
+    Each content has a folder of its own under `root`. None where there is no archive, or it is the download.
+    """
+    if file.checksum is None or not archive.is_file():
+        return None
+    if remembered_checksum(archive, file.checksum.partition(":")[0]) == file.checksum:
+        return None
+    name = f"{archive.name.partition('.')[0]}-{remembered_checksum(archive).removeprefix('sha256:')[:16]}"
+    return made_once(root / "unpacked" / name, lambda unfinished: unpack_into(archive, unfinished))
 
 
 def _publish(folder: Path, make: Callable[[Path], None], put: Callable[[Path, Path], bool]) -> bool:

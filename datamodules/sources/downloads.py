@@ -64,6 +64,11 @@ def data_root(root: Path | None) -> Path:
         return root.expanduser()
     if named := os.environ.get(DATA_VARIABLE):
         return Path(named).expanduser()
+    return users_root()
+
+
+def users_root() -> Path:
+    """Return `fpt_bench` in the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
 
 
@@ -78,25 +83,31 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
     """Return the local copy of `file` in `folder`, downloaded where it is missing.
 
     Mirrors are tried in order, once a process: where all failed, asking again says so at once. Interrupted downloads
-    resume (the part is kept as NAME.part), if there is a checksum to show that the two halves belong together. A file
-    whose checksum is wrong is put aside as NAME.wrong-hash. Two processes of one machine at once download once; each
-    writes under a name of its own, so that no two can spoil each other's file.
+    resume (the part is kept as NAME.part), if there is a checksum to show that the two halves belong together. What was
+    downloaded and has a wrong checksum is put aside as NAME.wrong-hash; a file that lay there stays as it is, whatever
+    is in it. Two processes of one machine at once download once; each writes under a name of its own, so that no two
+    can spoil each other's file.
 
     Raises:
-        FileNotFoundError: offline, or no mirror had the file; says what to put where by hand.
+        FileNotFoundError: offline, no mirror had the file, or another file has its place; says what to put where by
+            hand.
         OSError: the disk is full.
     """
     path = folder / file.name
     if path.exists() and file.matches(path):
         return path
-    if offline and not path.exists():
+    if path.exists():
+        assert file.checksum is not None, "a file without a checksum matches whatever it holds"
+        got = file_checksum(path, file.checksum.partition(":")[0])
+        raise FileNotFoundError(
+            f"{path} is another file than was expected, {file.checksum}, got {got}; it stays as it is. Move it away to "
+            f"have {file.name} downloaded, or name another folder by {WAYS_TO_SET_ROOT}."
+        )
+    if offline:
         raise FileNotFoundError(_how_to_get(file, path, ["offline, so nothing was downloaded"]))
     folder.mkdir(parents=True, exist_ok=True)
     troubles = []
-    if path.exists():
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            troubles.append(_put_aside(file, path, path))
-    if not offline and file.urls not in _failed:
+    if file.urls not in _failed:
         with _own_part(path) as part:
             _wait_for_earlier(part, path)
             if path.exists() and file.matches(path):
@@ -107,7 +118,7 @@ def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
             return path
         troubles += tried
         _failed[file.urls] = [*tried, "tried before by this process, and not again"]
-    elif not offline:
+    else:
         troubles += _failed[file.urls]
     raise FileNotFoundError(_how_to_get(file, path, troubles))
 

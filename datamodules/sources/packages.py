@@ -35,12 +35,16 @@ def packaged_file(package: str, path: str, checksum: str) -> Path:
     return found
 
 
-def remembered_checksum(path: Path) -> str:
-    """Return the checksum of a file as `sha256:digits`; read once for each size and time of change of the file."""
+def remembered_checksum(path: Path, algorithm: str = "sha256") -> str:
+    """Return the checksum of a file as `algorithm:digits`, read again whenever the file may be another one.
+
+    A copy can keep name, size and time of change (`cp -p`, `rsync -t`); never the time at which the system itself saw
+    the file change, which is asked for, too.
+    """
     state = path.stat()
-    return _checksum_of((path, state.st_size, state.st_mtime_ns))
+    return _checksum_of((path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns), algorithm)
 
 
-@lru_cache(maxsize=32)
-def _checksum_of(state: tuple[Path, int, int]) -> str:
-    return file_checksum(state[0])
+@lru_cache(maxsize=128)
+def _checksum_of(state: tuple[Path, int, int, int, int], algorithm: str) -> str:
+    return file_checksum(state[0], algorithm)

@@ -450,13 +450,17 @@ def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Conver
 
 
 def _published(cell: Cell, grid: Grid, figures: Mapping[str, Any]) -> float | None:
-    """Return the published accuracy that an arm is shown beside; None beside other data or sizes."""
+    """Return the published accuracy that an arm is shown beside; None beside other data, files or sizes."""
     arm = grid.experiment.arms[cell.arm]
     if arm.published is None or not figures:
         return None
     arguments, depth = arm.published.data_arguments(figures, cell.task), arm.run.get("layers")
     of_published_size = all(
-        r.data and r.data.kind == "real" and r.spec.data_arguments == arguments and r.spec.layers == depth
+        r.data
+        and r.data.kind == "real"
+        and r.data.as_published is not False
+        and r.spec.data_arguments == arguments
+        and r.spec.layers == depth
         for r in cell.at_rate
     )
     return arm.published.accuracy(figures, cell.task) if of_published_size else None

@@ -1,11 +1,15 @@
 """`fetch`: the real data of tasks."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpt_bench.commands.options import DataRoot
 from fpt_bench.config.known import require_task
+
+if TYPE_CHECKING:
+    from datamodules.contract import TaskDataModule
 
 
 def fetch(
@@ -19,5 +23,22 @@ def fetch(
 
     modules = {task: find_task(task) for task in tasks}
     for task, module in modules.items():
-        where = module.real_data(data_root, offline=False) if module.remote_files else module().source
-        print(f"{task}: {where}")
+        print(f"{task}: {_fetched(task, module, data_root) if module.remote_files else module().source}")
+
+
+def _fetched(task: str, module: "type[TaskDataModule]", data_root: Path | None) -> Path:
+    """Return where the published files are, downloaded unless they are there.
+
+    Raises:
+        ValueError: other files lie there, which a run would read.
+    """
+    local = module.real_data_at(data_root)
+    if local is None:
+        return module.fetch_real(data_root, offline=False)
+    found = module(data="real", root=data_root)
+    if found.as_published is False:
+        raise ValueError(
+            f"{task}: expected the published files or none, got {found.source}, in {local}. They are read as what they "
+            "are; to download the published ones, name another --data-root."
+        )
+    return local

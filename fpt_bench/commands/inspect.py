@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from fpt_bench.commands.accounts import tell_accounts
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
@@ -55,9 +56,9 @@ def inspect(
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if surveys:
         out.print(_draw(surveys))
+    for line in (*(_tell(datamodule) if not faults else ()), *(_accounts(datamodule) if surveys else ())):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     if not faults:
-        for line in _tell(datamodule):
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
         out.print("sound: no fault was found", style="green")
         return
     for fault in faults:
@@ -117,7 +118,7 @@ def _span(lengths: list[int]) -> str:
 
 
 def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
-    """Yield the floor and what it is the best of, one example in words, and how many records were read, a line each."""
+    """Yield the floor and what it is the best of, and one example in words, a line each."""
     from datamodules.constants import known_labels
 
     fraction = datamodule.task.measure.is_fraction
@@ -128,6 +129,13 @@ def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
     batch = datamodule.examples(headline).batch(np.arange(1))
     words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))
     yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(known_labels(batch.labels[0])))}"
-    for name, counts in (datamodule.record_counts() or {}).items():
-        why = "".join(f"; left out: {count:,} {reason}" for reason, count in counts.left_out.items() if count)
-        yield f"records of {name}: {counts.held:,}, of which {counts.read:,} read{why}"
+
+
+def _accounts(datamodule: "TaskDataModule") -> Iterator[str]:
+    """Yield what became of the records, a line each: as a result would have it, also where there are faults."""
+    from fpt_bench.training.data_record import describe_data
+
+    try:
+        yield from tell_accounts(describe_data(datamodule, datamodule.fingerprint()))
+    except ValueError:  # faults say what is wrong with them
+        return

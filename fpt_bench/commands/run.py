@@ -8,6 +8,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from fpt_bench.commands.accounts import tell_accounts
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
@@ -62,6 +63,7 @@ def show_result(result: "RunResult", folder: Path) -> RenderableType:
     lines = [f"its {len(result.attempts)} attempts differ in {'; '.join(result.mixed())}"] if result.mixed() else []
     if result.data is not None:
         lines.append(f"data: {result.data.kind}: {result.data.source}")
+        lines += tell_accounts(result.data) if result.data.kind == "real" else ()
     if result.body is not None:
         lines.append(f"body: {'; '.join([result.body.source, *result.body.notes])}")
     trained = ", ".join(f"{group} {count.trained:,}" for group, count in result.parameters.items() if count.trained)

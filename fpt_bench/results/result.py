@@ -56,6 +56,9 @@ class DataRecord(_Frozen):
     """One sentence: where the examples come from."""
     fingerprint: str
     """SHA-256 over all fixed examples."""
+    as_published: bool | None = None
+    """Whether checksums say that its files are those of which papers publish scores; none: no files were read, or this
+    was not recorded."""
     metric: str = "accuracy"
     """What scores of this task are."""
     higher_is_better: bool = True
@@ -71,6 +74,10 @@ class DataRecord(_Frozen):
     """The best of them."""
     records: dict[str, RecordCount] | None = None
     """By split or file, what it was read from; none: it was generated, or this was not recorded."""
+    splits: dict[str, Count] | None = None
+    """Examples of each fixed split; none: not recorded."""
+    classes: Count | None = None
+    """Different labels in all fixed splits; none: labels are no classes, or this was not recorded."""
     test_in_training: Count | None = None
     """Examples of the headline test set whose input is a training example's, too; none: training examples are drawn
     fresh, or this was not recorded."""

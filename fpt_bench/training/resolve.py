@@ -122,8 +122,8 @@ def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | No
         ValueError: a task or data argument that is wrong.
         FileNotFoundError: data that are not available.
     """
-    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline)
     arguments = _checked_arguments(spec.task, spec.data_arguments)
+    kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline, arguments)
     return spec.model_copy(update={"data": kind, "data_arguments": arguments}), warning
 
 

@@ -143,7 +143,7 @@ def test_real_data_that_is_not_available_is_an_error(module_class: Any, tmp_path
 def test_cifar_reads_the_batches_of_torchvision(tmp_path: Path, subfolder: str) -> None:
     batches = write_cifar_batches(tmp_path / subfolder / "cifar-10-batches-py")
     module = CifarDataModule(data="real", root=tmp_path)
-    assert module.source == "CIFAR-10"
+    assert module.source == "six batches in CIFAR-10's form, by their checksums not CIFAR-10's own"
     assert [len(module.examples(split)) for split in (TRAIN, VALIDATION, TEST)] == [90, 10, 20]
     picture = module.examples(TEST).images.pixels[4]
     assert (picture == batches[TEST_BATCH]["data"][4].reshape(3, 32, 32).transpose(1, 2, 0)).all()
@@ -178,12 +178,12 @@ def test_cifar_batches_run_no_code_and_are_named_when_broken(tmp_path: Path) -> 
     batch = write_cifar_batches(folder)[TEST_BATCH]
     mark = tmp_path / "ran"
     contents = {
-        "which is no plain value": python2_pickle({"data": Hostile(mark), "labels": []}),
+        "getattr: refused": python2_pickle({"data": Hostile(mark), "labels": []}),
         "EOFError": b"",
         "UnpicklingError": b"<html>",
         "truncated": python2_pickle(batch)[:500],
         "KeyError": python2_pickle({"data": batch["data"]}),
-        "TypeError": python2_pickle([1, 2]),
+        "expected a dictionary, got list": python2_pickle([1, 2]),
         "from 0 to 9": python2_pickle({"data": batch["data"], "labels": [10] * 20}),
         "and 19 labels": python2_pickle({"data": batch["data"], "labels": [1] * 19}),
         "float64": python2_pickle({"data": batch["data"] / 2, "labels": [1] * 20}),

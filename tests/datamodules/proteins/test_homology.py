@@ -212,7 +212,7 @@ def test_broken_json_is_named(tape: Path, content: str, message: str) -> None:
 
 def test_missing_files_are_named(tape: Path, tmp_path: Path) -> None:
     (tape / "remote_homology" / "remote_homology_valid.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json, .lmdb or .csv\)"):
+    with pytest.raises(FileNotFoundError, match=r"expected also remote_homology_valid \(.json, .lmdb or .csv, or"):
         HomologyDataModule(data="real", root=tape).examples(TRAIN)
     assert HomologyDataModule.real_data_at(tmp_path / "nowhere") is None
     with pytest.raises(FileNotFoundError, match=r"remote_homology.tar.gz"):

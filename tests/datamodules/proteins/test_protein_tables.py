@@ -64,7 +64,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("test.csv", "sequence,label\nMK,3\n", "expected the columns 'seq' and 'label' .* got 'sequence', 'label'"),
+        ("test.csv", "residues,label\nMK,3\n", "expected the columns 'seq' and 'label' .* got 'residues', 'label'"),
         ("test.csv", "", "expected the columns 'seq' and 'label' in its first line, got none"),
         ("test.csv", "seq,label\n", "expected proteins, got an empty file"),
         ("test.csv", "seq,label\nMK,3\nMK\n", "record 1: expected 'fold_label' to be an integer .* got None"),

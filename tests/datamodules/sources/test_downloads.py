@@ -190,10 +190,14 @@ def test_fetch_puts_a_wrong_file_aside(server: Server, tmp_path: Path, capsys: p
     assert "data.bin.wrong-hash" in capsys.readouterr().err.replace("\n", "")
 
 
-def test_fetch_replaces_a_damaged_local_file(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "data.bin").write_bytes(b"damaged")
-    assert fetch(server.file("/good"), tmp_path, offline=False).read_bytes() == CONTENT
-    assert (tmp_path / "data.bin.wrong-hash").read_bytes() == b"damaged"
+@pytest.mark.parametrize("offline", [False, True])
+def test_fetch_leaves_another_file_of_the_name_where_it_is(server: Server, tmp_path: Path, offline: bool) -> None:
+    (tmp_path / "data.bin").write_bytes(b"the user's own")
+    with pytest.raises(FileNotFoundError, match=r"data\.bin is another file .* it stays as it is\. Move it away"):
+        fetch(server.file("/good"), tmp_path, offline=offline)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]
+    assert (tmp_path / "data.bin").read_bytes() == b"the user's own"
+    assert server.asked == []
 
 
 def test_fetch_says_what_to_do_when_every_mirror_fails(server: Server, tmp_path: Path) -> None:
@@ -220,13 +224,6 @@ def test_fetch_offline_asks_nobody_and_writes_nothing(server: Server, tmp_path: 
         fetch(server.file("/good"), tmp_path / "new", offline=True)
     assert server.asked == []
     assert not (tmp_path / "new").exists()
-
-
-def test_fetch_offline_names_a_damaged_local_file(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "data.bin").write_bytes(b"damaged")
-    with pytest.raises(FileNotFoundError, match=r"data\.bin\.wrong-hash"):
-        fetch(server.file("/good"), tmp_path, offline=True)
-    assert server.asked == []
 
 
 def test_fetch_explains_a_full_disk_and_keeps_the_part(
