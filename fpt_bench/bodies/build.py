@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
-from transformers import PretrainedConfig
 
+from fpt_bench.bodies.dropout import set_dropout, set_modules
 from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, settle
 from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
@@ -15,7 +15,7 @@ from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.weights import DROPOUT_KEY, config_fingerprint, find_body
+from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
@@ -35,12 +35,15 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: Tr
     files = find_body(spec.body, spec.body_path)
     if files.location is None and init.reads_weights:
         raise ValueError(f"init '{spec.init}': body '{spec.body}' has no pretrained weights; ask for random")
+    if init.reads_weights:
+        files.require_checkpoint()
     config = files.config(offline)
     if spec.layers is not None and not config.num_hidden_layers:
         raise ValueError(f"expected no layers for body '{spec.body}', which has none to keep; got {spec.layers}")
     if spec.layers is not None and spec.layers > config.num_hidden_layers:
         raise ValueError(f"expected layers from 1 to {config.num_hidden_layers}, got {spec.layers}")
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    # Not every class has a fused attention: on a GPU the library takes the best of what this one has.
+    attention = None if torch.cuda.is_available() else "eager"
     return Blueprint(files, config, attention, max_length, offline, spec.init, init.numbers, trained)
 
 
@@ -62,13 +65,16 @@ def build_body(
     if spec.layers not in (None, plan.config.num_hidden_layers):
         notes.append(f"the first {spec.layers} of {plan.config.num_hidden_layers} layers")
         plan.config.num_hidden_layers = spec.layers
-    _set_dropout(plan.config, spec.dropout)
+    set_dropout(plan.config, spec.dropout)
     init = read_init(spec.init)
+    if init.reads_weights and (note := plan.files.note()) is not None:
+        notes.append(note)
     initialize: Callable[[Blueprint], Initialized] = import_attribute("init", init.kind.path)
     found = initialize(plan)
     model, source, fingerprint, kept = with_parts(plan, found, init.parts) if init.parts else found
     family = family_of(plan.config.model_type)
     model = family.feed(model)
+    set_modules(model, spec.dropout)
     groups = group_parameters(model, plan.config.model_type, family.rules)
     notes += _fit_positions(model, groups, family, max_length)
     body = EXECUTIONS[spec.body_execution](model, groups)
@@ -77,6 +83,7 @@ def build_body(
     freeze(body, body.groups, spec.train, family.absent)
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
+    body.train()  # a model of the library is in evaluation mode after reading weights, and no Trainer changes it
     record = BodyRecord(
         source=source,
         fingerprint=fingerprint,
@@ -99,13 +106,6 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     return (
         plan.files.fingerprint(plan.config) if read_init(spec.init).reads_weights else config_fingerprint(plan.config)
     )
-
-
-def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability of the body, whatever its family calls it."""
-    for key, value in config.to_dict().items():
-        if DROPOUT_KEY.fullmatch(key) and isinstance(value, int | float):
-            setattr(config, key, dropout)
 
 
 def _fit_positions(model: nn.Module, groups: Mapping[str, str], family: Family, max_length: int) -> list[str]:
