@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fpt_bench.bodies.dropout import set_dropout, set_modules
-from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, settle
+from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, disagreement, settle
 from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import freeze, group_parameters
@@ -15,6 +15,7 @@ from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
+from fpt_bench.bodies.trial import keep_layers, tried
 from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
@@ -62,9 +63,11 @@ def build_body(
     plan = plan_body(spec, max_length, offline, trained)
     spec = settle(spec, plan.config)
     notes = []
+    if spec.body_execution == "reference" and (wrong := disagreement(plan.config)) is not None:
+        notes.append(f"run by the model's own forward: {wrong}")
     if spec.layers not in (None, plan.config.num_hidden_layers):
         notes.append(f"the first {spec.layers} of {plan.config.num_hidden_layers} layers")
-        plan.config.num_hidden_layers = spec.layers
+        keep_layers(plan.config, spec.layers)
     set_dropout(plan.config, spec.dropout)
     init = read_init(spec.init)
     if init.reads_weights and (note := plan.files.note()) is not None:
@@ -73,6 +76,8 @@ def build_body(
     found = initialize(plan)
     model, source, fingerprint, kept = with_parts(plan, found, init.parts) if init.parts else found
     family = family_of(plan.config.model_type)
+    if spec.body_execution == "reference" and family.control is None:
+        _require_stillness(plan)
     model = family.feed(model)
     set_modules(model, spec.dropout)
     groups = group_parameters(model, plan.config.model_type, family.rules)
@@ -102,10 +107,26 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     Not for an init that names a task: its body is known once it is trained.
     """
     if spec.layers is not None:
-        plan.config.num_hidden_layers = spec.layers
+        keep_layers(plan.config, spec.layers)
     return (
         plan.files.fingerprint(plan.config) if read_init(spec.init).reads_weights else config_fingerprint(plan.config)
     )
+
+
+def _require_stillness(plan: Blueprint) -> None:
+    """Refuse a body that draws at random where there is no dropout, or that changes what no checkpoint holds."""
+    trial = tried(plan.config)
+    if trial.draws:
+        raise ValueError(
+            f"{plan.files.source}: expected two passes in training mode at dropout 0 to agree, they differ: something "
+            "in it draws at random that no entry of config.json sets. Give it a rate there whose name says dropout"
+        )
+    if trial.moves:
+        raise ValueError(
+            f"{plan.files.source}: expected buffers to stay as they are, got {len(trial.moves)} that a pass in "
+            f"training mode changes, such as {trial.moves[0]}; a checkpoint keeps what is trained alone. Let it change "
+            "where gradients do, as a parameter, or not at all"
+        )
 
 
 def _fit_positions(model: nn.Module, groups: Mapping[str, str], family: Family, max_length: int) -> list[str]:

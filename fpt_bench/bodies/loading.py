@@ -100,7 +100,7 @@ def listening() -> Iterator[LibrarySays]:
         return target, pattern
 
     PreTrainedModel._adjust_missing_and_unexpected_keys = hear  # type: ignore[method-assign, assignment]
-    library.rename_source_key = hear_name
+    library.rename_source_key = hear_name  # type: ignore[assignment]
     try:
         yield heard
     finally:

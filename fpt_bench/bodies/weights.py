@@ -172,7 +172,7 @@ class BodyFiles:
         built, family = [], family_of(config.model_type)
         for seed in (1, 2):
             with torch.random.fork_rng(devices=[]), no_init_weights():
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)
                 built.append(family.build_random(copy.deepcopy(config), attention))
         return copy_unstored(model, built[0], built[1], missing)
 
