@@ -67,7 +67,8 @@ _ENDS = {"bos_token_id": 0, "eos_token_id": 0}
 def build(config: PretrainedConfig, kind: type[PreTrainedModel] | None = None) -> PreTrainedModel:
     """Return a model of which every tensor matters: none is 0 or 1 throughout."""
     torch.manual_seed(0)
-    made = kind(config) if kind else T5EncoderModel(config) if config.model_type == "t5" else AutoModel.from_config(config)
+    kind = T5EncoderModel if kind is None and config.model_type == "t5" else kind
+    made = AutoModel.from_config(config) if kind is None else kind(config)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))

@@ -46,9 +46,8 @@ def test_in_a_trainer_two_passes_differ_where_there_is_dropout_and_nowhere_else(
 ) -> None:
     saved.save(tmp_path, saved.bert())
     for dropout, differs in ((0.0, False), (0.5, True)):
-        spec = RunSpec(
-            task="bit-xor", body=str(tmp_path), init=init, dropout=dropout, precision="float32", body_execution=execution
-        )
+        options = {"init": init, "dropout": dropout, "body_execution": execution, "precision": "float32"}
+        spec = RunSpec(task="bit-xor", body=str(tmp_path), **options)
         trained = trained_before(spec, tmp_path) if init.startswith("task:") else None
         body, _ = build_body(spec, TASK.max_length, trained=trained)
         twice = Twice()
