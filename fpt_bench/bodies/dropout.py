@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PretrainedConfig
 
 _OF_NUMBERS = re.compile(
-    r"(?!classifier|summary).*(dropout|dropout_(prob|rate|p|ratio|value)|pdrop|(attn|attention|proj|ffn|mlp|emb)_drop|"
+    r"(?!classifier).*(dropout|dropout_(prob|rate|p|ratio|value)|pdrop|(attn|attention|proj|ffn|mlp|emb)_drop|"
     r"drop_(rate|prob|p))"
 )
 """Names of rates at which single numbers are dropped; those of heads, which a body has not, are left out."""
@@ -26,7 +26,12 @@ def is_random_rate(name: str) -> bool:
         >>> [is_random_rate(name) for name in ("attn_pdrop", "drop_path_rate", "classifier_dropout", "hidden_size")]
         [True, True, False, False]
     """
-    return bool(_OF_BRANCHES.fullmatch(name) or _OF_NUMBERS.fullmatch(name))
+    return is_branch_rate(name) or bool(_OF_NUMBERS.fullmatch(name))
+
+
+def is_branch_rate(name: str) -> bool:
+    """Return whether a rate is one at which whole branches, layers or positions are dropped, or noise is added."""
+    return bool(_OF_BRANCHES.fullmatch(name))
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> dict[str, float]:
@@ -53,7 +58,7 @@ def _set(entries: MutableMapping[str, Any], path: str, dropout: float) -> Iterat
             rates = value if isinstance(value, list | tuple) else [value]
             if not rates or not all(isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates):
                 continue
-            stays = bool(_OF_BRANCHES.fullmatch(name)) and not any(rates)
+            stays = is_branch_rate(name) and not any(rates)
             now = 0.0 if stays else dropout
             entries[name] = [now] * len(value) if isinstance(value, list | tuple) else now
             yield f"{path}{name}", now

@@ -28,7 +28,7 @@ from fpt_bench.bodies.checkpoint import (
     require_one_checkpoint,
     stored_tensors,
 )
-from fpt_bench.bodies.dropout import is_random_rate
+from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
 from fpt_bench.bodies.onnx_weights import read_dinov2
@@ -280,8 +280,10 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
 
 def config_fingerprint(config: PretrainedConfig) -> str:
     """Return the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
-    content = _without_rates(config.to_diff_dict())
-    content = {key: value for key, value in content.items() if key not in _NOT_ARCHITECTURE}
+    entries = config.to_diff_dict()
+    content = {key: value for key, value in _without_rates(entries).items() if key not in _NOT_ARCHITECTURE}
+    # The library writes these down wherever a family has them, whether they are on or off.
+    content |= dict.fromkeys(filter(is_branch_rate, entries), 0.0)
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -53,5 +53,5 @@ def test_drop_path_goes_by_the_spec_in_every_arm(tmp_path: Path, init: str) -> N
 
 
 def test_sizes_are_no_rates() -> None:
-    names = ["hidden_size", "initializer_range", "summary_first_dropout", "dropped_layers", "rope_theta", "vocab_size"]
+    names = ["hidden_size", "initializer_range", "dropped_layers", "rope_theta", "vocab_size"]
     assert not any(map(is_random_rate, names))

@@ -85,7 +85,8 @@ LET_THROUGH = {
     "frequencies": (saved.llama(), None, add("rotary_emb.inv_freq", 4), {"old buffer", "vocabulary"}),
     "a decoder": (saved.t5(), T5ForConditionalGeneration, None, {"decoder", "vocabulary"}),
     "patches": (saved.vit(), None, None, {"vocabulary", "class or mask token", "pooler"}),
-    "another vocabulary": (saved.bert(), None, add("embeddings.word_embeddings.weight", 99, 16), {"vocabulary", "pooler"}),
+    "another vocabulary": (saved.bert(), None, add("embeddings.word_embeddings.weight", 99, 16),
+                           {"vocabulary", "pooler"}),
 }  # fmt: skip
 
 
