@@ -38,7 +38,7 @@ class StoredTensor:
 
 def checkpoint_files(folder: Path) -> tuple[Path, ...]:
     """Return the files that are read of a folder, in the order of their names; raises nothing about their content."""
-    if (folder / SINGLE).exists():
+    if _is_there(folder / SINGLE):
         return (folder / SINGLE,)
     if not (folder / INDEX).is_file():
         return ()
@@ -63,20 +63,20 @@ def require_one_checkpoint(folder: Path) -> None:
     """
     shards = sorted(path.name for path in folder.glob("*.safetensors") if _SHARD.fullmatch(path.name))
     others = [INDEX] if (folder / INDEX).exists() else shards[:1]
-    if (folder / SINGLE).exists() and others:
+    if _is_there(folder / SINGLE) and others:
         raise ValueError(
             f"{folder}: expected one checkpoint, got two: {SINGLE} and {others[0]}"
             f"{f' with {len(shards)} shards' if shards else ''}. One is left of an earlier save: remove it"
         )
     adapter = folder / ADAPTER
-    if not (folder / SINGLE).exists() and not (folder / INDEX).exists():
+    if not _is_there(folder / SINGLE) and not (folder / INDEX).exists():
         raise FileNotFoundError(
             f"{folder}: expected {SINGLE}, or {INDEX} and its shards, found neither. {_advice_on_adapter(adapter)}"
             if adapter.is_file()
             else f"{folder}: expected {SINGLE}, or {INDEX} and its shards, found "
             f"{', '.join(files_beside(folder, ())) or 'no weights'}. Save the model there as safetensors"
         )
-    files = (folder / SINGLE,) if (folder / SINGLE).exists() else _shards(folder)
+    files = (folder / SINGLE,) if _is_there(folder / SINGLE) else _shards(folder)
     stored_tensors(files)
 
 
@@ -182,6 +182,11 @@ def _read_head(path: Path) -> dict[str, StoredTensor]:
         how = "it is cut off" if size < expected else "something is appended"
         raise ValueError(f"{path}: expected {expected} bytes, as its head says, got {size}: {how}. {advice}")
     return {name: tensor for name, (tensor, _) in tensors.items()}
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether something lies there, be it a link that leads nowhere: it is what was meant to be read."""
+    return path.exists() or path.is_symlink()
 
 
 def _refuse_pointer(path: Path, start: bytes) -> None:

@@ -150,6 +150,12 @@ def missing_shard(folder: Path) -> None:
     min(folder.glob("model-*.safetensors")).unlink()
 
 
+def dangling(folder: Path) -> None:
+    saved.save(folder, saved.gpt2())
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("nowhere")
+
+
 def shard_elsewhere(folder: Path) -> None:
     shards(folder)
     index = folder / "model.safetensors.index.json"
@@ -181,6 +187,7 @@ BROKEN = {
     "cut off in its head": (rewritten(WEIGHTS, lambda old: old[:200]), "it is cut off"),
     "something appended": (rewritten(WEIGHTS, lambda old: old + b"more"), "something is appended"),
     "a web page": (rewritten(WEIGHTS, lambda _: b"<!doctype html><html>not found</html>"), "doctype"),
+    "a link that leads nowhere": (dangling, "expected a file of safetensors, found none"),
     "nothing": (rewritten(WEIGHTS, lambda _: b""), "got nothing, 0 bytes"),
     "no JSON": (rewritten("config.json", lambda old: old[:50]), "expected JSON"),
     "a type of body that nobody knows": (options(model_type="xyz"), "cannot be read"),
