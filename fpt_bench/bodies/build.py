@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
-from transformers import PretrainedConfig
 
-from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, settle
+from fpt_bench.bodies.dropout import set_dropout, set_modules
+from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, disagreement, settle
 from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import freeze, group_parameters
@@ -15,7 +15,8 @@ from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.weights import DROPOUT_KEY, config_fingerprint, find_body
+from fpt_bench.bodies.trial import keep_layers, tried
+from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
@@ -35,12 +36,15 @@ def plan_body(spec: RunSpec, max_length: int, offline: bool = False, trained: Tr
     files = find_body(spec.body, spec.body_path)
     if files.location is None and init.reads_weights:
         raise ValueError(f"init '{spec.init}': body '{spec.body}' has no pretrained weights; ask for random")
+    if init.reads_weights:
+        files.require_checkpoint()
     config = files.config(offline)
     if spec.layers is not None and not config.num_hidden_layers:
         raise ValueError(f"expected no layers for body '{spec.body}', which has none to keep; got {spec.layers}")
     if spec.layers is not None and spec.layers > config.num_hidden_layers:
         raise ValueError(f"expected layers from 1 to {config.num_hidden_layers}, got {spec.layers}")
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    # Not every class has a fused attention: on a GPU the library takes the best of what this one has.
+    attention = None if torch.cuda.is_available() else "eager"
     return Blueprint(files, config, attention, max_length, offline, spec.init, init.numbers, trained)
 
 
@@ -59,16 +63,23 @@ def build_body(
     plan = plan_body(spec, max_length, offline, trained)
     spec = settle(spec, plan.config)
     notes = []
+    if spec.body_execution == "reference" and (wrong := disagreement(plan.config)) is not None:
+        notes.append(f"run by the model's own forward: {wrong}")
     if spec.layers not in (None, plan.config.num_hidden_layers):
         notes.append(f"the first {spec.layers} of {plan.config.num_hidden_layers} layers")
-        plan.config.num_hidden_layers = spec.layers
-    _set_dropout(plan.config, spec.dropout)
+        keep_layers(plan.config, spec.layers)
+    set_dropout(plan.config, spec.dropout)
     init = read_init(spec.init)
+    if init.reads_weights and (note := plan.files.note()) is not None:
+        notes.append(note)
     initialize: Callable[[Blueprint], Initialized] = import_attribute("init", init.kind.path)
     found = initialize(plan)
     model, source, fingerprint, kept = with_parts(plan, found, init.parts) if init.parts else found
     family = family_of(plan.config.model_type)
+    if spec.body_execution == "reference" and family.control is None:
+        _require_stillness(plan)
     model = family.feed(model)
+    set_modules(model, spec.dropout)
     groups = group_parameters(model, plan.config.model_type, family.rules)
     notes += _fit_positions(model, groups, family, max_length)
     body = EXECUTIONS[spec.body_execution](model, groups)
@@ -77,6 +88,7 @@ def build_body(
     freeze(body, body.groups, spec.train, family.absent)
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
+    body.train()  # a model of the library is in evaluation mode after reading weights, and no Trainer changes it
     record = BodyRecord(
         source=source,
         fingerprint=fingerprint,
@@ -95,17 +107,26 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     Not for an init that names a task: its body is known once it is trained.
     """
     if spec.layers is not None:
-        plan.config.num_hidden_layers = spec.layers
+        keep_layers(plan.config, spec.layers)
     return (
         plan.files.fingerprint(plan.config) if read_init(spec.init).reads_weights else config_fingerprint(plan.config)
     )
 
 
-def _set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability of the body, whatever its family calls it."""
-    for key, value in config.to_dict().items():
-        if DROPOUT_KEY.fullmatch(key) and isinstance(value, int | float):
-            setattr(config, key, dropout)
+def _require_stillness(plan: Blueprint) -> None:
+    """Refuse a body that draws at random where there is no dropout, or that changes what no checkpoint holds."""
+    trial = tried(plan.config)
+    if trial.draws:
+        raise ValueError(
+            f"{plan.files.source}: expected two passes in training mode at dropout 0 to agree, they differ: something "
+            "in it draws at random that no entry of config.json sets. Give it a rate there whose name says dropout"
+        )
+    if trial.moves:
+        raise ValueError(
+            f"{plan.files.source}: expected buffers to stay as they are, got {len(trial.moves)} that a pass in "
+            f"training mode changes, such as {trial.moves[0]}; a checkpoint keeps what is trained alone. Let it change "
+            "where gradients do, as a parameter, or not at all"
+        )
 
 
 def _fit_positions(model: nn.Module, groups: Mapping[str, str], family: Family, max_length: int) -> list[str]:

@@ -11,6 +11,7 @@ from fpt_bench.bodies.families.registry import FAMILIES, family_of
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.native.translate import translate
 from fpt_bench.bodies.reference import HuggingFaceBody
+from fpt_bench.bodies.trial import tried
 from fpt_bench.config.spec import RunSpec
 
 PRODUCT_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -39,10 +40,11 @@ EXECUTIONS: Mapping[str, Callable[[nn.Module, Mapping[str, str]], Body]] = {
 def settle(spec: RunSpec, config: PretrainedConfig) -> RunSpec:
     """Return the spec with `auto` replaced by what will run here: precision and execution.
 
-    bfloat16 where the hardware multiplies it; our transformer where it knows the architecture.
+    bfloat16 where the hardware multiplies it; our transformer where it knows the architecture and, tried on two layers,
+    computes what the model's own forward does.
 
     Raises:
-        ValueError: our transformer was asked for and cannot run this architecture.
+        ValueError: our transformer was asked for and cannot run this architecture, or runs another function.
     """
     known = family_of(config.model_type).read_architecture(config) is not None
     if spec.body_execution == "native" and not known:
@@ -51,9 +53,26 @@ def settle(spec: RunSpec, config: PretrainedConfig) -> RunSpec:
             f"body execution: 'native' runs only plain {natives} models, "
             f"got one of type '{config.model_type}'; leave it at 'auto'"
         )
-    execution = spec.body_execution if spec.body_execution != "auto" else "native" if known else "reference"
+    execution = spec.body_execution
+    if execution != "reference" and known and (wrong := disagreement(config)) is not None:
+        if execution == "native":
+            raise ValueError(f"body execution: 'native' was asked for, and {wrong}; leave it at 'auto'")
+        execution = "reference"
+    elif execution == "auto":
+        execution = "native" if known else "reference"
     precision = spec.precision if spec.precision != "auto" else "bfloat16" if multiplies_bfloat16() else "float32"
     return spec.model_copy(update={"body_execution": execution, "precision": precision})
+
+
+def disagreement(config: PretrainedConfig) -> str | None:
+    """Return what our transformer does otherwise than a model's own forward, as a sentence's part; None: nothing.
+
+    Of an architecture that it does not know at all there is nothing to say.
+    """
+    if family_of(config.model_type).read_architecture(config) is None:
+        return None
+    trial = tried(config)
+    return None if trial.agrees else f"for this config.json {trial.disagreement()}"
 
 
 def multiplies_bfloat16() -> bool:

@@ -33,7 +33,8 @@ def group_parameters(model: nn.Module, model_type: str, rules: Mapping[str, str]
                 covered = f"groups {', '.join(sorted(found))}" if found else "no group"
                 raise ValueError(
                     f"body family '{model_type}': expected parameter '{name}' to belong to one group, "
-                    f"it belongs to {covered}; give the family rules in fpt_bench/bodies/families"
+                    f"it belongs to {covered}. Take another body (`list bodies`), or say its groups in a module of "
+                    "your own and name the body by it: docs/extending.md, 'A family of your own'"
                 )
             groups[name] = found.pop()
     return groups

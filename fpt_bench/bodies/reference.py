@@ -1,7 +1,7 @@
 """Bodies that run through Hugging Face's own forward: the oracle of ours, and the way for every other architecture."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,14 @@ class HuggingFaceBody(nn.Module):
         self.model = model
         self.groups = {f"model.{name}": group for name, group in groups.items()}
         self.width: int = model.config.hidden_size  # type: ignore[union-attr, assignment]
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; what keeps running statistics stays in evaluation: a checkpoint would not hold them."""
+        super().train(mode)
+        for module in self.model.modules():
+            if isinstance(module, nn.modules.batchnorm._NormBase) or hasattr(module, "running_mean"):
+                module.eval()
+        return self
 
     def forward(self, embeddings: Tensor, mask: Tensor, read: int, lengths: Sequence[int] | None = None) -> Tensor:
         """Map (B, T, H) float embeddings and a (B, T) bool mask to the last `read` hidden states, (B, R, H).

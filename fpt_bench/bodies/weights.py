@@ -1,30 +1,41 @@
 """Where a body's files are: in a pip package, in a local folder, or on the Hugging Face Hub. Never a pickle."""
 
+import copy
 import hashlib
 import json
-import math
-import re
-import struct
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from gguf import GGUFReader
+from huggingface_hub import try_to_load_from_cache
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig
+from transformers.initialization import no_init_weights
 
 from datamodules.sources.packages import packaged_file, remembered_checksum
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
+from fpt_bench.bodies.checkpoint import (
+    INDEX,
+    SINGLE,
+    StoredTensor,
+    adapter_note,
+    checkpoint_files,
+    files_beside,
+    read_json,
+    require_one_checkpoint,
+    stored_tensors,
+)
+from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
+from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
 from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.config.known import BODIES, is_hub_name
 from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside
 
-DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|dropout_rate|pdrop)")
-"""Names under which the families keep their dropout probabilities."""
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
-_UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
-"""Parameters that a body fed with embeddings never runs, so that they may be missing."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,15 @@ class BodyFiles:
     gguf: str | None = None
     """Name of the GGUF file in that folder, for weights in that format."""
     weights: tuple[Path, ...] = ()
-    """Local weights files; empty for the Hub."""
+    """Local weights files that are read; empty for the Hub."""
     architecture: tuple[tuple[str, Any], ...] = ()
     """Configuration that needs no file at all; empty where a file has to be read."""
     revision: str | None = None
     """Commit of a repository on the Hub."""
     is_own: bool = False
     """Whether it is a folder that somebody brought, whose files may change."""
+    beside: tuple[str, ...] = ()
+    """Names of weights in that folder that are not read."""
 
     def config(self, offline: bool) -> PretrainedConfig:
         """Read the architecture; never touches weights, except that GGUF keeps both in one file.
@@ -61,46 +74,107 @@ class BodyFiles:
             config: PretrainedConfig = AutoConfig.from_pretrained(str(self.location), **self._where(offline))
         except OSError as error:
             raise self._cannot_be_loaded("architecture", error) from error
+        except Exception as error:  # the library raises what it meets, down to its own parts'
+            raise ValueError(f"the architecture of {self.source} cannot be read: {_first_line(error)}") from error
         return config
 
-    def load(self, config: PretrainedConfig, attention: str, offline: bool) -> nn.Module:
+    def require_checkpoint(self) -> None:
+        """Refuse a folder that somebody brought where its weights are not there, not whole or not one body's.
+
+        Raises:
+            FileNotFoundError: there are none, or not all.
+            ValueError: there are two bodies' weights, a damaged file, or one that needs a quantizer.
+        """
+        if self.is_own:
+            require_one_checkpoint(Path(str(self.location)))
+
+    def load(self, config: PretrainedConfig, attention: str | None, offline: bool) -> nn.Module:
         """Load the pretrained model, in float32.
 
         Raises:
             FileNotFoundError: the weights cannot be loaded; the message says what to do.
-            ValueError: some of the body's weights are not in the file: they would silently be random.
+            ValueError: some of the body's weights are not in the file: they would silently be random; or the file has
+                some that find no place in the body.
         """
-        family = family_of(config.model_type)
+        model, report = self.load_and_account(config, attention, offline)
+        report.require_sound(self.source)
+        return model
+
+    def load_and_account(
+        self, config: PretrainedConfig, attention: str | None, offline: bool
+    ) -> tuple[nn.Module, LoadingReport]:
+        """Load the pretrained model, in float32, and say what became of every tensor of its checkpoint.
+
+        Raises:
+            FileNotFoundError, ValueError: as `load`, but for what the report says.
+        """
+        self.require_checkpoint()
+        if getattr(config, "quantization_config", None) and not self.gguf:
+            raise ValueError(f"{self.source}: expected weights that are floats, got quantization_config in "
+                             "config.json. Save the model in float32, float16 or bfloat16")  # fmt: skip
         if self.weights and self.weights[0].suffix == ".onnx":
-            model = family.build_random(config, attention)
-            stored = read_onnx(self.weights[0])
-            wanted = [name for name in model.state_dict() if not _UNUSED_WEIGHTS.fullmatch(name)]
-            self._require_all(sorted(name for name in wanted if name not in stored))
-            model.load_state_dict({name: stored[name] for name in wanted}, strict=False)
-            return model
+            return self._load_onnx(config, attention)
+        family = family_of(config.model_type)
         try:
-            model, report = family.model_class.from_pretrained(
-                self.location,
-                config=config,
-                dtype="float32",
-                attn_implementation=attention,
-                use_safetensors=None if self.gguf else True,
-                output_loading_info=True,
-                **self._where(offline),
-            )
+            with listening() as heard:
+                model = family.model_class.from_pretrained(
+                    self.location,
+                    config=config,
+                    dtype="float32",
+                    attn_implementation=attention,
+                    use_safetensors=None if self.gguf else True,
+                    # What does not fit is for the report; a vocabulary may be of any size.
+                    ignore_mismatched_sizes=True,
+                    **self._where(offline),
+                )
         except OSError as error:
             raise self._cannot_be_loaded("weights", error) from error
-        absent = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report[key])
-        self._require_all([name for name in absent if not _UNUSED_WEIGHTS.fullmatch(name)])
-        loaded: nn.Module = model
-        return loaded
+        except Exception as error:  # the library raises what it meets, down to its own parts'
+            raise ValueError(f"the weights of {self.source} cannot be loaded: {_first_line(error)}") from error
+        report = account(model, self._stored(config, heard), heard, self._left_out(config, offline))
+        chances = self._copy_unstored(model, config, attention, heard.missing)
+        reason = "drawn at random and stored in no file: what it was is lost. Register it as a persistent buffer"
+        return model, replace(report, refused={**report.refused, **dict.fromkeys(chances, reason)})
 
-    def _require_all(self, absent: list[str]) -> None:
-        if absent:
-            raise ValueError(
-                f"the weights of {self.source}: expected every parameter of the architecture, "
-                f"got none that fits for {len(absent)}, such as {absent[0]}"
-            )
+    def _load_onnx(self, config: PretrainedConfig, attention: str | None) -> tuple[nn.Module, LoadingReport]:
+        model = family_of(config.model_type).build_random(config, attention)
+        stored = read_onnx(self.weights[0])
+        wanted = model.state_dict()
+        model.load_state_dict({name: value for name, value in stored.items() if name in wanted}, strict=False)
+        heard = LibrarySays(missing=wanted.keys() - stored.keys())
+        held = {name: StoredTensor("F32", tuple(value.shape), 4 * value.numel()) for name, value in stored.items()}
+        return model, account(model, held, heard, self._left_out(config, offline=True))
+
+    def _left_out(self, config: PretrainedConfig, offline: bool) -> range:
+        """Return the layers that the files have and `config` leaves out, counted from 0."""
+        return range(config.num_hidden_layers or 0, self.config(offline).num_hidden_layers or 0)
+
+    def _stored(self, config: PretrainedConfig, heard: LibrarySays) -> dict[str, StoredTensor]:
+        """Return the tensors of the files that were read; of a GGUF those that its reader made of it."""
+        if self.gguf:
+            return {name: StoredTensor("F32", (), 0) for name in heard.renamed}
+        if self.weights:
+            return stored_tensors(self.weights)
+        commit = self._commit(config)
+        for name in (SINGLE, INDEX):  # the library keeps what it fetched from the Hub in one folder a commit
+            found = try_to_load_from_cache(str(self.location), name, revision=commit)
+            if isinstance(found, str):
+                return stored_tensors(checkpoint_files(Path(found).parent))
+        return {}
+
+    def _copy_unstored(
+        self, model: nn.Module, config: PretrainedConfig, attention: str | None, missing: Collection[str]
+    ) -> list[str]:
+        """Copy what no file holds from the body as its configuration builds it; return what is there by chance."""
+        kept = set(model.state_dict(keep_vars=True)).difference(missing)
+        if all(name in kept for name, _ in model.named_buffers()):
+            return []
+        built, family = [], family_of(config.model_type)
+        for seed in (1, 2):
+            with torch.random.fork_rng(devices=[]), no_init_weights():
+                torch.default_generator.manual_seed(seed)
+                built.append(family.build_random(copy.deepcopy(config), attention))
+        return copy_unstored(model, built[0], built[1], missing)
 
     def fingerprint(self, config: PretrainedConfig) -> str:
         """Return the SHA-256 of what the body is made of, 64 hexadecimal digits.
@@ -120,12 +194,17 @@ class BodyFiles:
         if self.gguf:
             tensors = GGUFReader(self.weights[0]).tensors
             return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)
-        sizes = [size for path in self.weights if path.suffix == ".safetensors" for size in _stored(path)]
-        return sum(count for count, _ in sizes) / sum(numbers for _, numbers in sizes) if sizes else 4.0
+        read = [path for path in self.weights if path.suffix == ".safetensors"]
+        held = [tensor for tensor in stored_tensors(read).values() if "F" in tensor.dtype]
+        return sum(t.stored_bytes for t in held) / sum(t.numbers for t in held) if held else 4.0
 
     def is_pinned(self, config: PretrainedConfig) -> bool:
         """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
         return bool(self.weights or self.architecture or self._commit(config))
+
+    def note(self) -> str | None:
+        """Return a sentence for the record where something in the folder looks like a part of the body and is none."""
+        return adapter_note(Path(str(self.location))) if self.is_own else None
 
     def _commit(self, config: PretrainedConfig) -> str | None:
         return self.revision or getattr(config, "_commit_hash", None)
@@ -183,28 +262,38 @@ def _named(entry: BodyEntry) -> BodyFiles:
 
 
 def _in_folder(folder: Path, name: str) -> BodyFiles:
-    if not (folder / "config.json").is_file():
+    config = folder / "config.json"
+    if not config.is_file():
+        advice = adapter_note(folder)
         raise FileNotFoundError(
             f"body '{name}': expected config.json and safetensors in {folder}, found no config.json"
+            f"{f'; {advice}' if advice else ''}"
         )
-    weights = tuple(sorted(folder.glob("*.safetensors")))
-    return BodyFiles(str(folder), f"{name} from folder {folder.name}", weights=weights, is_own=True)
-
-
-def _stored(path: Path) -> list[tuple[int, int]]:
-    """Return bytes and numbers of each tensor of floats in a safetensors file, read off its head."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        head = json.loads(file.read(length))
-    entries = [entry for entry in head.values() if "F" in entry.get("dtype", "")]
-    return [(entry["data_offsets"][1] - entry["data_offsets"][0], math.prod(entry["shape"])) for entry in entries]
+    if named := read_json(config).get("transformers_weights"):
+        raise ValueError(
+            f"{config}: expected weights under the library's usual names, got transformers_weights: {named}"
+        )
+    read = checkpoint_files(folder)
+    beside = files_beside(folder, read)
+    return BodyFiles(str(folder), f"{name} from folder {folder.name}", weights=read, is_own=True, beside=beside)
 
 
 def config_fingerprint(config: PretrainedConfig) -> str:
     """Return the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
-    content = {
-        key: value
-        for key, value in config.to_diff_dict().items()
-        if key not in _NOT_ARCHITECTURE and not DROPOUT_KEY.fullmatch(key)
-    }
+    entries = config.to_diff_dict()
+    content = {key: value for key, value in _without_rates(entries).items() if key not in _NOT_ARCHITECTURE}
+    # The library writes these down wherever a family has them, whether they are on or off.
+    content |= dict.fromkeys(filter(is_branch_rate, entries), 0.0)
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _without_rates(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what `--dropout` sets, and what is empty without."""
+    kept = {key: value for key, value in entries.items() if not is_random_rate(str(key))}
+    inner = {key: _without_rates(value) if isinstance(value, dict) else value for key, value in kept.items()}
+    return {key: value for key, value in inner.items() if value != {} or kept[key] == {}}
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error of the library says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""`inspect`: what the data of a task are, and what is wrong with them."""
+"""`inspect`: what the data of a task are, or what a body is, and what is wrong with it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from fpt_bench.commands.accounts import tell_accounts
+from fpt_bench.commands.body_view import is_body, show_body
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    task: Annotated[str, typer.Argument(help="a task, or the class of your own as MODULE:CLASS")],
+    task: Annotated[str, typer.Argument(help="a task or a body: its name, MODULE:ATTRIBUTE, or a body's folder")],
     data: Annotated[str | None, typer.Option(help="real, embedded or auto; by default what `run` takes")] = None,
     data_arguments: Annotated[
         list[str] | None, typer.Option(help="arguments of the task's class, as name=value; may be repeated")
@@ -31,7 +32,10 @@ def inspect(
     data_root: DataRoot = None,
     offline: Offline = False,
 ) -> None:
-    """Show what a task's data are, and every fault in them: exit code 1 where there is one. Nothing is trained."""
+    """Show what a task's data are, or a body, and every fault: exit code 1 where there is one. Nothing is trained."""
+    if is_body(task):
+        show_body(task, offline)
+        return
     fields: dict[str, Any] = {"task": task}
     fields |= {"data": data} if data else {}
     fields |= {"data_arguments": data_arguments} if data_arguments else {}

@@ -11,9 +11,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from transformers import GPT2Config
 
 from datamodules.contract import Batch, TaskSpec
-from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.build import build_body, plan_body
+from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.native import packing
 from fpt_bench.bodies.native.activation import ACTIVATIONS
+from fpt_bench.config.known import BODIES
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.training.module import FPTModule
 from tests.counting import Counting, forget_shapes
@@ -173,3 +175,16 @@ def test_activations_stand_behind_one_name_for_both() -> None:
     with Counting() as counting:
         ACTIVATIONS["gelu-tanh"](values)
     assert counting.operators == {"gelu": 1}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_named_body_is_built_as_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every class has the fused attention that is asked for there: the library takes what the class has."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    plan = plan_body(RunSpec(task="bit-xor", body=name, init="random"), 10)
+    if name == "longformer":
+        with pytest.raises(ValueError, match="scaled_dot_product_attention"), torch.device("meta"):
+            family_of(plan.config.model_type).build_random(plan.config, "sdpa")
+    with torch.device("meta"):
+        made = family_of(plan.config.model_type).build_random(plan.config, plan.attention)
+    assert made.config.num_hidden_layers == plan.config.num_hidden_layers

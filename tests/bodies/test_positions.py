@@ -1,13 +1,15 @@
 """Position tables, cut or stretched to what a task can reach."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import RobertaConfig
+from torch import Tensor, nn
+from transformers import MraConfig, NystromformerConfig, PretrainedConfig, RobertaConfig, YosoConfig
 
 from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.positions import fit_positions
+from fpt_bench.bodies.positions import fit_model_positions, fit_positions
 from fpt_bench.config.spec import RunSpec
 
 
@@ -36,6 +38,39 @@ def test_a_position_table_with_rows_for_something_else_is_refused(tmp_path: Path
     RobertaConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, vocab_size=3).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="expected one whose row 0 is position 0"):
         build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random"), 12)
+
+
+@pytest.mark.parametrize("kind", [NystromformerConfig, YosoConfig, MraConfig], ids=lambda kind: kind.model_type)
+def test_a_table_that_counts_from_another_row_is_refused(tmp_path: Path, kind: type[PretrainedConfig]) -> None:
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 32}
+    kind(**sizes, vocab_size=3, max_position_embeddings=16).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"position_ids beside it, which counts 2, 3, 4"):
+        build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random"), 12)
+
+
+class Asking(nn.Module):
+    """A model that takes rows of its table by a rule of its own, which no buffer shows."""
+
+    def __init__(self, rule: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.config, self.rule = PretrainedConfig(hidden_size=4), rule
+        self.table = nn.Embedding(16, 4)
+
+    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor | None) -> Tensor:
+        return inputs_embeds + self.table(self.rule(torch.arange(inputs_embeds.shape[1])))
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [(lambda n: n + 2, "2, 3, 4"), (lambda n: n.flip(0), "9, 8, 7"), (lambda n: 15 - n, "15, 14, 13")],
+    ids=["an offset", "from right to left", "from the end"],
+)
+def test_a_model_that_takes_other_rows_is_refused(rule: Callable[[Tensor], Tensor], said: str) -> None:
+    with pytest.raises(ValueError, match=f"asks for rows {said}"):
+        fit_model_positions(Asking(rule), "table.weight", 10)
+    model = Asking(lambda n: n)
+    assert fit_model_positions(model, "table.weight", 10) is None
+    assert len(model.table.weight) == 10
 
 
 def test_stretched_positions_keep_their_ends() -> None:

@@ -12,7 +12,9 @@ from transformers import GPT2Config, GPT2Model
 from datamodules.sources.packages import packaged_file
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import MINILM
+from fpt_bench.bodies.dropout import set_dropout
 from fpt_bench.bodies.onnx_weights import read_onnx
+from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.spec import RunSpec
 
 
@@ -26,6 +28,23 @@ def test_the_fingerprint_of_an_architecture_does_not_depend_on_where_it_lies(tmp
         spec = RunSpec(task="bit-xor", body=str(folder), init="random", dropout=dropout)
         prints.append(build_body(spec, 10)[1].fingerprint)
     assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("body", "begins"),
+    [
+        ("gpt2", "010148e78ad6"),
+        ("dinov2-small", "849a2b3d05c9"),
+        ("smollm2", "50ae321b765f"),
+        ("t5-encoder", "12a65a63d3e4"),
+        ("lstm", "c8e21382fb9b"),
+    ],
+)
+def test_the_fingerprints_of_architectures_are_those_of_results_that_are_kept(body: str, begins: str) -> None:
+    config = find_body(body).config(offline=True)
+    assert config_fingerprint(config).startswith(begins)
+    set_dropout(config, 0.7)
+    assert config_fingerprint(config).startswith(begins)
 
 
 def test_weights_that_lack_a_parameter_are_refused(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Family:
         """Return the architecture of a model of this family, or None where only its own forward can run it."""
         return None if self.native is None else self.native.read_architecture(config)
 
-    def build_random(self, config: PretrainedConfig, attention: str) -> nn.Module:
+    def build_random(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
         """Build a model with the architecture's own initializer, in float32, from torch's global generator."""
         if self.control is not None:
             return self.control(config)

@@ -1,7 +1,5 @@
 """Every family that has something of its own, by Hugging Face's `model_type`."""
 
-from collections.abc import Mapping
-
 from fpt_bench.bodies.families.bert import BERT
 from fpt_bench.bodies.families.controls import ATTENTION, LSTM, NOTHING
 from fpt_bench.bodies.families.family import Family
@@ -11,7 +9,7 @@ from fpt_bench.bodies.families.longformer import LONGFORMER
 from fpt_bench.bodies.families.t5 import T5
 from fpt_bench.bodies.families.vision import DINOV2, VIT
 
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: dict[str, Family] = {
     "bert": BERT,
     "gpt2": GPT2,
     "llama": LLAMA,

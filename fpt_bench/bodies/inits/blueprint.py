@@ -30,8 +30,8 @@ class Blueprint:
 
     files: BodyFiles
     config: PretrainedConfig
-    attention: str
-    """Attention implementation, as transformers calls it."""
+    attention: str | None
+    """Attention implementation, as transformers calls it; None: it chooses."""
     max_length: int
     """Largest T that the task can reach."""
     offline: bool

@@ -1,0 +1,51 @@
+"""`inspect` for a body: what it is, what became of its file's tensors, and every fault in it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel, PretrainedConfig
+from typer.testing import CliRunner
+
+from fpt_bench.cli import app
+from tests.bodies import saved
+
+SHOWN: dict[str, tuple[Callable[[], PretrainedConfig], list[str]]] = {
+    "gpt2": (saved.gpt2, ["family: gpt2; 2 layers x 16", "native equals the model's own forward: yes", "causal: ",
+                          "5 LayerNorm; before each branch", "a learned table wpe.weight of 32 rows", "attn_pdrop"]),
+    "bert": (saved.bert, ["family: bert", "both ways", "after each branch", "hidden_dropout_prob"]),
+    "llama": (saved.llama, ["family: llama", "rotary of base 10000", "causal: ", "5 LlamaRMSNorm; before each branch"]),
+    "dinov2": (saved.dinov2, ["family: dinov2", "both ways", "drop_path_rate (stays 0", "before each branch"]),
+    "t5": (saved.t5, ["execution: reference", "relative, by learned biases", "not tried"]),
+    "gpt_neox": (saved.neox, ["gpt_neox, which has no rules of its own", "rotary", "causal: "]),
+    "distilbert": (saved.distilbert, ["after each branch", "both ways", "attention_dropout"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_inspect_says_what_a_saved_body_is(tmp_path: Path, name: str) -> None:
+    config, said = SHOWN[name]
+    saved.save(tmp_path, config())
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", str(tmp_path), "--offline"])
+    for words in [*said, "read: model.safetensors", "placed", "sound: no fault"]:
+        assert words in done.output, done.output
+    assert done.exit_code == 0
+
+
+def test_inspect_counts_what_is_let_through_and_names_what_is_refused(tmp_path: Path) -> None:
+    saved.save(tmp_path, saved.gpt2(), GPT2LMHeadModel)
+    saved.edit(tmp_path, lambda held: held.update({"transformer.h.0.attn.lora_A": torch.ones(2, 2)}))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", str(tmp_path)])
+    assert "of which 27 placed, 1 let through as vocabulary (transformer.wte.weight), 1 refused" in done.output
+    assert "not read: pytorch_model.bin" in done.output
+    assert "fault: transformer.h.0.attn.lora_A finds no place: an adapter's" in done.output
+    assert done.exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["lstm", "none", "attention", "block"])
+def test_inspect_shows_a_body_that_nobody_pretrained(name: str) -> None:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", name])
+    assert "nobody pretrained it" in done.output
+    assert done.exit_code == 0, done.output
