@@ -212,13 +212,13 @@ def test_trees_of_the_embedded_profile_need_nesting(shared: Path) -> None:
         np.array([rule(tree.tolist()) == answer for tree, answer in zip(trees.sequences, answers, strict=True)])
         for rule in (answer_flat, answer_by_own_digits)
     )
-    assert flat.mean() <= 0.2
+    assert flat.mean() <= 0.35
     assert own.mean() <= 0.3
-    assert (flat | own).mean() <= 0.3
+    assert (flat | own).mean() <= 0.4
     floors = module.floors()
     assert max(floors["best constant"], floors["constant by root operator"]) < 0.2
-    assert min(depth_of(tree.tolist()) for tree in trees.sequences) == 4
-    assert _by_counts(module) < 0.3
+    assert {depth_of(tree.tolist()) for tree in trees.sequences} == {3}
+    assert _by_counts(module) < 0.4
     known = {tree.tobytes() for tree in module.examples(TRAIN).sequences}
     assert not any(tree.tobytes() in known for tree in trees.sequences)
 
