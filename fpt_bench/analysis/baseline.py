@@ -134,6 +134,9 @@ def make_baseline(bench: Bench) -> Baseline:
     Raises:
         ValueError: a run has no score: what is not in a baseline is never missed.
     """
+    if bench.grid.missing:
+        left_out = "; ".join(f"{who}: {why}" for who, why in bench.grid.missing.items())
+        raise ValueError(f"expected a whole bench to keep it, got one without {left_out}. Run `bench` again with them")
     for cell in bench.cells:
         if not cell.runs or cell.scored < cell.expected:
             raise ValueError(

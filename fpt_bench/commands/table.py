@@ -9,7 +9,7 @@ from rich.console import Console
 from fpt_bench.commands.console import notes
 from fpt_bench.commands.options import BenchRuns, MixReleases
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of
+from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of, with_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 
@@ -25,6 +25,7 @@ def table(runs: BenchRuns = Path("runs"), mix_releases: MixReleases = False) -> 
     grids = read_grids(runs, notes)
     folder = runs_of(next(iter(grids)))
     results = read_results(folder, notes)
+    grids = with_results(grids, results, notes)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
