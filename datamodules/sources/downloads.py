@@ -60,11 +60,16 @@ def file_checksum(path: Path, algorithm: str = "sha256") -> str:
 
 def data_root(root: Path | None) -> Path:
     """Return the folder of all data: `root`, else what FPT_BENCH_DATA names, else `fpt_bench` in the user's cache."""
-    if root is not None:
-        return root.expanduser()
-    if named := os.environ.get(DATA_VARIABLE):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
+    try:
+        if root is not None:
+            return root.expanduser()
+        if named := os.environ.get(DATA_VARIABLE):
+            return Path(named).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected a home directory for data and caches, got none: set {WAYS_TO_SET_ROOT}, or HOME"
+        ) from error
 
 
 def explain_full_disk(error: BaseException, path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from fpt_bench.commands.console import say
 from fpt_bench.commands.options import DataRoot
 from fpt_bench.config.known import require_task
 
@@ -20,4 +21,4 @@ def fetch(
     modules = {task: find_task(task) for task in tasks}
     for task, module in modules.items():
         where = module.real_data(data_root, offline=False) if module.remote_files else module().source
-        print(f"{task}: {where}")
+        say(f"{task}: {where}")

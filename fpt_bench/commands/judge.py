@@ -1,6 +1,5 @@
 """`judge`: which of two arms is better, and on which tasks they are the same, on anybody's scores."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from fpt_bench.commands.console import out
+from fpt_bench.commands.console import out, say_json
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def judge(
     table = read_scores(scores, tuple(name.strip() for name in columns.split(",")))
     docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
     if as_json:
-        print(json.dumps({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)}, indent=2))
+        say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})
         return
     out.print(_verdicts(docket, rule, better, than))
     for line in (*_remarks(docket), _family(docket, rule)):

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from fpt_bench.analysis.codes import CODES
-from fpt_bench.commands.console import PlainConsole, notes, out
+from fpt_bench.commands.console import notes, say_rows
 from fpt_bench.commands.options import Runs
 from fpt_bench.config.inits import INITS, PARTS
 from fpt_bench.config.known import known_bodies, known_tasks
@@ -20,9 +19,6 @@ from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.simple_records import known_records
-
-WHOLE_LINES = 1000
-"""Columns for what reads a listing that is no terminal: a row stays on one line."""
 
 Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -36,10 +32,7 @@ def list_(
     """List tasks, bodies, inits, experiments, claims, profiles, floors and simple learners, codes of notes, or runs."""
     require_known("list", what, LISTS)
     columns, rows = LISTS[what](runs)
-    shown = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        shown.add_row(*row)
-    (out if out.is_terminal else PlainConsole(width=WHOLE_LINES)).print(shown)
+    say_rows(columns, rows)
 
 
 def _list_tasks(_: Path) -> Listing:

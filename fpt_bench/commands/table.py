@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fpt_bench.commands.console import notes
+from fpt_bench.commands.console import notes, say
 from fpt_bench.commands.options import BenchRuns, MixReleases
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of, with_results
@@ -35,7 +35,7 @@ def table(runs: BenchRuns = Path("runs"), mix_releases: MixReleases = False) -> 
 
 def print_tables(page: str, folder: Path) -> None:
     """Print a bench's page of tables, and where it lies."""
-    print(page)
+    say(page)
     notes.print(f"tables: {folder}", soft_wrap=True)
 
 

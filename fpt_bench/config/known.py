@@ -4,9 +4,9 @@ So a mistake in a name is found before torch is loaded. An init's name has a gra
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from fpt_bench.config.inits import require_init
+from fpt_bench.config.places import expanded
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.names import require_known
@@ -59,7 +59,7 @@ def require_task(name: str) -> None:
 def require_body(name: str) -> None:
     """Raise a ValueError with the nearest body unless this is one, a `module:attribute`, a folder or a Hub name."""
     if name not in BODIES and not (
-        comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or Path(name).expanduser().is_dir()
+        comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or expanded(name).is_dir()
     ):
         require_known("body", name, known_bodies())
 

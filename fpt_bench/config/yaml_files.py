@@ -136,8 +136,8 @@ def _require_one_meaning(node: yaml.ScalarNode) -> None:
     written = _AS_WRITTEN.get(node.tag)
     if written is not None and not written.fullmatch(node.value) and node.value.strip():
         raise ValueError(
-            f"expected what all readers of YAML take for the same, got {node.value} in line {node.start_mark.line + 1}: "
-            "write a number with digits alone, or `true` or `false`; put a word into quotes"
+            f"expected what all readers of YAML take for the same, got {node.value} in line "
+            f"{node.start_mark.line + 1}: write a number in digits alone, or `true` or `false`; quote a word"
         )
 
 

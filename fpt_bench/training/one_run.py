@@ -46,6 +46,7 @@ from fpt_bench.training.predict import predict
 from fpt_bench.training.preemption import Notice
 from fpt_bench.training.pretraining import kept_body
 from fpt_bench.training.provenance import peak_memory_mb, this_attempt
+from fpt_bench.training.rendezvous import others_awaited
 from fpt_bench.training.resolve import make_datamodule, resolve
 from fpt_bench.training.sources import CurrentSources, Sources
 from fpt_bench.training.trainers import interruptible, make_tester, make_trainer, quiet_libraries
@@ -206,7 +207,7 @@ def _train(run: _Run) -> str | None:
         return None
     resume = str(checkpoint_file(run.folder, LAST)) if run.checkpoint else None
     try:
-        with interruptible():
+        with interruptible(), others_awaited(run.trainer):
             run.trainer.fit(run.module, datamodule=run.datamodule, ckpt_path=resume)
     except FloatingPointError as error:
         return f"diverged: {error}"
