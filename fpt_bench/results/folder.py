@@ -43,6 +43,26 @@ TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
 GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
 
 
+CHECKED = ("check.md", "check.xml")
+"""What `make check` writes there."""
+
+
+def is_of_a_bench(entry: Path) -> bool:
+    """Return whether something in a folder of runs is what a bench, or `make check`, puts there."""
+    if entry.is_symlink() or not entry.is_dir():
+        return not entry.is_symlink() and entry.name in (SIMPLE_LEARNERS_FILE, *CHECKED)
+    if entry.name == TABLES:
+        return all((folder / GRID_FILE).is_file() for folder in _entries(entry))
+    if entry.name in (BODIES, FEATURES, SLURM):
+        return True
+    return any((entry / name).exists() for name in (RESULT_FILE, LEASE_FILE, CHECKPOINTS, LOGS))
+
+
+def entries_of(runs: Path) -> list[Path]:
+    """Return what is in a folder of runs, whatever it is, by name; nothing where there is no folder."""
+    return _entries(runs)
+
+
 def runs_with(run: Path) -> Path:
     """Return the folder of runs that a run's folder is in."""
     return _real(run).parent

@@ -27,13 +27,26 @@ def environment_of(devices: Devices) -> ClusterEnvironment:
     """Return what tells Lightning which of the processes this one is.
 
     A run of one process is its own first one: it logs, whatever RANK or SLURM_PROCID it was started under.
+
+    Raises:
+        ValueError: several nodes, and nothing says where they meet.
     """
     rank_zero_only.rank = devices.rank
     if devices.under_slurm:
         return SLURMEnvironment(auto_requeue=False)  # whose own requeue knows no step
     if devices.processes > 1 and devices.starter is None:
+        _require_address(devices)
         os.environ[STARTED_BY] = str(os.getpid())
     return _OwnProcesses(devices)
+
+
+def _require_address(devices: Devices) -> None:
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if not os.environ.get(name)]
+    if devices.num_nodes > 1 and missing:
+        raise ValueError(
+            f"expected srun to start all {devices.processes} processes, or MASTER_ADDR, MASTER_PORT and NODE_RANK in "
+            f"the environment of each node, got no {', '.join(missing)}"
+        )
 
 
 class _OwnProcesses(LightningEnvironment):
