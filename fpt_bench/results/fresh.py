@@ -1,4 +1,4 @@
-"""`python -m fpt_bench.results.fresh FOLDER`: remove what an earlier bench left in a folder of runs, and nothing else."""
+"""`python -m fpt_bench.results.fresh FOLDER`: remove what an earlier bench left in a folder of runs, no more."""
 
 import shutil
 import sys
