@@ -47,7 +47,7 @@ def known_bodies() -> list[str]:
 
 def is_hub_name(body: str) -> bool:
     """Return whether a body's name has the form of a repository on the Hugging Face Hub, `owner/model`."""
-    return body.count("/") == 1 and not body.startswith((".", "/"))
+    return body.count("/") == 1 and not body.startswith((".", "/", "~"))
 
 
 def require_task(name: str) -> None:
