@@ -140,7 +140,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["inspect", "listops", "--data", "real", "--offline"], "set --data-root or FPT_BENCH_DATA, or HOME"),
+        (["fetch", "mnist"], "set --data-root or FPT_BENCH_DATA, or HOME"),
         (["list", "runs", "--runs", "~/runs"], "--runs ~/runs: expected a home directory to stand for `~`, got none"),
         (["table", "~nobody/runs"], "--runs ~nobody/runs: expected a home directory"),
         (["run", "--task", "bit-xor", "--body", "~/weights"], "~/weights: expected a home directory"),

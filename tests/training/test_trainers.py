@@ -17,7 +17,7 @@ from fpt_bench.training.trainers import interruptible, make_tester, no_defaults_
 @pytest.mark.parametrize(
     ("variable", "value", "attribute"),
     [
-        ("PL_TRAINER_LIMIT_TEST_BATCHES", "1", "limit_test_batches"),
+        ("PL_TRAINER_LIMIT_TEST_BATCHES", "3", "limit_test_batches"),
         ("PL_TRAINER_LIMIT_TRAIN_BATCHES", "0.5", "limit_train_batches"),
         ("PL_TRAINER_FAST_DEV_RUN", "True", "fast_dev_run"),
         ("PL_TRAINER_MAX_STEPS", "7", "max_steps"),
