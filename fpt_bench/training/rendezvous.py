@@ -31,7 +31,7 @@ def environment_of(devices: Devices) -> ClusterEnvironment:
     Raises:
         ValueError: several nodes, and nothing says where they meet.
     """
-    rank_zero_only.rank = devices.rank
+    rank_zero_only.rank = devices.rank  # type: ignore[attr-defined]
     if devices.under_slurm:
         return SLURMEnvironment(auto_requeue=False)  # whose own requeue knows no step
     if devices.processes > 1 and devices.starter is None:
