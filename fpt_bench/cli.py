@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from fpt_bench.__main__ import working_directory_last
 from fpt_bench.commands.console import says_what_is_wrong
+from fpt_bench.commands.door import let_printing_never_raise
 
 COMMANDS = {
     name: f"fpt_bench.commands.{name}"
@@ -48,6 +49,7 @@ def fpt_bench() -> None:
 
 def main() -> None:
     """Run the command line."""
+    let_printing_never_raise()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     working_directory_last()
     # Reading a GGUF file, transformers draws a bar of its own over ours; Hugging Face's downloads still show theirs.

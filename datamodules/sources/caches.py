@@ -157,7 +157,7 @@ def _make_with_checksums(unfinished: Path, make: Callable[[Path], None]) -> None
         path.relative_to(unfinished).as_posix(): [path.stat().st_size, file_checksum(path)]
         for path in _files(unfinished)
     }
-    (unfinished / CHECKSUMS_FILE).write_text(json.dumps(listed, indent=1) + "\n")
+    (unfinished / CHECKSUMS_FILE).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 def _files(folder: Path) -> list[Path]:

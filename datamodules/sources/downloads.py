@@ -60,16 +60,29 @@ def file_checksum(path: Path, algorithm: str = "sha256") -> str:
 
 def data_root(root: Path | None) -> Path:
     """Return the folder of all data: `root`, else what FPT_BENCH_DATA names, else `fpt_bench` in the user's cache."""
-    if root is not None:
-        return root.expanduser()
-    if named := os.environ.get(DATA_VARIABLE):
+    named = root or os.environ.get(DATA_VARIABLE)
+    if not named:
+        return users_root()
+    try:
         return Path(named).expanduser()
-    return users_root()
+    except RuntimeError as error:
+        raise _no_home() from error
 
 
 def users_root() -> Path:
-    """Return `fpt_bench` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
+    """Return `fpt_bench` in the user's cache.
+
+    Raises:
+        ValueError: there is no home directory to have it in.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fpt_bench"
+    except RuntimeError as error:
+        raise _no_home() from error
+
+
+def _no_home() -> ValueError:
+    return ValueError(f"expected a home directory for data and caches, got none: set {WAYS_TO_SET_ROOT}, or HOME")
 
 
 def explain_full_disk(error: BaseException, path: Path) -> None:

@@ -8,12 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.sweep import validation_area
-from fpt_bench.config.spec import explain
+from fpt_bench.config.known import TASKS
+from fpt_bench.config.measures import UNIT, Rate, Seed, require_fraction
+from fpt_bench.config.spec import RunSpec, explain
 from fpt_bench.results.regular_files import read_regular
 from fpt_bench.results.result import Attempt, Count, RunResult, Score
 
 BASELINE_SCHEMA = 1
 """Number of the form that baselines have here."""
+_HAIR = 1e-6
 
 
 class _Frozen(BaseModel):
@@ -23,7 +26,7 @@ class _Frozen(BaseModel):
 class KeptRun(_Frozen):
     """One run of a cell, at the learning rate that stands for it."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     run: str
     """Run id, which ends in a hash of the whole spec."""
     made: str
@@ -41,7 +44,7 @@ class KeptCell(_Frozen):
     arm: str
     spec: dict[str, Any]
     """Fields of RunSpec that all its runs share: all but the seed and the learning rate."""
-    learning_rates: tuple[float, ...]
+    learning_rates: tuple[Rate, ...]
     """That were tried."""
     trained_parameters: Count
     data: str
@@ -59,6 +62,27 @@ class KeptCell(_Frozen):
     def _each_seed_once(self) -> Self:
         if len({run.seed for run in self.runs}) < len(self.runs):
             raise ValueError(f"expected each seed once in {self.task} / {self.arm}")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_are_of_one_scale(self) -> Self:
+        """Hold every number to the scale from floor to perfection: on a wrong one, no fall is seen."""
+        where = f"{self.task} / {self.arm}"
+        if self.floor == self.perfect:
+            raise ValueError(f"{where}: expected a floor that is not perfection, got {self.floor:g} for both")
+        if self.task in TASKS:  # those are scored by accuracy; of others, nobody knows here
+            if self.perfect != 1.0:
+                raise ValueError(f"{where}: perfect: expected 1, {UNIT}, got {self.perfect:g}")
+            require_fraction(f"{where}: floor", self.floor)
+            for run in self.runs:
+                require_fraction(f"{where}: score of seed {run.seed}", run.score)
+        for run in self.runs:
+            if run.area > 1 + _HAIR:
+                raise ValueError(
+                    f"{where}: area of seed {run.seed}: expected at most 1, perfection all along, {UNIT}, "
+                    f"got {run.area:g}"
+                )
+        RunSpec.model_validate({**self.spec, "seed": 0})
         return self
 
     def share(self, score: float) -> float:
@@ -134,6 +158,9 @@ def make_baseline(bench: Bench) -> Baseline:
     Raises:
         ValueError: a run has no score: what is not in a baseline is never missed.
     """
+    if bench.grid.missing:
+        left_out = "; ".join(f"{who}: {why}" for who, why in bench.grid.missing.items())
+        raise ValueError(f"expected a whole bench to keep it, got one without {left_out}. Run `bench` again with them")
     for cell in bench.cells:
         if not cell.runs or cell.scored < cell.expected:
             raise ValueError(

@@ -32,7 +32,7 @@ from fpt_bench.config.command_line import launcher_from_options, seeds_of
 from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.config.yaml_files import listed_experiments
+from fpt_bench.config.yaml_files import find_config, listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
@@ -77,6 +77,7 @@ def bench(
     launcher = launcher_from_options(launching, profile)
     asked = None if seeds is None else seeds_of(seeds)
     runs.mkdir(parents=True, exist_ok=True)
+    _require_own_names(listed_experiments(experiments))
     plans = [plan_grid(name, profile, workspace, asked, mix_releases, kept) for name in listed_experiments(experiments)]
     results = []
     for grid, warnings in plans:
@@ -87,12 +88,26 @@ def bench(
             continue
         results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases, kept)
         tables = tables_folder(runs, grid)
-        print_tables(table_file(tables, "md").read_text(), tables)
+        print_tables(table_file(tables, "md").read_text(encoding="utf-8"), tables)
     troubled = [result for result in results if result.status != "ok"]
     for result in troubled:
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
     if any(result.status == "failed" for result in troubled):
         raise typer.Exit(FAILED)
+
+
+def _require_own_names(experiments: list[str]) -> None:
+    """Raise a ValueError where the tables of two experiments would lie in one folder."""
+    files = [find_config("experiments", name) for name in experiments]
+    by_name: dict[str, set[Path]] = {}
+    for file in files:
+        by_name.setdefault(file.stem, set()).add(file.resolve())
+    for name, same in by_name.items():
+        if len(same) > 1:
+            raise ValueError(
+                f"--experiments: expected experiments of different names, got {' and '.join(sorted(map(str, same)))}: "
+                f"the tables of both would be called {name}. Rename one, or run them with another --runs folder each"
+            )
 
 
 def plan_grid(
@@ -121,7 +136,7 @@ def plan_grid(
     """
     grid = named_grid(experiment, profile, seeds)
     tables = tables_folder(workspace.runs, grid)
-    require_own_grid(tables)
+    require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
     grid = grid.registering((grid_before(tables), elsewhere), datetime.now(UTC))
     over = _over_in(collect_results(workspace.runs, kept)[0])

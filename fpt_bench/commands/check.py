@@ -7,9 +7,10 @@ import typer
 
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import Kept, MixReleases
-from fpt_bench.commands.table import render_again
+from fpt_bench.config.grid import Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import find_grids, read_grid, read_results, runs_of
+from fpt_bench.results.folder import read_grids, read_results, runs_of, with_results
+from fpt_bench.results.simple_records import known_records
 
 
 def check(
@@ -23,17 +24,18 @@ def check(
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
     from fpt_bench.analysis.baseline import make_baseline, read_baseline, write_baseline
+    from fpt_bench.analysis.cells import Bench
     from fpt_bench.analysis.gate import check_bench
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.verdict import render_junit, render_summary
 
-    path = _one_bench(runs)
-    grid = read_grid(path)
+    path, grid = _one_bench(runs)
     expected = None if renew else read_baseline(baseline)
     results = read_results(runs_of(path), notes, kept)
+    with_results({path: grid}, results, notes)
     if not mix_releases:
         require_one_release(grid, results, runs_of(path))
-    bench = render_again(grid, results, path.parent, notes)
+    bench = Bench.of(grid, results, simple=known_records(runs_of(path), notes))
     if expected is None:
         write_atomically(baseline, write_baseline(make_baseline(bench)))
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)
@@ -48,9 +50,9 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _one_bench(runs: Path) -> Path:
-    grids = find_grids(runs)
+def _one_bench(runs: Path) -> tuple[Path, Grid]:
+    grids = read_grids(runs, notes)
     if len(grids) > 1:
         known = ", ".join(path.parent.name for path in grids)
         raise ValueError(f"{runs}: expected one bench, got {len(grids)}; name the folder of one's tables: {known}")
-    return grids[0]
+    return next(iter(grids.items()))

@@ -24,9 +24,8 @@ def compare(first: FinishedRun, second: FinishedRun) -> None:
     runs = [(folder, read_run(folder)) for folder in (first, second)]
     kept = [_answers(folder) for folder, _ in runs]
     a, b = (result.data for _, result in runs)
-    same_labels = kept[0].labels.shape == kept[1].labels.shape and np.array_equal(
-        *(k.labels for k in kept), equal_nan=True
-    )
+    mine, other = (answers.labels for answers in kept)
+    same_labels = mine.shape == other.shape and np.array_equal(mine, other, equal_nan=True)
     if (a and a.fingerprint) != (b and b.fingerprint) or not same_labels:
         raise ValueError(
             f"expected two runs of one test set, got {runs[0][1].spec.run_id} and {runs[1][1].spec.run_id}"
@@ -55,8 +54,8 @@ def _answers(folder: Path) -> "Answers":
 def _merits(answers: "Answers") -> NDArray[np.float64]:
     """Return how many labels of each example are said, or how near its numbers are, (N,)."""
     if answers.confidence is None:
-        return -np.nansum(np.abs(answers.labels - answers.said), axis=1).astype(np.float64)
+        return np.asarray(-np.nansum(np.abs(answers.labels - answers.said), axis=1), dtype=np.float64)
     from datamodules.metrics import IGNORED
 
     there = answers.labels != IGNORED
-    return ((answers.labels == answers.said) & there).sum(axis=1).astype(np.float64)
+    return np.asarray(((answers.labels == answers.said) & there).sum(axis=1), dtype=np.float64)

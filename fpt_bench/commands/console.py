@@ -1,17 +1,22 @@
 """What all commands share of a terminal: where they print, how they say what is wrong, and how they end."""
 
-import contextlib
 import functools
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
+from fpt_bench.commands.door import asked_to_end, settle_variables, with_whole_paths
 from fpt_bench.report.escapes import for_terminal
+
+WHOLE_LINES = 1000
+"""Columns for what reads a table through a pipe: a row stays on one line."""
 
 
 class PlainConsole(Console):
@@ -22,6 +27,17 @@ class PlainConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Columns and lines: of a pipe, enough for every row, whatever COLUMNS says of the terminal behind it."""
+        if self._file is None and not self.stderr and not sys.stdout.isatty():
+            return ConsoleDimensions(WHOLE_LINES, 25)
+        return super().size
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):
@@ -34,43 +50,56 @@ notes = PlainConsole(stderr=True)
 FAILED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
-TERMINATED = 143
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM: it does so as after Ctrl-C."""
+def say(text: str) -> None:
+    """Print what a program reads, as it is: no colours, no width, whatever the environment says of a terminal."""
+    print(text, flush=True)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON in ASCII, which every program reads in every locale; what is no finite number is null."""
+    say(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def say_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of words under their heads: to a terminal within its width, letter by letter, else a line each."""
+    if sys.stdout.isatty():
+        shown = Table(box=None, pad_edge=False)
+        for column in columns:
+            shown.add_column(column, overflow="fold")
+        for row in rows:
+            shown.add_row(*row)
+        out.print(shown)
+        return
+    lines = [[" ".join(for_terminal(word).splitlines()) for word in row] for row in (columns, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
 def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn wrong input into one sentence and exit code 2, Ctrl-C into 130, and SIGTERM into 143."""
+    """Turn wrong input into one sentence and exit code 2, Ctrl-C into 130, SIGTERM into 143 and SIGHUP into 129."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
         try:
-            with _terminable():
-                command(*args, **kwargs)
+            with asked_to_end():
+                settle_variables()
+                command(*args, **with_whole_paths(kwargs))
         except (ValueError, OSError) as error:
             notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
             notes.print("stopped; what is finished is kept, and the same command resumes here", soft_wrap=True)
-            raise typer.Exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED) from error
+            raise typer.Exit(getattr(error, "exit_code", INTERRUPTED)) from error
 
     return guarded
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Raise Terminated in the block where SIGTERM comes."""
-
-    def end(*_: object) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

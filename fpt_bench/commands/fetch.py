@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fpt_bench.commands.console import say
 from fpt_bench.commands.options import DataRoot
 from fpt_bench.config.known import require_task
 
@@ -23,7 +24,7 @@ def fetch(
 
     modules = {task: find_task(task) for task in tasks}
     for task, module in modules.items():
-        print(f"{task}: {_fetched(task, module, data_root) if module.remote_files else module().source}")
+        say(f"{task}: {_fetched(task, module, data_root) if module.remote_files else module().source}")
 
 
 def _fetched(task: str, module: "type[TaskDataModule]", data_root: Path | None) -> Path:

@@ -1,6 +1,5 @@
 """`judge`: the claims on file by the runs of benches; or which of two arms is better, on anybody's scores."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from fpt_bench.commands.console import out
+from fpt_bench.commands.console import out, say_json
 from fpt_bench.commands.docket_view import judge_runs
 from fpt_bench.names import require_known
 
@@ -82,7 +81,7 @@ def judge(
     table = read_scores(scores, tuple(name.strip() for name in columns.split(",")))
     docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
     if as_json:
-        print(json.dumps({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)}, indent=2))
+        say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})
         return
     out.print(_verdicts(docket, rule, better, than))
     for line in (*_remarks(docket), _family(docket, rule)):

@@ -2,16 +2,14 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from rich.table import Table
 
 from fpt_bench.analysis.codes import CODES
-from fpt_bench.commands.console import PlainConsole, notes, out
+from fpt_bench.commands.console import notes, say_json, say_rows
 from fpt_bench.commands.options import Runs
 from fpt_bench.config.claim_files import filed_claims
 from fpt_bench.config.inits import INITS, PARTS, PARTS_SOURCE, TASK_INIT, example_of
@@ -26,8 +24,6 @@ from fpt_bench.results.simple_records import known_records
 
 PARTS_ON = "random-fanin"
 """What parts are put on to count them: it keeps nothing itself."""
-WHOLE_LINES = 1000
-"""Columns for what reads a listing that is no terminal: a row stays on one line."""
 
 Listing = tuple[tuple[str, ...], list[tuple[str | int | None, ...]]]
 
@@ -51,12 +47,9 @@ def list_(
     require_known("list", what, LISTS)
     columns, rows = LISTS[what](Asked(runs, body))
     if as_json:
-        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, ensure_ascii=False))
+        say_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    shown = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        shown.add_row(*map(_worded, row))
-    (out if out.is_terminal else PlainConsole(width=WHOLE_LINES)).print(shown)
+    say_rows(columns, [tuple(map(_worded, row)) for row in rows])
 
 
 def _list_tasks(_: Asked) -> Listing:

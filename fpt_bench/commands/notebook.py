@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fpt_bench.commands.bench import plan_grid, run_grid
 from fpt_bench.commands.console import notes
 from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers
 from fpt_bench.results.folder import read_results
@@ -76,8 +77,8 @@ def bench(
 
 def load_results(runs: str | Path = "runs") -> list[RunResult]:
     """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none."""
-    return read_results(Path(runs), notes)
+    return read_results(expanded(runs), notes)
 
 
 def _workspace(runs: str | Path, data_root: str | Path | None, offline: bool) -> Workspace:
-    return Workspace(Path(runs), None if data_root is None else Path(data_root), offline)
+    return Workspace(expanded(runs), None if data_root is None else expanded(data_root), offline)

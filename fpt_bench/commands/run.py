@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fpt_bench.commands.accounts import tell_accounts
-from fpt_bench.commands.console import notes, out
+from fpt_bench.commands.console import notes, out, say_json
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
 from fpt_bench.report.words import other_test_sets, percent
@@ -53,7 +53,7 @@ def run(
     with RunBar(title, spec.max_steps, notes) as bar:
         result = run_one(spec, workspace, bar.report, devices=used, imports=imports)
     if json:
-        out.print_json(result.model_dump_json())
+        say_json(result.model_dump(mode="json"))
         return
     out.print(show_result(result, runs / spec.run_id), soft_wrap=True, highlight=False)
 

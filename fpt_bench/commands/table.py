@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from fpt_bench.commands.console import notes
+from fpt_bench.commands.console import notes, say
 from fpt_bench.commands.options import BenchRuns, Kept, MixReleases
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of
+from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of, with_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 
@@ -25,6 +25,7 @@ def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixRe
     grids = read_grids(runs, notes)
     folder = runs_of(next(iter(grids)))
     results = read_results(folder, notes, kept)
+    grids = with_results(grids, results, notes)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
@@ -34,7 +35,7 @@ def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixRe
 
 def print_tables(page: str, folder: Path) -> None:
     """Print a bench's page of tables, and where it lies."""
-    print(page)
+    say(page)
     notes.print(f"tables: {folder}", soft_wrap=True)
 
 

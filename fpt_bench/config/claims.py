@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from fpt_bench.config.measures import Margin, Number
+
 MARGIN = 0.05
 """The smallest difference that matters, where nothing else is said: five points of accuracy."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -38,13 +40,12 @@ class Claim(BaseModel):
         description="what is compared: the test score, the area under the validation curve (who learns sooner), or how "
         "many seeds reach `reached`",
     )
-    reached: float | None = Field(
+    reached: Number | None = Field(
         None,
-        allow_inf_nan=False,
         description="the score that counts as learned; of the measure `learned` alone",
     )
-    margin: float = Field(
-        MARGIN, gt=0, lt=1, description="the smallest difference that matters, in fractions: 0.05 is five points"
+    margin: Margin = Field(
+        MARGIN, description="the smallest difference that matters, in fractions: 0.05 is five points"
     )
     refuted_by: Words = Field(description="what would refute it, in words")
     source: Words = Field(description="who claims it, and where")

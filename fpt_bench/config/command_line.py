@@ -15,10 +15,11 @@ from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.layers import ARGUMENTS, Layer, merge, spec_of
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.spec import RunSpec, explain
-from fpt_bench.config.yaml_files import config_names
+from fpt_bench.config.yaml_files import config_names, read_value
 
 MOST_SEEDS = 1000
 """That a command line asks for: more is a slip of the hand."""
+_SEED = r"0|[1-9]\d{0,8}"
 
 
 def seeds_of(text: str) -> tuple[int, ...]:
@@ -33,7 +34,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part, re.ASCII)
+        found = re.fullmatch(rf"\s*({_SEED})(?:\s*-\s*({_SEED}))?\s*", part, re.ASCII)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, -1)
         if last < first:
             raise ValueError(f"--seeds: expected seeds as 0-7 or 0,1,2, got '{text}'")
@@ -98,9 +99,11 @@ def _parse_arguments(pairs: list[str]) -> dict[str, Any]:
         if name in parsed:
             raise ValueError(f"--data-arguments: expected each name once, got {name} again in '{pair}'")
         try:
-            parsed[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--data-arguments: expected a number, true, false or a word, got '{pair}'") from error
+            parsed[name] = read_value(value)
+        except ValueError as error:
+            raise ValueError(
+                f"--data-arguments: expected a number, true, false or a word, got '{pair}': {error}"
+            ) from error
     return parsed
 
 

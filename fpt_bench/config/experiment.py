@@ -8,6 +8,7 @@ from fpt_bench.config.claims import MARGIN, Claim
 from fpt_bench.config.known import TASKS
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.layers import Layer, checked_fields
+from fpt_bench.config.measures import Margin, Number, Rate, Seed
 from fpt_bench.config.published import PublishedRow
 from fpt_bench.names import require_known
 
@@ -35,9 +36,8 @@ def _as_fields(body: object) -> object:
 Fields = Annotated[dict[str, Any], AfterValidator(checked_fields)]
 """Fields of RunSpec, as a layer says them."""
 Body = Annotated[Fields | None, BeforeValidator(_as_fields)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_each_once)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)]
 Tasks = Annotated[tuple[str, ...], AfterValidator(_each_once)]
-Rate = Annotated[float, Field(gt=0, lt=10, allow_inf_nan=False)]
 SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_ascending)]
 Rates = Literal["fixed", "profile"] | SweptRates
 
@@ -70,7 +70,7 @@ class Experiment(BaseModel):
     baseline: str
     learning_rates: Rates = "fixed"
     """`fixed`: the one of the task, the profile or the arm; a list of rates to sweep; `profile`: the profile's."""
-    margin: Annotated[float, Field(gt=0, lt=1)] = MARGIN
+    margin: Margin = MARGIN
     """The smallest difference that matters, in fractions: what verdicts in the table are about."""
     claims: tuple[Claim, ...] = ()
     """What is claimed of the arms before the runs; of all tasks, where a claim names none."""
@@ -137,7 +137,7 @@ class Profile(BaseModel):
     """Fields of RunSpec for every task."""
     tasks: dict[str, Fields] = Field(default_factory=dict)
     """Fields of RunSpec by task. A task of an experiment that is not here has no budget and is left out."""
-    targets: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    targets: dict[str, Number] = Field(default_factory=dict)
     """Score by task that convergence is measured against: a constant, never a run's own final score."""
     experiments: dict[str, Spending] = Field(default_factory=dict)
     """Other budgets by experiment."""
@@ -148,7 +148,9 @@ class Profile(BaseModel):
     def _aims_at_accuracies(self) -> Self:
         wrong = [f"{task} {target:g}" for task, target in self.targets.items() if task in TASKS and not 0 < target <= 1]
         if wrong:
-            raise ValueError(f"targets: expected accuracies above 0 and up to 1, got {', '.join(wrong)}")
+            raise ValueError(
+                f"targets: expected accuracies above 0 and up to 1, where 0.95 is 95 %, got {', '.join(wrong)}"
+            )
         return self
 
     def spent_on(self, experiment: str) -> Spending:

@@ -17,6 +17,8 @@ from fpt_bench.names import require_known
 
 GRID_SCHEMA = 2
 """Number of the form that grids have here; it grows with every field that older code would not know."""
+_SETTLED_LATER = ("learning_rate", "data", "data_arguments", "body", "body_path", "body_execution", "precision")
+"""Fields in which runs of one bench differ, or which a plan leaves to the machine."""
 
 
 class GridRun(BaseModel):
@@ -75,6 +77,39 @@ class Grid(BaseModel):
             for claim in self.experiment.claims
         }
         return self.model_copy(update={"registered": times})
+
+    def other_than(self, before: "Grid") -> str | None:
+        """Say in what a grid of the same name is another bench than this one; None where it is this one.
+
+        Seeds, tasks, arms and learning rates may come and go: they are the bench as it grows. What one run of it was
+        asked for may not change, but for what the machine settles.
+        """
+        ours, theirs = self.experiment, before.experiment
+        if (ours.name, self.profile) != (theirs.name, before.profile):
+            return f"experiment {theirs.name} at profile {before.profile}"
+        for name in ("question", "baseline"):
+            if getattr(ours, name) != getattr(theirs, name):
+                return f"its {name} is '{getattr(theirs, name)}'"
+        for name, arm in ours.arms.items():
+            if name in theirs.arms and theirs.arms[name] != arm:
+                return f"its arm {name} is {theirs.arms[name].model_dump(exclude_defaults=True)}"
+        return self._other_runs_than(before)
+
+    def _other_runs_than(self, before: "Grid") -> str | None:
+        """Say what no run of a grid has as those of this one do; None where any of them does, or none is of both."""
+        ours, theirs = self._asked(), before._asked()
+        both = [cell for cell in ours if cell in theirs]
+        if not both or any(ours[cell] == theirs[cell] for cell in both):
+            return None
+        now, then = ours[both[0]], theirs[both[0]]
+        field = next(name for name, value in now.items() if then[name] != value)
+        return f"{field} of {' / '.join(map(str, both[0]))} is {then[field]} there, not {now[field]}"
+
+    def _asked(self) -> dict[tuple[str, str, int], dict[str, object]]:
+        """Return what was asked for of each task, arm and seed, whatever the rate, the data and the machine."""
+        return {
+            (run.task, run.arm, run.spec.seed): run.spec.model_dump(exclude=set(_SETTLED_LATER)) for run in self.runs
+        }
 
     def cells(self) -> dict[tuple[str, str], list[RunSpec]]:
         """Return the runs of each (task, arm), in the grid's order: all seeds at each learning rate."""

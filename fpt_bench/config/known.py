@@ -4,9 +4,9 @@ So a mistake in a name is found before torch is loaded. An init's name has a gra
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from fpt_bench.config.inits import require_init
+from fpt_bench.config.places import expanded
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.names import require_known
@@ -49,7 +49,7 @@ def known_bodies() -> list[str]:
 
 def is_hub_name(body: str) -> bool:
     """Return whether a body's name has the form of a repository on the Hugging Face Hub, `owner/model`."""
-    return body.count("/") == 1 and not body.startswith((".", "/"))
+    return body.count("/") == 1 and not body.startswith((".", "/", "~"))
 
 
 def require_task(name: str) -> None:
@@ -61,7 +61,7 @@ def require_task(name: str) -> None:
 def require_body(name: str) -> None:
     """Raise a ValueError with the nearest body unless this is one, a `module:attribute`, a folder or a Hub name."""
     if name not in BODIES and not (
-        comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or Path(name).expanduser().is_dir()
+        comes_from_outside(name, BODIES_GROUP) or is_hub_name(name) or expanded(name).is_dir()
     ):
         require_known("body", name, known_bodies())
 

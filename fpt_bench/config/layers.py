@@ -73,6 +73,8 @@ def checked_fields(fields: dict[str, Any]) -> dict[str, Any]:
     for field, where in NOT_OF_LAYERS.items():
         if field in fields:
             raise ValueError(f"expected no `{field}` here: {where}")
+    if words := [f"{field}: {value}" for field, value in fields.items() if isinstance(value, bool)]:
+        raise ValueError(f"expected numbers and names, got {', '.join(words)}")
     try:
         RunSpec.model_validate({"task": "any", **fields})
     except ValidationError as error:

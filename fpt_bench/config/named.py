@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from fpt_bench.config.claim_files import claims_on
 from fpt_bench.config.claims import Claim
 from fpt_bench.config.experiment import Experiment, Profile
-from fpt_bench.config.known import require_task
+from fpt_bench.config.known import TASKS, require_task
+from fpt_bench.config.measures import require_fraction
 from fpt_bench.config.published import published_figures
 from fpt_bench.config.yaml_files import CONFIGS, find_config, load
 from fpt_bench.names import require_known
@@ -43,6 +44,8 @@ def named_experiment(name: str) -> Experiment:
 def _require_known_sides(claim: Claim, experiment: Experiment) -> None:
     for task in claim.tasks:
         require_known("task of the experiment", task, experiment.tasks)
+        if claim.reached is not None and task in TASKS:
+            require_fraction("claims: reached", claim.reached)
     for arm in (claim.better, claim.worse):
         require_known("arm of the experiment", arm, experiment.arms)
 

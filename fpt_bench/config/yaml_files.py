@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import explain
 from fpt_bench.names import require_known
 
@@ -16,6 +18,14 @@ CONFIGS = Path(__file__).resolve().parent.parent.parent / "configs"
 
 MOST_BYTES, MOST_VALUES = 1_000_000, 100_000
 """Of a YAML file, a thousand times what ours have; aliases can make few bytes more values than there is memory for."""
+
+_AS_WRITTEN = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9]\d*)"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|nan)", re.IGNORECASE),
+    "tag:yaml.org,2002:bool": re.compile(r"true|false", re.IGNORECASE),
+}
+"""How a value is written that all readers of YAML take for the same one: `no`, `012`, `1_0` and `1:30` are none."""
+_TEXT, _MERGE, _DATE = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,14 +35,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file; the message names the neighbour of the nearest name.
-        ValueError: the file is not YAML or not a mapping, or says one thing twice.
+        ValueError: the file is not YAML or not a mapping, says one thing twice, or what readers take for other things.
     """
     try:
-        content = _construct(_read_text(path))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise ValueError(f"{path}: expected what a reader can follow, got lists within lists without end") from error
+        content = read_value(_read_text(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(content, dict):
@@ -57,8 +63,26 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"expected UTF-8, got another encoding at byte {error.start}; save it as UTF-8") from error
 
 
+def read_value(text: str) -> Any:
+    """Return what YAML says: keys are text, and so are dates; the only reader of YAML here.
+
+    Raises:
+        ValueError: it is not YAML, says a key twice, unfolds to more than anybody writes, or has a value that readers
+            take for different ones.
+
+    Example:
+        >>> read_value("{007: 7, no: 0.5, 1e5: 2020-01-01}")
+        {'007': 7, 'no': 0.5, '1e5': '2020-01-01'}
+    """
+    try:
+        return _construct(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"expected YAML, got {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ValueError("expected what a reader can follow, got lists within lists without end") from error
+
+
 def _construct(text: str) -> Any:
-    """Return what YAML says, unless it says a key twice, or unfolds to more than anybody writes."""
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -78,13 +102,20 @@ def _construct(text: str) -> Any:
 def _count(node: yaml.Node, counts: dict[yaml.Node, float]) -> float:
     """Return how many values a node has when every alias in it is written out; infinitely many where it holds itself.
 
+    On the way, keys and dates become the text that they are written as.
+
     Raises:
-        ValueError: a mapping has a key twice.
+        ValueError: a mapping has a key twice, or a value can be read in two ways.
     """
     if node in counts:
         return counts[node]
     counts[node] = math.inf
+    if isinstance(node, yaml.ScalarNode):
+        _require_one_meaning(node)
     if isinstance(node, yaml.MappingNode):
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                key.tag = _TEXT
         _require_keys_once(node)
     below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
     counts[node] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(_count(part, counts) for part in below))
@@ -97,6 +128,17 @@ def _require_keys_once(node: yaml.MappingNode) -> None:
         if times > 1:
             line = node.start_mark.line + 1
             raise ValueError(f"expected each key once, got '{key}' {times} times in the mapping from line {line} on")
+
+
+def _require_one_meaning(node: yaml.ScalarNode) -> None:
+    if node.tag == _DATE:
+        node.tag = _TEXT
+    written = _AS_WRITTEN.get(node.tag)
+    if written is not None and not written.fullmatch(node.value) and node.value.strip():
+        raise ValueError(
+            f"expected what all readers of YAML take for the same, got {node.value} in line "
+            f"{node.start_mark.line + 1}: write a number in digits alone, or `true` or `false`; quote a word"
+        )
 
 
 def load(model: type[Model], path: Path) -> Model:
@@ -134,6 +176,6 @@ def listed_experiments(names: str) -> list[str]:
 def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
     """Return the file that `name` means: a path to a YAML file, or a name in `configs/<kind>/`."""
     if name.endswith((".yaml", ".yml")):
-        return Path(name)
+        return expanded(name)
     require_known(kind.removesuffix("s"), name, config_names(kind, configs))
     return configs / kind / f"{name}.yaml"

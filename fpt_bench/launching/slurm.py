@@ -203,7 +203,7 @@ def queued_runs(runs: Path) -> dict[str, str]:
 def _queue() -> dict[str, str]:
     command = ["squeue", "--noheader", "--array", f"--name={JOB_NAME}", "--format=%A %F %K %T"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise OSError(f"expected an answer of Slurm's squeue, got: {error}") from error
     if done.returncode:

@@ -252,7 +252,7 @@ def write_tables(bench: Bench, folder: Path) -> None:
         RefusedError: a later version's tables are there.
         OSError: the folder cannot be written.
     """
-    require_own_grid(folder)
+    require_own_grid(folder, bench.grid)
     frame = cells_frame(bench)
     write_atomically(folder / GRID_FILE, bench.grid.model_dump_json(indent=1) + "\n")
     write_atomically(table_file(folder, "md"), markdown(bench))

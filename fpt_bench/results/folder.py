@@ -22,7 +22,7 @@ import contextlib
 import gc
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -48,6 +48,26 @@ GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
 PACKED_PREDICTIONS = ".predictions.zip"
 BAD_LINES = 10
 """Lines of one file that are named, each in a sentence; others are counted."""
+
+
+CHECKED = ("check.md", "check.xml")
+"""What `make check` writes there."""
+
+
+def is_of_a_bench(entry: Path) -> bool:
+    """Return whether something in a folder of runs is what a bench, or `make check`, puts there."""
+    if entry.is_symlink() or not entry.is_dir():
+        return not entry.is_symlink() and entry.name in (SIMPLE_LEARNERS_FILE, *CHECKED)
+    if entry.name == TABLES:
+        return all((folder / GRID_FILE).is_file() for folder in _entries(entry))
+    if entry.name in (BODIES, FEATURES, SLURM):
+        return True
+    return any((entry / name).exists() for name in (RESULT_FILE, LEASE_FILE, CHECKPOINTS, LOGS))
+
+
+def entries_of(runs: Path) -> list[Path]:
+    """Return what is in a folder of runs, whatever it is, by name; nothing where there is no folder."""
+    return _entries(runs)
 
 
 def runs_with(run: Path) -> Path:
@@ -124,7 +144,8 @@ def read_run(run: Path) -> RunResult:
         OSError: it cannot be read.
         ValueError: the file is no result.
     """
-    result = read_result(run)
+    # A link to a run, or `.` within it, is that run.
+    result = read_result(_real(run))
     if result is None:
         raise FileNotFoundError(f"{run}: expected the folder of a run that is over, found no {RESULT_FILE} there")
     return result
@@ -191,9 +212,14 @@ def _schema_of(content: bytes, keys: set[str]) -> int | None:
     return schema if isinstance(schema, int) else None
 
 
-def require_own_grid(tables: Path) -> None:
-    """Raise a RefusedError where a later version's bench is in a folder of tables: they would be written over."""
+def require_own_grid(tables: Path, grid: Grid) -> None:
+    """Raise a RefusedError where the bench in a folder of tables is another, or a later version's: it would be lost."""
     path = tables / GRID_FILE
+    if (before := grid_before(tables)) is not None and (why := grid.other_than(before)) is not None:
+        raise RefusedError(
+            f"{tables}: expected tables of this bench or none, got those of another one of its name: {why}. They would "
+            "be written over: rename the YAML file, take another --runs folder, or move that one away."
+        )
     try:
         schema = _schema_of(read_regular(path), {"experiment", "runs"})
     except (OSError, ValueError):
@@ -386,6 +412,26 @@ def read_grid(path: Path) -> Grid:
     return grid
 
 
+def with_results(grids: Mapping[Path, Grid], results: Iterable[RunResult], console: Console) -> dict[Path, Grid]:
+    """Return the grids of which some run is over or has failed, and print a sentence for each of the others.
+
+    Raises:
+        FileNotFoundError: there is none: what was rendered before is worth more than a table of nothing.
+    """
+    known = {result.spec.run_id for result in results}
+    found = {path: grid for path, grid in grids.items() if any(run.spec.run_id in known for run in grid.runs)}
+    without = [
+        f"{path.parent}: expected results of its {len(grid.runs)} runs in {runs_of(path)}, found none; what is there "
+        f"stays as it is. Tables belong beside their runs: RUNS/{TABLES}/NAME"
+        for path, grid in grids.items()
+        if path not in found
+    ]
+    if not found:
+        raise FileNotFoundError(". ".join(without))
+    warn_of(without, console)
+    return found
+
+
 def grid_before(tables: Path) -> Grid | None:
     """Return the grid of the bench whose tables are in a folder; None where there is none that can be read."""
     try:
@@ -404,13 +450,22 @@ def read_grids(runs: Path, console: Console) -> dict[Path, Grid]:
     grids, problems = {}, []
     for path in find_grids(runs):
         try:
-            grids[path] = read_grid(path)
+            grids[path] = _in_its_place(read_grid(path), path)
         except (OSError, ValueError) as error:
             problems.append(why_unread(path, error))
     if not grids:
         raise ValueError(" ".join(problems))
     warn_of(problems, console)
     return grids
+
+
+def _in_its_place(grid: Grid, path: Path) -> Grid:
+    if grid.name != path.parent.name:
+        raise ValueError(
+            f"{path}: expected it in the folder {grid.name}, as it says of itself. A copy of a bench belongs into "
+            "another folder of runs, tables and runs."
+        )
+    return grid
 
 
 def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:

@@ -66,12 +66,12 @@ def _type(what: dict[str, Any]) -> str:
 
 def write(docs: Path) -> None:
     """Write both into a folder of documentation whose page has the mark."""
-    (docs / JSON_FILE).write_text(json_schema())
+    (docs / JSON_FILE).write_text(json_schema(), encoding="utf-8")
     page = docs / PAGE_FILE
-    head, mark, _ = page.read_text().partition(MARK)
+    head, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
     if not mark:
         raise ValueError(f"{page}: expected the line {MARK.strip()!r}, found none")
-    page.write_text(f"{head}{MARK}\n{tables()}")
+    page.write_text(f"{head}{MARK}\n{tables()}", encoding="utf-8")
 
 
 if __name__ == "__main__":

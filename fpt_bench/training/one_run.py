@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
 from datamodules.checks import require_sound
@@ -46,6 +47,7 @@ from fpt_bench.training.predict import predict
 from fpt_bench.training.preemption import Notice
 from fpt_bench.training.pretraining import kept_body
 from fpt_bench.training.provenance import peak_memory_mb, this_attempt
+from fpt_bench.training.rendezvous import others_awaited
 from fpt_bench.training.resolve import make_datamodule, resolve
 from fpt_bench.training.sources import CurrentSources, Sources
 from fpt_bench.training.trainers import interruptible, make_tester, make_trainer, quiet_libraries
@@ -206,15 +208,31 @@ def _train(run: _Run) -> str | None:
         return None
     resume = str(checkpoint_file(run.folder, LAST)) if run.checkpoint else None
     try:
-        with interruptible():
+        with interruptible(), others_awaited(run.trainer):
             run.trainer.fit(run.module, datamodule=run.datamodule, ckpt_path=resume)
     except FloatingPointError as error:
         return f"diverged: {error}"
+    else:
+        _require_end(run)
     finally:
         # What follows is done by the first process alone, which must wait for nobody.
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     return None
+
+
+def _require_end(run: _Run) -> None:
+    """Raise a ValueError where training ended before it was over, whoever ended it."""
+    states = {c.state_key: c.state_dict() for c in run.trainer.callbacks if isinstance(c, EarlyStopping)}  # type: ignore[attr-defined]
+    reached = {"callbacks": states, "global_step": run.trainer.global_step}
+    measure = run.recorder.measure
+    # A validation that is good enough ends training before Lightning takes note of its score.
+    perfect = any(measure.is_enough(score) for score in run.recorder.curve.values())
+    if not perfect and not is_over(reached, run.spec.max_steps, run.spec.patience, measure):
+        raise ValueError(
+            f"expected {run.spec.max_steps} steps, or as many as patience allows, got an end at step "
+            f"{run.trainer.global_step}: what makes Lightning stop there?"
+        )
 
 
 def _train_and_test(
@@ -235,7 +253,9 @@ def _train_and_test(
     error = _train(run)
     best_step = recorder.best_step
     scores: dict[str, float] = {}
-    if error is None and best_step is not None:
+    if error is None:
+        if best_step is None:
+            raise ValueError("expected a validation to choose the step by, got none: nothing can be tested")
         with clock.phase("test"):
             scores, said = _test(run, best_step)
         with clock.phase("writing"):
@@ -289,4 +309,10 @@ def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:
         if not abs(scores[split]) <= SCORE_BOUND:
             raise ValueError(f"expected a finite {measure.name} on {split}, got {scores[split]}: look at its labels")
         said[split] = module.said()
+        expected = sum(len(batch.labels) for batch in joined) if split == "train" else len(datamodule.examples(split))
+        if len(said[split].labels) != expected:
+            raise ValueError(
+                f"expected all {expected:,} examples of {split} to be tested, got {len(said[split].labels):,}: what "
+                "makes Lightning leave some out?"
+            )
     return scores, said[datamodule.test_splits[0]]

@@ -1,5 +1,6 @@
 """On what, and by which code, a run is made."""
 
+import os
 import platform
 import resource
 import subprocess
@@ -14,6 +15,8 @@ from fpt_bench.results.result import Attempt
 _LIBRARIES = ("torch", "pytorch-lightning", "transformers", "torchmetrics", "numpy")
 
 
+_ROOT = Path(__file__).resolve().parent.parent.parent
+"""The checkout, where this is one."""
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "sve", "bf16")
 """Instructions of a processor by which libraries choose how to multiply."""
 
@@ -41,9 +44,25 @@ def peak_memory_mb() -> float:
 
 def _commit() -> str | None:
     """Return the git commit of the code, marked where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    if _git("ls-files", "--error-unmatch", "--", str(Path(__file__).resolve().relative_to(_ROOT))) is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(*words: str) -> str | None:
+    """Return what git says of the repository that begins in the folder of this package; None where none does.
+
+    Not of one around it, such as that of the project whose virtual environment this is, and not of one that variables
+    name, as they do within a hook. Whoever runs this code trusts the folder that it comes from.
+    """
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables |= {"GIT_CEILING_DIRECTORIES": str(_ROOT.parent), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    trusting = ["-c", f"safe.directory={_ROOT}", "-c", "core.fsmonitor=false"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(_ROOT), *trusting, *words],
+            capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=False, env=variables,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
@@ -63,7 +82,7 @@ def _flags() -> tuple[str, ...] | None:
 def _cpuinfo(key: str) -> str | None:
     """Return what Linux says of the first processor under a key."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)

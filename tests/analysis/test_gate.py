@@ -1,5 +1,6 @@
 """The regression gate finds every blow that is planted, on the same machine and on another one."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -285,3 +286,41 @@ def test_the_summary_says_what_failed(baseline: Baseline) -> None:
     )
     assert "| mnist / language | score | score moved though" in page
     assert "|" not in render_summary(check_bench(bench_of(), baseline), Path("runs"), Path("k.json"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("perfect", 100, "perfect: expected 1, in fractions, where 0.02 is 2 pp (points in 100), got 100"),
+        ("floor", 50, "floor: expected a number from 0 to 1, in fractions, where 0.02 is 2 pp"),
+        ("floor", 1.0, "expected a floor that is not perfection, got 1 for both"),
+        ("runs.score", 93, "score of seed 0: expected a number from 0 to 1, in fractions, where 0.02 is 2 pp"),
+        ("runs.score", -0.1, "score of seed 0: expected a number from 0 to 1"),
+        ("runs.area", 90.0, "area of seed 0: expected at most 1, perfection all along"),
+        ("runs.seed", True, "seed: Input should be a valid integer"),
+        ("learning_rates", [100.0], "learning_rates.0: Input should be less than 10"),
+        ("spec", {"task": "bit-xor", "dropout": 10}, "dropout"),
+        ("test_examples", -1, "test_examples: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_number_of_another_unit_is_no_baseline(tmp_path: Path, field: str, value: Any, says: str) -> None:
+    path = tmp_path / "kept.json"
+    content = json.loads(write_baseline(make_baseline(bench_of())))
+    cell = content["cells"][0]
+    *inside, name = field.split(".")
+    (cell[inside[0]][0] if inside else cell)[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"kept\.json: expected a baseline") as caught:
+        read_baseline(path)
+    assert says in str(caught.value)
+
+
+def test_a_bench_from_which_something_was_left_out_is_no_baseline() -> None:
+    bench = bench_of()
+    grid = bench.grid.model_copy(update={"missing": {"arm vision": "no package of its weights"}})
+    with pytest.raises(ValueError, match="got one without arm vision: no package of its weights"):
+        make_baseline(replace(bench, grid=grid))
+    (first, *others) = bench.cells
+    part = replace(first, scored=first.expected - 1)
+    with pytest.raises(ValueError, match=r"expected a score of all 3 runs of .* to keep them, got 2"):
+        make_baseline(replace(bench, cells=(part, *others)))

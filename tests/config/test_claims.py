@@ -42,8 +42,8 @@ def test_order_of_tasks_and_a_page_looked_up_later_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"margin": 0}, "greater than 0"),
-        ({"margin": float("nan")}, "less than 1"),
+        ({"margin": 0}, "above 0 and below 1"),
+        ({"margin": float("nan")}, "above 0 and below 1"),
         ({"tasks": []}, "at least 1 item"),
         ({"tasks": ["listops", "listops"]}, "expected each task once, got listops more than once"),
         ({"worse": "language"}, "expected two arms, got 'language' twice"),

@@ -33,11 +33,16 @@ def merged_laughs(levels: int = 11) -> str:
         ("#" * MOST_BYTES + "\na: 1", "expected at most 1,000,000 bytes of YAML, got 1,000,005"),
         ("claim: x\ntasks: []\nclaim: y", "expected each key once, got 'claim' 2 times in the mapping from line 1 on"),
         ("arms:\n  a: {run: {}}\n  a: {}", "expected each key once, got 'a' 2 times in the mapping from line 2 on"),
-        ("a: 2001-99-99", "month must be in 1..12"),
-        ("a: !!bool x", "expected values that fit the tags (`!!`) before them, got KeyError('x')"),
+        ("tasks:\n- {a: {b: 1, 'b': 2}}", "expected each key once, got 'b' 2 times in the mapping from line 2 on"),
+        ("7: x\n'7': y", "expected each key once, got '7' 2 times"),
+        ("a: &a {b: 1}\nc: {<<: *a, d: 1, d: 2}", "expected each key once, got 'd' 2 times"),
+        ("a: &a {<<: *a}", "expected at most 100,000 values, got a list that holds itself"),
+        ("\ufeffclaim: x".encode("utf-16"), "expected UTF-8, got another encoding at byte 0; save it as UTF-8"),
+        ("claim: 1\n---\nclaim: 2", "expected a single document"),
+        ("a: !!bool x", "expected what all readers of YAML take for the same, got x in line 1"),
         ("", "expected a mapping of names to values, got nothing"),
         ("name: x", "expected no key 'name': the name is the file's, mine"),
-        ("1: x", "Keys should be strings, got 1"),
+        ("1: x", "unknown key '1'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_in_a_short_sentence(
@@ -52,6 +57,30 @@ def test_a_file_that_cannot_be_read_is_named_in_a_short_sentence(
     assert message in str(caught.value)
     assert len(str(caught.value)) < len(str(path)) + 300
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "value", ["no", "on", "Yes", "off", "012", "-07", "1_0", "1:30", "0x10", "0b11", "1_0.5", "1:30.5", "!!int 012"]
+)
+@pytest.mark.parametrize("where", ["seeds: [0, {}]", "tasks: {{bit-xor: {{max_steps: {}}}}}", "{{a: [[{}]]}}"])
+def test_what_readers_take_for_different_values_is_refused(value: str, where: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(where.format(value))
+    with pytest.raises(ValueError, match="expected what all readers of YAML take for the same, got ") as caught:
+        read_yaml(path)
+    assert str(path) in str(caught.value)
+    assert f"got {value.rpartition(' ')[2]} in line 1" in str(caught.value)
+
+
+def test_names_stay_as_they_are_written(tmp_path: Path) -> None:
+    names = ("None", "NA", "nan", "1e5", "007", "true", "no", "on", "null", "1:30", "2020-01-01", "~", "1_0", "0x1F")
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(f"{name}: {{role: '{name}'}}" for name in names))
+    assert read_yaml(path) == {name: {"role": name} for name in names}
+    path.write_text("checked: 2020-01-01\nrate: 1.0e-3\nseeds: [0, -1, 12]\nshuffled: true\nempty:\n")
+    assert read_yaml(path) == {
+        "checked": "2020-01-01", "rate": 0.001, "seeds": [0, -1, 12], "shuffled": True, "empty": None
+    }  # fmt: skip
 
 
 def test_a_wrong_value_is_written_short(tmp_path: Path) -> None:

@@ -185,8 +185,10 @@ def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> Non
     assert "mnist† language: 0.0001 gives 50.0, 0.001 gives 50.0, 0.01 gives 50.0" in svg
 
 
-def test_a_page_without_any_result_says_so(tmp_path: Path) -> None:
-    text = build(tmp_path, made_up_bench()[0], [])
+def test_a_page_without_any_score_says_so(tmp_path: Path) -> None:
+    grid, results = made_up_bench()
+    failed = RunResult(spec=results[0].spec, status="failed", error="a full disk")
+    text = build(tmp_path, grid, [failed])
     assert "0 of 27 runs have a score." in text
     assert "there is nothing to draw" in text
 

@@ -1,5 +1,6 @@
 """From a folder of results to the page and its figures."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from fpt_bench.analysis.releases import require_one_release
 from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results
+from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results, with_results
 from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
@@ -42,7 +43,7 @@ def build_report(
         kept: another folder of results, or a packed file, for runs that are not over in `runs`.
 
     Raises:
-        FileNotFoundError: no bench is there.
+        FileNotFoundError: no bench is there, or no result of one.
         ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
     benches = benches_in(runs, console, mix_releases, kept)
@@ -62,12 +63,13 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: P
     """Return the benches under a folder of runs, and print a sentence for each file that cannot be read.
 
     Raises:
-        FileNotFoundError: no bench is there.
+        FileNotFoundError: no bench is there, or no result of one.
         ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
     grids = read_grids(runs, console)
     folder = runs_of(next(iter(grids)))
     results = read_results(folder, console, kept)
+    grids = with_results(grids, results, console)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
@@ -113,16 +115,18 @@ def watch_report(
         while True:
             now = state_of_results(runs)
             if now != seen and has_bench(runs):
-                benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS, kept)
-                console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
                 seen = now
+                with contextlib.suppress(FileNotFoundError):  # begun, and no run is over: its end wakes this
+                    benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS, kept)
+                    console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
             elif seen is None:
                 console.print(f"{runs}: no bench yet; waiting", markup=False, soft_wrap=True)
                 seen = now
             sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         if has_bench(runs):
-            build_report(runs, page, console, mix_releases, kept=kept)
+            with contextlib.suppress(FileNotFoundError):
+                build_report(runs, page, console, mix_releases, kept=kept)
         console.print("stopped watching", soft_wrap=True)
 
 
