@@ -1,5 +1,6 @@
 """What docs/ and the README show is what the results beside it come to, and nothing else."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench
 from fpt_bench.analysis.docket import judge_claim
+from fpt_bench.commands.docket_view import derive_docket
 from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
+from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
 from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
 from tests.paths import KEPT_RESULTS, ROOT
 
@@ -96,6 +99,14 @@ def test_the_pages_say_open_because_the_judge_does() -> None:
     verdicts = pd.concat(frames)["verdict"].dropna()
     assert set(verdicts) == {"open"}
     assert f"all {len(verdicts)} differences" in (ROOT / "docs" / "experiments.md").read_text()
+
+
+def test_the_kept_docket_is_what_the_kept_results_say() -> None:
+    entries = derive_docket(KEPT_RESULTS)
+    kept = json.loads((KEPT_RESULTS / "docket.json").read_text())
+    again = f"python -m fpt_bench judge {KEPT_RESULTS.relative_to(ROOT)} -o docket.json and -o docket.md there"
+    assert changed_verdicts(kept, entries) == [], again
+    assert (KEPT_RESULTS / "docket.md").read_text() == docket_markdown(entries), again
 
 
 def test_no_claim_of_an_experiment_is_settled_by_the_kept_results() -> None:
