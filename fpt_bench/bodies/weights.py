@@ -5,26 +5,31 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gguf import GGUFReader
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
 from datamodules.sources.packages import packaged_file, remembered_checksum
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
 from fpt_bench.bodies.families.registry import family_of
-from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.config.known import BODIES, is_hub_name
-from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside
+from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside, import_attribute
 
 DROPOUT_KEY = re.compile(r"(?!classifier).*(dropout|dropout_prob|dropout_rate|pdrop)")
 """Names under which the families keep their dropout probabilities."""
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
-_UNUSED_WEIGHTS = re.compile(r".*(pooler|word_embeddings|embed_tokens|wte)\..*")
+_UNUSED_WEIGHTS = re.compile(r".*((pooler|word_embeddings|embed_tokens|wte|patch_embeddings)\..*|cls_token)")
 """Parameters that a body fed with embeddings never runs, so that they may be missing."""
+_REMEDY = {
+    False: "`make bodies` tries to have it",
+    True: "`pip install --no-deps --require-hashes --requirement requirements-bodies-optional.txt` tries to have it",
+}
+"""What installs a package, by whether it is optional."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class BodyFiles:
     """Configuration that needs no file at all; empty where a file has to be read."""
     revision: str | None = None
     """Commit of a repository on the Hub."""
+    reader: str | None = None
+    """`module:attribute` of what reads the files, where the library does not."""
+    number_bytes: int = 4
+    """That a number has in a file with such a reader."""
     is_own: bool = False
     """Whether it is a folder that somebody brought, whose files may change."""
 
@@ -71,9 +80,10 @@ class BodyFiles:
             ValueError: some of the body's weights are not in the file: they would silently be random.
         """
         family = family_of(config.model_type)
-        if self.weights and self.weights[0].suffix == ".onnx":
+        if self.reader is not None:
             model = family.build_random(config, attention)
-            stored = read_onnx(self.weights[0])
+            read: Callable[..., dict[str, Tensor]] = import_attribute("reader", self.reader)
+            stored = read(*self.weights)
             wanted = [name for name in model.state_dict() if not _UNUSED_WEIGHTS.fullmatch(name)]
             self._require_all(sorted(name for name in wanted if name not in stored))
             model.load_state_dict({name: stored[name] for name in wanted}, strict=False)
@@ -116,12 +126,12 @@ class BodyFiles:
         return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
 
     def bytes_a_number(self) -> float:
-        """Return how many bytes a number of its weights has in its file, on average; 4 without a file to ask."""
+        """Return how many bytes a number of its weights has in its file, on average; 4 where nothing says."""
         if self.gguf:
             tensors = GGUFReader(self.weights[0]).tensors
             return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)
         sizes = [size for path in self.weights if path.suffix == ".safetensors" for size in _stored(path)]
-        return sum(count for count, _ in sizes) / sum(numbers for _, numbers in sizes) if sizes else 4.0
+        return sum(count for count, _ in sizes) / sum(numbers for _, numbers in sizes) if sizes else self.number_bytes
 
     def is_pinned(self, config: PretrainedConfig) -> bool:
         """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
@@ -171,10 +181,20 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
 def _named(entry: BodyEntry) -> BodyFiles:
     if entry.packaged is not None:
         pinned = entry.packaged
-        weights = packaged_file(pinned.distribution, pinned.path, f"sha256:{pinned.sha256}")
-        gguf = weights.name if weights.suffix == ".gguf" else None
-        source = f"{entry.description}; from pip package {entry.packaged.distribution}"
-        return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
+        weights = tuple(
+            packaged_file(file.distribution, file.path, f"sha256:{file.sha256}", _REMEDY[file.optional])
+            for file in (pinned, *entry.pieces)
+        )
+        gguf = weights[0].name if weights[0].suffix == ".gguf" else None
+        return BodyFiles(
+            str(weights[0].parent),
+            f"{entry.description}; from pip package {pinned.distribution}",
+            gguf,
+            weights,
+            tuple(entry.architecture.items()),
+            reader=entry.reader,
+            number_bytes=entry.bytes_a_number,
+        )
     if not entry.hub and not entry.architecture:
         raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
     where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""

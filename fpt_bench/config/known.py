@@ -30,8 +30,8 @@ BODIES: Mapping[str, str] = {
     name: f"fpt_bench.bodies.catalog:{name.upper().replace('-', '_')}"
     for name in (
         "minilm", "paraphrase", "smollm2", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "vit-saliency",
-        "dinov2-small", "vit-base", "bert-base", "t5-encoder", "longformer", "lstm", "lstm-768",
-        "none", "none-768", "attention", "attention-768", "block", "block-768",
+        "speech", "speech-base", "dinov2-small", "vit-base", "bert-base", "t5-encoder", "longformer", "lstm",
+        "lstm-768", "none", "none-768", "attention", "attention-768", "block", "block-768",
     )
 }  # fmt: skip
 """Every named body by the name that users type: its entry in the catalog, a constant of the same name."""
