@@ -22,6 +22,10 @@ TASKS: Mapping[str, str] = {
     "homology": "datamodules.proteins.homology:HomologyDataModule",
     "needle": "datamodules.needle:NeedleDataModule",
     "modular-addition": "datamodules.modular_addition:ModularAdditionDataModule",
+    "identity": "datamodules.procedural:IdentityDataModule",
+    "set": "datamodules.procedural:SetDataModule",
+    "dyck": "datamodules.procedural:DyckDataModule",
+    "listops-masked": "datamodules.listops.masked:ListOpsMaskedDataModule",
     "homology-scope": "datamodules.proteins.homology_scope:HomologyScopeDataModule",
 }
 """Every task by the name that users type: the class of its datamodule."""

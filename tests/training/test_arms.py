@@ -1,5 +1,6 @@
 """The arms beside language and random: vision, controls, bodies trained on a task, and other families from configs."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,10 @@ def test_a_body_is_trained_on_a_task_once_for_all_runs(tmp_path: Path) -> None:
     assert result.body is not None
     assert result.body.fingerprint == first.fingerprint
     assert "trained in full on bit-memory" in result.body.source
+    (trained,) = (tmp_path / BODIES).glob("*/result.json")
+    held_out = json.loads(trained.read_text())["test_score"]
+    assert result.body.trained_score == held_out
+    assert f"test {held_out:.3f}" in result.body.source
     # 12 positions were trained; the longer task has them, and draws the rest.
     stored = load_file(first.weights)
     long, record = build_body(spec, 20, trained=first)
