@@ -257,3 +257,11 @@ BLOCK = BodyEntry(
 )
 
 BLOCK_768 = BodyEntry("control: one BERT block; 768 wide", architecture={"model_type": "bert", "num_hidden_layers": 1})
+
+CAUSAL_128, CAUSAL_256 = (
+    BodyEntry(
+        f"control: two causal blocks of GPT-2's shape, norms first; {width} wide",
+        architecture={"model_type": "gpt2", "n_layer": 2, "n_embd": width, "n_head": 4},
+    )
+    for width in (128, 256)
+)
