@@ -204,6 +204,17 @@ def test_a_body_is_trained_on_a_task_once_for_all_runs(tmp_path: Path) -> None:
         build_body(random_spec("minilm", layers=2), 20, trained=first)
 
 
+def test_a_synthetic_language_trains_a_body_and_its_score_is_on_record(tmp_path: Path) -> None:
+    fields = {"init": "task:identity-short", "max_steps": 2, "eval_every": 2, "train": "readout"}
+    result = run_one(
+        random_spec("block", **fields).model_copy(update={"data": "real"}), Workspace(tmp_path, offline=True)
+    )
+    assert result.body is not None
+    assert "trained in full on identity (real data)" in result.body.source
+    assert result.body.trained_score is not None
+    assert 0 <= result.body.trained_score < 0.6, "ten steps teach next to nothing, and it is seen"
+
+
 @pytest.mark.parametrize("task", ["bit-memory", "bit-xor", "listops"])
 def test_shuffled_moves_tokens_and_nothing_else(task: str) -> None:
     small = {"min_length": 5, "max_length": 20, "train_examples": 100, "validation_examples": 20, "test_examples": 20}
