@@ -166,7 +166,7 @@ class DyckDataModule(ProceduralDataModule):
         length: brackets, an even number of at least 2.
         kinds: of brackets, at least 2.
         max_depth: brackets open at once at most, at least 1.
-        mask_rate: probability that a closing bracket is masked, above 0 and up to 1.
+        mask_rate: probability that a closing bracket is masked, above 0 and up to 1; the last one is where no other is.
     """
 
     task_name = "dyck"
@@ -221,6 +221,8 @@ class DyckDataModule(ProceduralDataModule):
             left = self.length - place
             opens = (depth == 0) | (coins[:, place] & (depth < min(self.max_depth, left)))
             closing = opened[rows, depth]
+            if place == self.length - 1:
+                masked[:, place] |= (labels == IGNORED).all(axis=1)
             depth += np.where(opens, 1, -1)
             opened[rows[opens], depth[opens]] = drawn[opens, place]
             hidden = ~opens & masked[:, place]

@@ -55,13 +55,13 @@ class ListOpsMaskedDataModule(ListOpsDataModule):
         cut = rows[: len(rows) - len(rows) % WINDOW].reshape(-1, WINDOW)
         if not len(cut):
             raise ValueError(f"listops-masked: expected at least {WINDOW} symbols in {split}, got {len(rows)}")
-        return ArrayExamples(*_masked(cut, DATA_SEED, "masked", split))
+        return ArrayExamples(*masked(cut, DATA_SEED, "masked", split))
 
     def training_batch(self, step: int) -> Batch:
         line = self._lines[TRAIN]
         starts = random_integers(self.batch_size, len(line) - WINDOW + 1, self.seed, TRAIN, step)
         windows = line[starts[:, None] + np.arange(WINDOW)]
-        return ArrayExamples(*_masked(windows, self.seed, "masked", step)).batch(np.arange(self.batch_size))
+        return ArrayExamples(*masked(windows, self.seed, "masked", step)).batch(np.arange(self.batch_size))
 
     def floors(self) -> Mapping[str, float]:
         return constant_scores(self.task, labels_of(self.examples(self.test_splits[0])), None)
@@ -81,7 +81,9 @@ class ListOpsMaskedDataModule(ListOpsDataModule):
         return f"{super()._describe()}; its inputs alone, {MASK_RATE:.0%} of the symbols masked"
 
 
-def _masked(windows: NDArray[np.int64], seed: int, *address: int | str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def masked(windows: NDArray[np.int64], seed: int, *address: int | str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return windows (N, WINDOW) with a mask over some symbols, and which these were; IGNORED elsewhere."""
-    hidden = random_uniform(windows.size, seed, *address).reshape(windows.shape) < MASK_RATE
+    numbers = random_uniform(windows.size, seed, *address).reshape(windows.shape)
+    # Of a window in which nothing would be hidden, one symbol is.
+    hidden = numbers <= np.maximum(numbers.min(axis=1, keepdims=True), MASK_RATE)
     return np.where(hidden, MASK, windows), np.where(hidden, windows, IGNORED)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.checks import find_faults
 from datamodules.contract import TEST, VALIDATION
 from datamodules.listops.expressions import SYMBOLS
-from datamodules.listops.masked import MASK, ListOpsMaskedDataModule
+from datamodules.listops.masked import MASK, WINDOW, ListOpsMaskedDataModule, masked
 from datamodules.metrics import IGNORED
 from datamodules.procedural import DyckDataModule, IdentityDataModule, SetDataModule
 
@@ -56,9 +57,19 @@ def test_brackets_nest_and_each_masked_one_is_of_the_kind_that_it_closes(max_dep
     test = module.examples(TEST)
     depths = [nested(module, *row) for row in zip(test.inputs.tolist(), test.labels.tolist(), strict=True)]
     assert max(depths) == max_depth
-    masked = np.mean(test.labels != IGNORED)
-    assert masked == pytest.approx(0.25, abs=0.03), "half of those that close"
+    share = np.mean(test.labels != IGNORED)
+    assert share == pytest.approx(0.25, abs=0.03), "half of those that close"
     assert module.words(torch.tensor([2, 7, 11])) == ["(2", "2)", "_"]
+
+
+def test_something_is_asked_of_every_example() -> None:
+    dyck = DyckDataModule(length=6, kinds=500, mask_rate=0.01, test_examples=200)
+    assert find_faults(dyck) == []
+    assert ((dyck.examples(TEST).labels != IGNORED).sum(axis=1) >= 1).all()
+    windows = np.ones((40_000, WINDOW), dtype=np.int64)
+    inputs, labels = masked(windows, 0, "test")
+    assert (labels != IGNORED).any(axis=1).all()
+    assert (inputs == MASK).mean() == pytest.approx(0.15, abs=0.001)
 
 
 @pytest.mark.parametrize(
