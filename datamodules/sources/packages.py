@@ -11,10 +11,11 @@ class MissingPackageError(FileNotFoundError):
     """A package that carries data or weights is not installed."""
 
 
-def packaged_file(package: str, path: str, checksum: str) -> Path:
+def packaged_file(package: str, path: str, checksum: str, remedy: str = "`make bodies` tries to have it") -> Path:
     """Return a file of an installed package, found without importing it.
 
-    `path` is inside the folder of installed packages; `checksum` is `sha256:` and the hexadecimal digits to have.
+    `path` is inside the folder of installed packages; `checksum` is `sha256:` and the hexadecimal digits to have;
+    `remedy` says what installs the package.
 
     Raises:
         MissingPackageError: the package is not installed.
@@ -26,7 +27,7 @@ def packaged_file(package: str, path: str, checksum: str) -> Path:
         found = Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError:
         raise MissingPackageError(
-            f"pip package {package!r}, which carries {path}, is not installed. `make bodies` tries to have it"
+            f"pip package {package!r}, which carries {path}, is not installed. {remedy}"
         ) from None
     if not found.is_file():
         raise FileNotFoundError(f"{found}: expected a data file of package {package!r}, got nothing. {advice}")

@@ -95,6 +95,7 @@ def build_body(
         pinned=plan.files.is_pinned(plan.config),
         bytes_kept=round(kept * plan.files.bytes_a_number()) if kept else 0,
         trained_by=trained.run if trained is not None else None,
+        trained_score=trained.score if trained is not None else None,
         execution=spec.body_execution,
         notes=tuple(notes),
     )

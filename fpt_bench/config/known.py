@@ -22,6 +22,11 @@ TASKS: Mapping[str, str] = {
     "homology": "datamodules.proteins.homology:HomologyDataModule",
     "needle": "datamodules.needle:NeedleDataModule",
     "modular-addition": "datamodules.modular_addition:ModularAdditionDataModule",
+    "peptides": "datamodules.proteins.peptides:PeptidesDataModule",
+    "identity": "datamodules.procedural:IdentityDataModule",
+    "set": "datamodules.procedural:SetDataModule",
+    "dyck": "datamodules.procedural:DyckDataModule",
+    "listops-masked": "datamodules.listops.masked:ListOpsMaskedDataModule",
     "homology-scope": "datamodules.proteins.homology_scope:HomologyScopeDataModule",
 }
 """Every task by the name that users type: the class of its datamodule."""
@@ -30,8 +35,9 @@ BODIES: Mapping[str, str] = {
     name: f"fpt_bench.bodies.catalog:{name.upper().replace('-', '_')}"
     for name in (
         "minilm", "paraphrase", "smollm2", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "vit-saliency",
-        "dinov2-small", "vit-base", "bert-base", "t5-encoder", "longformer", "lstm", "lstm-768",
-        "none", "none-768", "attention", "attention-768", "block", "block-768",
+        "speech", "speech-base", "dinov2-small", "vit-base", "bert-base", "t5-encoder", "longformer", "lstm",
+        "lstm-768", "none", "none-768", "attention", "attention-768", "block", "block-768",
+        "causal-128", "causal-256",
     )
 }  # fmt: skip
 """Every named body by the name that users type: its entry in the catalog, a constant of the same name."""

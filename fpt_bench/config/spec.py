@@ -70,7 +70,9 @@ class RunSpec(BaseModel):
         description=f"parameter groups to train, separated by commas, or `all`: {', '.join(GROUPS)}; "
         f"{LAST_ATTENTION} is the attention of the last layer alone",
     )
-    learning_rate: float = Field(1e-3, gt=0, lt=10, allow_inf_nan=False, description="Adam's learning rate, constant")
+    learning_rate: float = Field(
+        1e-3, gt=0, lt=10, allow_inf_nan=False, description="Adam's learning rate, constant after warm-up"
+    )
     batch_size: int = Field(16, ge=1, description="training examples a step")
     eval_batch_size: int = Field(64, ge=1, description="examples a batch in validation and test")
     max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
@@ -88,6 +90,7 @@ class RunSpec(BaseModel):
         "auto",
         description="whose forward pass: native (ours, packed), reference (Hugging Face's); auto: ours where it can",
     )
+    warmup_steps: int = Field(0, ge=0, description="first steps, over which the learning rate rises to its full size")
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 
     @field_validator("train", mode="before")

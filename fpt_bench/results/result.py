@@ -98,6 +98,9 @@ class BodyRecord(_Frozen):
     and noise count nothing. None: not recorded."""
     trained_by: str | None = None
     """Id of the run of ours that trained it, where the init names a task."""
+    trained_score: Score | None = None
+    """What that run scored on the test set of its own task: near the floor there, the body learned nothing. None: no
+    run of ours trained it, or this was not recorded."""
     execution: str
     """Whose forward pass ran."""
     notes: tuple[str, ...] = ()

@@ -108,6 +108,13 @@ class FPTModule(pl.LightningModule):
         # Of several processes, each draws masks of its own.
         rank = (self.global_rank,) if self.trainer.world_size > 1 else ()
         reseed(derive_seed(self.spec.seed, "dropout", self.global_step, *rank), self.device)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Set the rate of a first step: of the step alone, so that a resumed run has that of an undisturbed one."""
+        if self.global_step < self.spec.warmup_steps:
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = self.spec.learning_rate * (self.global_step + 1) / self.spec.warmup_steps
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         loss = self._weighted(self.loss(batch), batch.labels)

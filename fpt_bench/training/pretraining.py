@@ -30,9 +30,10 @@ def kept_body(result: RunResult, workspace: Workspace) -> TrainedBody:
     story = (
         f"trained in full on {training.task} ({result.data.kind} data) from random weights: {training.max_steps} steps "
         f"of {training.batch_size} at {training.learning_rate:g}, seed {training.seed}, validation "
-        f"{result.data.metric} {result.validation_score:.3f} at step {result.best_step}"
+        f"{result.data.metric} {result.validation_score:.3f} at step {result.best_step}, test {result.test_score:.3f}"
     )
-    return TrainedBody(weights, story, remembered_checksum(weights).removeprefix("sha256:"), training.run_id)
+    digest = remembered_checksum(weights).removeprefix("sha256:")
+    return TrainedBody(weights, story, digest, training.run_id, result.test_score)
 
 
 def _save(result: RunResult, workspace: Workspace, folder: Path, unfinished: Path) -> None:

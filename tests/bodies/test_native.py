@@ -126,8 +126,8 @@ def test_trained_parameters_are_those_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["minilm", "gpt2"])
 def test_bfloat16_is_at_least_as_close_to_float32_as_autocast_is(name: str) -> None:
-    reference = build(make_spec(name, "reference", layers=3))
-    native = build(make_spec(name, "native", layers=3, precision="bfloat16"))
+    reference = build(make_spec(name, "reference", layers=2))
+    native = build(make_spec(name, "native", layers=2, precision="bfloat16"))
     ours, theirs = [], []
     for seed in range(12):  # single draws have heavy tails, in both: compare medians
         exact = embedding_gradient(reference, seed)

@@ -56,7 +56,7 @@ def test_every_field_changes_the_id() -> None:
         "task": "mnist", "data": "real", "data_arguments": {"string_bits": 4}, "body": "gpt2", "body_path": "x",
         "layers": 3, "init": "random", "train": ("norm",), "learning_rate": 2e-3, "batch_size": 8,
         "eval_batch_size": 8, "max_steps": 5, "eval_every": 5, "patience": 2, "dropout": 0.2, "gradient_clip": 2.0,
-        "precision": "bfloat16", "body_execution": "reference", "seed": 3,
+        "precision": "bfloat16", "body_execution": "reference", "warmup_steps": 2, "seed": 3,
     }  # fmt: skip
     assert set(changes) == set(RunSpec.model_fields)
     ids = {base.model_copy(update={name: value}).run_id for name, value in changes.items()}
@@ -121,7 +121,7 @@ def test_runs_that_experiments_share_are_the_same_runs() -> None:
     assert ids["statistics-only"] < ids["initializations"]
     # These have budgets, rates or random arms of their own; `execution` has the headline's once `auto` is settled.
     own = {"learning-rates", "rates", "recall", "depth", "successive-groups-random", "frozen-lstm", "mimetic-causal"}
-    for name in set(ids) - own - {"execution"}:
+    for name in set(ids) - own - {"execution", "one-shape", "random-transformers"}:
         assert ids[name] & ids["headline"], f"{name} shares no run with the headline"
 
 

@@ -25,6 +25,10 @@ SMALL = {
     "bit-memory": {"pattern_bits": 100, "validation_examples": 20, "test_examples": 30},
     "listops": SHORT_TREES,
     "listops-as-published": SHORT_TREES,
+    "listops-masked": {**SHORT_TREES, "validation_examples": 60, "test_examples": 70},
+    "identity": {"symbols": 12, "validation_examples": 20, "test_examples": 30},
+    "set": {"symbols": 12, "vocabulary": 30, "validation_examples": 20, "test_examples": 30},
+    "dyck": {"length": 24, "validation_examples": 20, "test_examples": 30},
     "cifar-lra": {"image_size": 8},
     "needle": {
         "pairs": 6,

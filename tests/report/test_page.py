@@ -208,10 +208,11 @@ def parsed(command: str) -> RunSpec:
 def test_a_run_is_made_again_by_its_command(profile: str) -> None:
     experiments = [load(Experiment, find_config("experiments", name)) for name in config_names("experiments")]
     grids = [make_grid(experiment, load(Profile, find_config("profiles", profile))) for experiment in experiments]
-    for run in (run for grid in grids for run in grid.runs if run.spec.seed == 0):
-        command = make_command(run.spec, profile)
-        assert command is not None, run.spec
-        assert parsed(command).run_id == run.spec.run_id, command
+    firsts = {specs[0].run_id: specs[0] for grid in grids for specs in grid.cells().values()}
+    for run_id, spec in firsts.items():
+        command = make_command(spec, profile)
+        assert command is not None, spec
+        assert parsed(command).run_id == run_id, command
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The arms beside language and random: vision, controls, bodies trained on a task, and other families from configs."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,10 @@ def test_a_body_is_trained_on_a_task_once_for_all_runs(tmp_path: Path) -> None:
     assert result.body is not None
     assert result.body.fingerprint == first.fingerprint
     assert "trained in full on bit-memory" in result.body.source
+    (trained,) = (tmp_path / BODIES).glob("*/result.json")
+    held_out = json.loads(trained.read_text())["test_score"]
+    assert result.body.trained_score == held_out
+    assert f"test {held_out:.3f}" in result.body.source
     # 12 positions were trained; the longer task has them, and draws the rest.
     stored = load_file(first.weights)
     long, record = build_body(spec, 20, trained=first)
@@ -197,6 +202,17 @@ def test_a_body_is_trained_on_a_task_once_for_all_runs(tmp_path: Path) -> None:
     assert not torch.equal(stored["blocks.0.up.weight"], random.state_dict()["blocks.0.up.weight"])
     with pytest.raises(ValueError, match="expected the tensors of this body"):
         build_body(random_spec("minilm", layers=2), 20, trained=first)
+
+
+def test_a_synthetic_language_trains_a_body_and_its_score_is_on_record(tmp_path: Path) -> None:
+    fields = {"init": "task:identity-short", "max_steps": 2, "eval_every": 2, "train": "readout"}
+    result = run_one(
+        random_spec("block", **fields).model_copy(update={"data": "real"}), Workspace(tmp_path, offline=True)
+    )
+    assert result.body is not None
+    assert "trained in full on identity (real data)" in result.body.source
+    assert result.body.trained_score is not None
+    assert 0 <= result.body.trained_score < 0.6, "ten steps teach next to nothing, and it is seen"
 
 
 @pytest.mark.parametrize("task", ["bit-memory", "bit-xor", "listops"])

@@ -22,6 +22,8 @@ class TrainedBody:
     """SHA-256 of the file, 64 hexadecimal digits."""
     run: str
     """Id of the run that trained it."""
+    score: float | None = None
+    """On the test set of the task that trained it."""
 
 
 @dataclass(frozen=True)
