@@ -102,10 +102,10 @@ def families(peptides: Sequence[str]) -> NDArray[np.int64]:
     numbers = {word: number for number, word in enumerate(sorted(set().union(*words)))}
     rows = np.repeat(np.arange(len(words)), [len(own) for own in words])
     columns = [numbers[word] for own in words for word in own]
-    has = sparse.csr_matrix((np.ones(len(columns), dtype=np.int64), (rows, columns)), (len(words), len(numbers)))
-    shared, counts = (has @ has.T).tocoo(), np.array([len(own) for own in words])
+    has = sparse.csr_array((np.ones(len(columns), dtype=np.int64), (rows, columns)), (len(words), len(numbers)))
+    shared, counts = sparse.coo_array(has @ has.T), np.array([len(own) for own in words])
     kin = shared.data >= ALIKE * np.minimum(counts[shared.row], counts[shared.col])
-    edges = sparse.coo_matrix((shared.data[kin], (shared.row[kin], shared.col[kin])), shape=shared.shape)
+    edges = sparse.coo_array((shared.data[kin], (shared.row[kin], shared.col[kin])), shape=shared.shape)
     found: NDArray[np.int64] = connected_components(edges, directed=False)[1].astype(np.int64)
     return found
 
