@@ -39,6 +39,22 @@ ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in con
 Seeds = Annotated[
     str | None, typer.Option(metavar="SEEDS", help="seeds to report, as 0-7 or 0,1,2; default: the profile's")
 ]
+PickedTasks = Annotated[
+    str | None,
+    typer.Option("--tasks", metavar="TASKS", help="only these of the experiment, by commas; cifar* is all so called"),
+]
+PickedArms = Annotated[
+    str | None,
+    typer.Option("--arms", metavar="ARMS", help="only these of the experiment; without its baseline, the first is it"),
+]
+PickedBody = Annotated[
+    str | None,
+    typer.Option("--body", metavar="BODY", help="in place of the profile's: a name, or a folder; see `list bodies`"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="of every run, such as learning_rate=3e-4; may be repeated"),
+]
 EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
 _TYPES = {int: int, float: float, int | None: int, float | None: float}
 _NAMES = {"kind": "launcher"}

@@ -13,9 +13,19 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.costs import Cost, plan_costs, settled, together
 from fpt_bench.commands.layers_view import show_layers
-from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs, Seeds
+from fpt_bench.commands.options import (
+    EXPERIMENTS_HELP,
+    PickedArms,
+    PickedBody,
+    PickedTasks,
+    ProfileName,
+    Runs,
+    Seeds,
+    Settings,
+)
 from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import listed_experiments
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid, read_results, tables_folder, warn_of
 from fpt_bench.results.regular_files import why_unread
@@ -27,6 +37,10 @@ def plan(
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     seeds: Seeds = None,
+    tasks: PickedTasks = None,
+    arms: PickedArms = None,
+    body: PickedBody = None,
+    settings: Settings = None,
     steps_per_second: Annotated[
         float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
     ] = None,
@@ -45,16 +59,22 @@ def plan(
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
+    picks = picks_from_options(tasks, arms, body, settings or ())
     if explain is not None:
-        out.print(show_layers(names, profile, *explain, seeds=asked), highlight=False)
+        out.print(show_layers(names, profile, *explain, seeds=asked, picks=picks), highlight=False)
     elif resolve is not None:
-        out.print(show_resolution(names, profile, runs, resolve, asked), highlight=False, soft_wrap=True)
+        out.print(show_resolution(names, profile, runs, resolve, asked, picks), highlight=False, soft_wrap=True)
     else:
-        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked), highlight=False)
+        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked, picks), highlight=False)
 
 
 def show_resolution(
-    experiments: Sequence[str], profile: str, runs: Path, points: float, seeds: tuple[int, ...] | None = None
+    experiments: Sequence[str],
+    profile: str,
+    runs: Path,
+    points: float,
+    seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Group:
     """Draw how many seeds resolve a difference of so many points in each of the experiments.
 
@@ -64,7 +84,7 @@ def show_resolution(
     from fpt_bench.commands.seeds_view import require_points, show_seeds
 
     require_points(points)
-    grids = {name: named_grid(name, profile, seeds) for name in experiments}
+    grids = {name: named_grid(name, profile, seeds, picks) for name in experiments}
     results = read_results(runs, notes)
     return Group(
         *(
@@ -81,6 +101,7 @@ def show_experiments(
     steps_per_second: float | None,
     workers: int,
     seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Group:
     """Draw what experiments cost at a profile, and what the plan does not know: one by task, several a row each.
 
@@ -90,13 +111,14 @@ def show_experiments(
         runs: folder of runs, to see what is done and how fast it went.
         steps_per_second, workers: as for `plan_costs`; runs at once.
         seeds: to report, instead of the profile's.
+        picks: what the command line picks of each.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    grids = [named_grid(name, profile, seeds) for name in experiments]
+    grids = [named_grid(name, profile, seeds, picks) for name in experiments]
     results = read_results(runs, notes)
     over = {result.spec.run_id: result for result in results if result.status != "failed"}
     counted: set[str] = set()
