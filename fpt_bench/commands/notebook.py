@@ -1,8 +1,8 @@
-"""The commands that are worth calling from Python: `fpt_bench.run`, `fpt_bench.bench`, `fpt_bench.load_results`."""
+"""The commands that are worth calling from Python: `fpt_bench.run`, `fpt_bench.bench`, `fpt_bench.load_results`, ..."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fpt_bench.commands.bench import plan_grid, run_grid
 from fpt_bench.commands.console import notes
@@ -10,12 +10,15 @@ from fpt_bench.config.command_line import seeds_of, spec_from_options
 from fpt_bench.config.picks import picks_from_options, written_settings
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers
+from fpt_bench.names import require_known
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
+    import pandas
+
     from fpt_bench.analysis.cells import Bench
 
 
@@ -75,9 +78,7 @@ def bench(
     from fpt_bench.analysis.cells import Bench
 
     workspace = _workspace(runs, data_root, offline)
-    picks = picks_from_options(
-        ",".join(tasks) or None, ",".join(arms) or None, body, written_settings(fields or {})
-    )
+    picks = picks_from_options(",".join(tasks) or None, ",".join(arms) or None, body, written_settings(fields or {}))
     asked = seeds_of(",".join(map(str, seeds))) if seeds else None
     grid, warnings = plan_grid(experiment, profile, workspace, asked, mix_releases, picks=picks)
     for warning in warnings:
@@ -89,6 +90,22 @@ def bench(
 def load_results(runs: str | Path = "runs") -> list[RunResult]:
     """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none."""
     return read_results(Path(runs), notes)
+
+
+def results_frame(runs: str | Path = "runs", shape: Literal["wide", "long"] = "wide") -> "pandas.DataFrame":
+    """Return all results in a folder of runs, or a packed file, as a frame.
+
+    Args:
+        runs: the folder or file.
+        shape: `wide`, a row a run with its whole spec; or `long`, a row for each score, validations by step included.
+
+    Raises:
+        ValueError: another shape.
+    """
+    from fpt_bench.analysis.export import runs_frame, scores_frame
+
+    require_known("shape", shape, ("wide", "long"))
+    return (runs_frame if shape == "wide" else scores_frame)(load_results(runs))
 
 
 def _workspace(runs: str | Path, data_root: str | Path | None, offline: bool) -> Workspace:

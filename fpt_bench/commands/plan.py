@@ -26,10 +26,21 @@ from fpt_bench.commands.options import (
 from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
-from fpt_bench.config.yaml_files import listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid, read_results, tables_folder, warn_of
+from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    collect_results,
+    read_grid,
+    read_results,
+    tables_folder,
+    warn_of,
+)
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult
+
+KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before"))
+"""Where a checkout has results of ours, which show how fast runs go before there is any here."""
 
 
 def plan(
@@ -121,6 +132,7 @@ def show_experiments(
     grids = [named_grid(name, profile, seeds, picks) for name in experiments]
     results = read_results(runs, notes)
     over = {result.spec.run_id: result for result in results if result.status != "failed"}
+    kept = kept_results() if steps_per_second is None else []
     counted: set[str] = set()
     by_experiment: list[tuple[str, list[Cost]]] = []
     for grid in grids:
@@ -134,7 +146,7 @@ def show_experiments(
         }
         new = [spec for asked, spec in wanted.items() if asked not in counted]
         counted.update(wanted)
-        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second)))
+        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second, kept)))
     costs = [cost for _, of_one in by_experiment for cost in of_one]
     rows = costs if len(grids) == 1 else [together(name, of_one) for name, of_one in by_experiment]
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
@@ -143,6 +155,11 @@ def show_experiments(
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")
     return Group(show_plan(rows, together("all", costs), workers), *(Text(remark) for remark in remarks))
+
+
+def kept_results(places: Sequence[Path] = KEPT) -> list[RunResult]:
+    """Return the results that came with this checkout, set-aside ones too; none where it came without them."""
+    return [result for place in places if place.is_dir() for result in collect_results(place)[0]]
 
 
 def _settled(grid: Grid, runs: Path, results: Sequence[RunResult]) -> Grid:
@@ -163,12 +180,14 @@ def _kept_grid(path: Path) -> Grid | None:
 def show_plan(costs: Sequence[Cost], total: Cost, workers: int) -> Table:
     """Draw the costs, one a row, and the total."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold", min_width=8)
     for name in ("runs", "done", "steps left", "steps/s", "hours", f"{workers} at once", "GB"):
         table.add_column(name, justify="right")
-    for cost in costs:
-        table.add_row(cost.name, *_cells(cost, workers))
-    table.add_row(total.name, *_cells(total, workers), style="bold")
+    rows = [(cost.name, *_cells(cost, workers)) for cost in (*costs, total)]
+    for row in rows:
+        table.add_row(*row, style="bold" if row is rows[-1] else "")
+    for column, texts in zip(table.columns[1:], zip(*(row[1:] for row in rows), strict=True), strict=True):
+        column.min_width = max(map(len, texts))  # heads break, and names fold; numbers never do
     return table
 
 
@@ -195,6 +214,11 @@ def unknown_of(costs: Sequence[Cost]) -> list[str]:
     slow = list(dict.fromkeys(cost.name for cost in costs if math.isnan(cost.hours_left)))
     light = list(dict.fromkeys(cost.name for cost in costs if math.isnan(cost.bytes_left)))
     remarks = []
+    if kept := list(dict.fromkeys(cost.name for cost in costs if cost.by_kept)):
+        remarks.append(
+            f"Steps/s, hours and GB of {', '.join(kept)} are guessed from kept results, which another machine made, "
+            "some with other data: state your speed by --steps-per-second, or see again after a run of each."
+        )
     if slow:
         remarks.append(f"No finished run shows the speed of {', '.join(slow)}: state it by --steps-per-second.")
     if light:

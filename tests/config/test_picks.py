@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,9 @@ def test_the_first_arm_is_the_baseline_where_the_experiment_s_is_not_picked(file
         ({"arms": "lstm", "body": "minilm"}, "expected an arm whose body the profile says"),
     ],
 )
-def test_a_mistake_in_a_pick_is_named_with_the_nearest(files: tuple[str, str], picks: dict[str, str], said: str) -> None:
+def test_a_mistake_is_named_with_the_nearest(files: tuple[str, str], picks: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        named_grid(*files, picks=typed(**picks))  # type: ignore[arg-type]
+        named_grid(*files, picks=typed(**picks))
 
 
 def test_a_rate_that_is_set_is_no_sweep(files: tuple[str, str]) -> None:
