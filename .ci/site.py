@@ -29,12 +29,27 @@ def gather(site: Path) -> None:
             if path.is_file():
                 copy(path, site)
     for page in list(site.rglob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)", page.read_text(encoding="utf-8")):
-            linked = (ROOT / page.relative_to(site)).parent / target
+        text = page.read_text(encoding="utf-8")
+        for target in dict.fromkeys(re.findall(r"\]\(([^)#:]+)", text)):
+            linked = ((ROOT / page.relative_to(site)).parent / target).resolve()
             if linked.is_file():
-                copy(linked.resolve(), site)
+                copy(linked, site)
+            elif linked.is_dir():
+                text = text.replace(f"]({target})", f"]({target.rstrip('/')}/{index_of(linked, site)})")
+        page.write_text(text, encoding="utf-8")
     with (site / "docs" / "python.md").open("a", encoding="utf-8") as stream:
         stream.write(API)
+
+
+def index_of(folder: Path, site: Path) -> str:
+    """Copy what lies in a folder of the repository, and return the name of a page there that lists it."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in files:
+        copy(path, site)
+    index = site / folder.relative_to(ROOT) / "index.md"
+    index.parent.mkdir(parents=True, exist_ok=True)
+    index.write_text(f"# {folder.name}\n\n" + "".join(f"- [{path.name}]({path.name})\n" for path in files))
+    return index.name
 
 
 def copy(path: Path, site: Path) -> None:
