@@ -24,20 +24,24 @@ def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool
     """Fit the position table called `name` (and the index buffers beside it) to `length` positions, in place.
 
     Return a sentence for the record where the table had to be stretched, else None. Where rows are `reserved`, the
-    first ones, up to the padding's, stand for no position and stay as they are.
+    first ones, up to the padding's, stand for no position and stay as they are; so do those before the table's own
+    `offset`, where it has one.
 
     Raises:
         ValueError: the table is not a plain embedding that counts from position 0.
     """
     path, _, leaf = name.rpartition(".")
     embedding = model.get_submodule(path)
-    if type(embedding) is not nn.Embedding or (embedding.padding_idx is not None and not reserved):
+    offset = getattr(embedding, "offset", None)  # OPT's and BART's tables say themselves where position 0 is
+    counts_itself = isinstance(embedding, nn.Embedding) and type(offset) is int and offset >= 0
+    plain = type(embedding) is nn.Embedding and (embedding.padding_idx is None or reserved)
+    if not counts_itself and not plain:
         raise ValueError(
             f"position table '{name}': expected one whose row 0 is position 0, got {embedding}, "
             "which may keep rows for something else"
         )
     table = getattr(embedding, leaf).detach()
-    kept = embedding.padding_idx + 1 if embedding.padding_idx is not None else 0
+    kept = offset if counts_itself else embedding.padding_idx + 1 if embedding.padding_idx is not None else 0
     old = len(table) - kept
     setattr(embedding, leaf, nn.Parameter(torch.cat([table[:kept], fit_positions(table[kept:], length)])))
     embedding.num_embeddings = kept + length

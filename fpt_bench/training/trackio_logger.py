@@ -24,9 +24,8 @@ class TrackioLogger(Logger):
     def version(self) -> str:
         return self._name
 
-    @property
-    def experiment(self) -> Any:
-        """The open run, as trackio gives it."""
+    def _opened(self) -> Any:
+        """Return the open run; not as `experiment`, which Lightning asks for before it says the hyperparameters."""
         if self._run is None:
             import trackio
 
@@ -37,7 +36,7 @@ class TrackioLogger(Logger):
         self._config = dict(vars(params) if isinstance(params, Namespace) else params)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.experiment.log(dict(metrics), step=step)
+        self._opened().log(dict(metrics), step=step)
 
     def finalize(self, status: str) -> None:
         if self._run is not None:
