@@ -180,14 +180,14 @@ def _kept_grid(path: Path) -> Grid | None:
 def show_plan(costs: Sequence[Cost], total: Cost, workers: int) -> Table:
     """Draw the costs, one a row, and the total."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("", overflow="fold", min_width=8)
+    table.add_column("", overflow="fold")
     for name in ("runs", "done", "steps left", "steps/s", "hours", f"{workers} at once", "GB"):
         table.add_column(name, justify="right")
     rows = [(cost.name, *_cells(cost, workers)) for cost in (*costs, total)]
     for row in rows:
         table.add_row(*row, style="bold" if row is rows[-1] else "")
     for column, texts in zip(table.columns[1:], zip(*(row[1:] for row in rows), strict=True), strict=True):
-        column.min_width = max(map(len, texts))  # heads break, and names fold; numbers never do
+        column.no_wrap, column.min_width = True, max(map(len, texts))  # names fold; numbers never do
     return table
 
 

@@ -10,7 +10,6 @@ import fpt_bench
 from fpt_bench.config.grid import named_grid
 from fpt_bench.config.picks import Picks
 from fpt_bench.results.folder import write_result
-from fpt_bench.results.workspace import Workspace
 from tests.made_up import made_up_result
 
 SHORT = {"layers": 1, "max_steps": 4, "eval_every": 2, "dropout": 0.0}
@@ -50,8 +49,8 @@ def test_a_bench_from_python_gives_cells(tmp_path: Path) -> None:
 
 
 def test_a_bench_from_python_picks_as_the_command_line_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def plan(experiment: str, profile: str, workspace: Workspace, seeds: object, *_: object, picks: Picks) -> None:
-        raise InterruptedError(f"{named_grid(experiment, profile, picks=picks).picked}; {seeds}")
+    def plan(experiment: str, profile: str, *rest: object, picks: Picks) -> None:
+        raise InterruptedError(f"{named_grid(experiment, profile, picks=picks).picked}; {rest[1]}")
 
     monkeypatch.setattr("fpt_bench.commands.notebook.plan_grid", plan)
     asked = {"tasks": ["mnist"], "arms": ["language"], "seeds": [7, 8], "fields": {"learning_rate": 3e-4, "layers": 2}}
