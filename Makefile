@@ -79,7 +79,7 @@ lint: $(READY)  ## Check style and types
 
 docs: $(READY)  ## Build the pages as a site, site/index.html, with every link checked; needs a network once, for mkdocs
 	$(INSTALL) --no-build-isolation --editable '.[docs]'
-	$(VENV)/bin/python .ci/site.py .site
+	$(VENV)/bin/python .ci/pages.py .site
 	$(VENV)/bin/mkdocs build --strict
 
 clean:  ## Remove .venv and caches; results stay

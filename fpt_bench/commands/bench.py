@@ -288,6 +288,8 @@ def run_grid(
         write()
         if done:
             console.print(where_time_went(done), highlight=False, soft_wrap=True)
+    if not done:
+        console.print(f"{grid.name}: all {len(results)} runs were done before, nothing trained", soft_wrap=True)
     if not mix_releases:
         require_one_release(grid, results.values(), workspace.runs)
     return list(results.values())
