@@ -121,7 +121,7 @@ def _option(model: type[BaseModel], name: str) -> inspect.Parameter:
         f"--{_NAMES.get(name, name).replace('_', '-')}",
         help=_help_of(name, field),
         # Shown, not checked here: the model refuses the rest, with the nearest name.
-        metavar="|".join(map(str, choices)) or None,
+        metavar=f"<{'|'.join(map(str, choices))}>" if choices else None,
         show_default=_shown(field),
         autocompletion=completing(names, name == "train") if names else None,
     )

@@ -53,7 +53,7 @@ class Grid(BaseModel):
     """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
     missing: dict[str, str] = Field(default_factory=dict)
     """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
-    picked: str = Field("", exclude_if=operator.not_)
+    picked: str = Field(default="", exclude_if=operator.not_)
     """Options of the command line that picked a part of the experiment, or other runs; nothing: the whole of it."""
 
     @model_validator(mode="after")
