@@ -32,16 +32,13 @@ def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool
     """
     path, _, leaf = name.rpartition(".")
     embedding = model.get_submodule(path)
-    offset = getattr(embedding, "offset", None)  # OPT's and BART's tables say themselves where position 0 is
-    counts_itself = isinstance(embedding, nn.Embedding) and type(offset) is int and offset >= 0
-    plain = type(embedding) is nn.Embedding and (embedding.padding_idx is None or reserved)
-    if not counts_itself and not plain:
+    kept = _reserved_rows(embedding, reserved)
+    if kept is None or not isinstance(embedding, nn.Embedding):
         raise ValueError(
             f"position table '{name}': expected one whose row 0 is position 0, got {embedding}, "
             "which may keep rows for something else"
         )
-    table = getattr(embedding, leaf).detach()
-    kept = offset if counts_itself else embedding.padding_idx + 1 if embedding.padding_idx is not None else 0
+    table: Tensor = getattr(embedding, leaf).detach()
     old = len(table) - kept
     setattr(embedding, leaf, nn.Parameter(torch.cat([table[:kept], fit_positions(table[kept:], length)])))
     embedding.num_embeddings = kept + length
@@ -52,3 +49,13 @@ def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool
             fitted = torch.arange(length) if counts_up else buffer[0, :1].expand(length)
             parent.register_buffer(buffer_name, fitted[None].clone().to(buffer.dtype), persistent=False)
     return f"position table stretched from {old} to {length} rows by linear interpolation" if length > old else None
+
+
+def _reserved_rows(embedding: nn.Module, reserved: bool) -> int | None:
+    """Return how many rows of a position table stand for no position; None where that cannot be told."""
+    offset = getattr(embedding, "offset", None)
+    if isinstance(embedding, nn.Embedding) and type(offset) is int and offset >= 0:
+        return offset  # OPT's and BART's tables say themselves where position 0 is
+    if type(embedding) is not nn.Embedding or (embedding.padding_idx is not None and not reserved):
+        return None
+    return 0 if embedding.padding_idx is None else embedding.padding_idx + 1
