@@ -1,6 +1,6 @@
 # One command a target; each sets up what it needs. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup bodies lock bench smoke baseline check report benchmark test fuzz kills lint clean
+.PHONY: help setup bodies lock bench smoke baseline check report benchmark test fuzz kills lint docs clean
 
 # Variables reach the shell by its environment, so that no blank and no quote in them makes words of its own.
 PROFILE ?= embedded
@@ -83,6 +83,11 @@ lint: $(READY)  ## Check style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+docs: $(READY)  ## Build the pages as a site, site/index.html, with every link checked; needs a network once, for mkdocs
+	$(INSTALL) --no-build-isolation --editable '.[docs]'
+	$(VENV)/bin/python .ci/pages.py .site
+	$(VENV)/bin/mkdocs build --strict
+
 clean:  ## Remove .venv and caches; results stay
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .site site build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

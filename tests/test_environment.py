@@ -11,8 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+import fpt_bench
 from fpt_bench.bodies.catalog import find_body_entry
 from fpt_bench.config.known import BODIES
 from tests.paths import ROOT
@@ -45,6 +47,22 @@ def asked_for(*extras: str) -> list[Requirement]:
     setup.read(ROOT / "setup.cfg")
     lists = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in extras)]
     return [Requirement(line) for text in lists for line in text.split("\n") if line]
+
+
+def test_pip_s_extra_brings_the_bodies_that_make_setup_does() -> None:
+    lines = (ROOT / "requirements-bodies.txt").read_text().splitlines()
+    pinned = {line.split()[0] for line in lines if line and not line.startswith("#")}
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert set(setup["options.extras_require"]["bodies"].split()) == pinned
+
+
+def test_the_package_is_typed_and_says_so() -> None:
+    assert (ROOT / "fpt_bench" / "py.typed").is_file()
+    assert (ROOT / "datamodules" / "py.typed").is_file()
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert "py.typed" in setup["options.package_data"]["*"]
 
 
 def test_the_locks_hold_all_that_is_asked_for_within_its_ranges() -> None:
@@ -160,3 +178,9 @@ def test_a_new_lock_keeps_versions_unless_told_to_upgrade(
     assert environment.misfit(str(dev), environment.this_place()) is None
     environment.write_locks(run, dev, upgrade=True)
     assert pins(run)["torch"] == "2.15.0"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(cited["version"]) == fpt_bench.__version__
+    assert f"version = {{{fpt_bench.__version__}}}" in (ROOT / "README.md").read_text()

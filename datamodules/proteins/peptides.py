@@ -1,7 +1,7 @@
 """Peptides: does one kill microbes? Real ones of a pip package, so split that no test peptide has kin in training."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, Unpack
@@ -64,10 +64,14 @@ class PeptidesDataModule(ProteinDataModule):
 
     @classmethod
     def choose_kind(
-        cls, data: Literal["auto", "real", "embedded"], root: Path | None, offline: bool
+        cls,
+        data: Literal["auto", "real", "embedded"],
+        root: Path | None,
+        offline: bool,
+        arguments: Mapping[str, object] | None = None,
     ) -> tuple[DataKind, str | None]:
         packaged_file(*_FILE)
-        return super().choose_kind(data, root, offline)
+        return super().choose_kind(data, root, offline, arguments)
 
     def all_proteins(self) -> dict[str, SequenceExamples]:
         found = read_peptides(packaged_file(*_FILE))

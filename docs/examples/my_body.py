@@ -1,4 +1,4 @@
-"""Two own bodies in one file: a known architecture at another size, and an architecture that nobody else has."""
+"""Own bodies in one file: known architectures at other sizes, and an architecture that nobody else has."""
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,25 @@ from fpt_bench.bodies.catalog import BodyEntry
 SMALL = BodyEntry(
     "a GPT-2 of 2 layers x 64", architecture={"model_type": "gpt2", "n_layer": 2, "n_embd": 64, "n_head": 4}
 )
+
+# Known to Hugging Face, and called by other names than our rules know: the entry says to which group they belong.
+TINY_OPT = BodyEntry(
+    "an OPT of 2 layers x 64",
+    architecture={
+        "model_type": "opt", "num_hidden_layers": 2, "hidden_size": 64, "ffn_dim": 128, "num_attention_heads": 4,
+        "word_embed_proj_dim": 64, "max_position_embeddings": 64, "vocab_size": 8,
+    },
+    rules={r".*\.fc[12]\..*": "feedforward"},
+)  # fmt: skip
+# Its positions are rotations, no parameters.
+TINY_NEOX = BodyEntry(
+    "a GPT-NeoX of 2 layers x 64",
+    architecture={
+        "model_type": "gpt_neox", "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128,
+        "num_attention_heads": 4, "vocab_size": 8,
+    },
+    absent=frozenset({"position"}),
+)  # fmt: skip
 
 
 class MeanConfig(PretrainedConfig):

@@ -473,7 +473,7 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
         scores.setdefault(cell.task, {})[cell.arm] = [
             normalise(_score(r), r.floor or 0.0, r.perfect) for r in cell.runs
         ]
-    tasks = tuple(task for task, arms in scores.items() if all(arms.values()))
+    tasks = tuple(task for task, arms in scores.items() if all(map(arms.get, grid.experiment.arms)))
     if len(tasks) < 2:
         return ()
     by_arm = {arm: [scores[task][arm] for task in tasks] for arm in grid.experiment.arms}

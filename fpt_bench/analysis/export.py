@@ -1,4 +1,4 @@
-"""A bench as frames for CSV and JSON: the only file that knows columns by their names.
+"""A bench, or results, as frames: for CSV, JSON and notebooks; the only file that knows columns by their names.
 
 Accuracies and areas are fractions, differences are differences of fractions, steps are optimizer steps; what is not
 known is NaN.
@@ -7,6 +7,7 @@ known is NaN.
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import Estimate
+from fpt_bench.results.result import RunResult
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
 """What makes a spreadsheet compute a cell. An arm named `+norm` can call nothing, and stays as it is."""
@@ -178,3 +180,45 @@ def _named(prefix: str, estimate: Estimate) -> dict[str, float]:
         f"{prefix}_low": estimate.low,
         f"{prefix}_high": estimate.high,
     }
+
+
+def runs_frame(results: Iterable[RunResult]) -> pd.DataFrame:
+    """Return one row a run: every field of its spec, then what came out. Scores are as in results, not in percent."""
+    rows = []
+    for result in results:
+        spec = result.spec.model_dump()
+        arguments = {f"data_arguments.{name}": value for name, value in spec.pop("data_arguments").items()}
+        rows.append(
+            {
+                "run_id": result.spec.run_id,
+                **spec,
+                "train": ",".join(result.spec.train),
+                **arguments,
+                "status": result.status,
+                "metric": result.metric,
+                "test_score": result.test_score,
+                **{f"test_score.{split}": score for split, score in result.other_scores.items()},
+                "validation_score": result.validation_score,
+                "train_score": result.train_score,
+                "floor": result.floor,
+                "best_step": result.best_step,
+                "steps": result.curve[-1][0] if result.curve else 0,
+                "trained_parameters": result.trained_parameters(),
+                "seconds": result.seconds,
+                "finished_at": result.finished_at,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def scores_frame(results: Iterable[RunResult]) -> pd.DataFrame:
+    """Return one row for each score of a run: its validations by step, then training and test at the best step."""
+    rows = []
+    for result in results:
+        scores: list[tuple[str, int | None, float]] = [("validation", step, score) for step, score in result.curve]
+        at_best = {"train": result.train_score, "test": result.test_score, **result.other_scores}
+        scores += [(split, result.best_step, score) for split, score in at_best.items() if score is not None]
+        known = {"run_id": result.spec.run_id, "metric": result.metric, "floor": result.floor}
+        spec = result.spec.model_dump(include={"task", "body", "init", "learning_rate", "seed"})
+        rows += [{**spec, **known, "split": split, "step": step, "score": score} for split, step, score in scores]
+    return pd.DataFrame(rows)

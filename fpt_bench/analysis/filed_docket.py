@@ -35,7 +35,7 @@ class Entry:
 
 
 def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[Entry]:
-    """Judge claims on file by benches, a claim by the first of its experiments that has runs of it.
+    """Judge claims on file by whole benches, a claim by the first of its experiments that has runs of it.
 
     Returns:
         An entry a claim; several where that experiment was run at several profiles.
@@ -68,7 +68,7 @@ def _is_own(grid: Grid) -> bool:
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
-        own = [bench for bench in benches if bench.grid.experiment.name == experiment]
+        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked]
         judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
         found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
         if found:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from fpt_bench.analysis.intervals import mean_of_means, welch_difference
 
@@ -51,7 +51,7 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
     if n == 1:
         return Estimate(mean, math.nan, -math.inf, math.inf, 1)
     deviation = float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
+    half = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n)
     return Estimate(mean, deviation, mean - half, mean + half, n)
 
 

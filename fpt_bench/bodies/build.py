@@ -80,12 +80,12 @@ def build_body(
         _require_stillness(plan)
     model = family.feed(model)
     set_modules(model, spec.dropout)
-    groups = group_parameters(model, plan.config.model_type, family.rules)
+    groups = group_parameters(model, plan.config.model_type, family.rules, dict(plan.files.rules))
     notes += _fit_positions(model, groups, family, max_length)
     body = EXECUTIONS[spec.body_execution](model, groups)
     if trained is not None:
         notes += load_trained(body, body.groups, trained)
-    freeze(body, body.groups, spec.train, family.absent)
+    freeze(body, body.groups, spec.train, family.absent | plan.files.absent)
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
     body.train()  # a model of the library is in evaluation mode after reading weights, and no Trainer changes it

@@ -44,6 +44,10 @@ class BodyEntry:
     """Commit of that repository."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Hugging Face configuration that gives the architecture without any file; empty: read it beside the weights."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """Regular expression that matches a whole parameter name -> group, before the family's; norms need none."""
+    absent: frozenset[str] = frozenset()
+    """Groups that the architecture has not, such as `position`, so that asking to train them is no mistake."""
 
 
 def find_body_entry(name: str) -> BodyEntry:

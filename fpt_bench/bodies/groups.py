@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from torch import nn
 
@@ -11,14 +12,24 @@ from fpt_bench.results.result import GroupCount
 BODY_GROUPS = ("norm", "position", "attention", "feedforward", "token")
 """Groups of a body. `token` (vocabulary and segment tables) is never trained: a body is fed embeddings."""
 
+NO_RULES: Mapping[str, str] = MappingProxyType({})
+
 
 def is_norm(module: nn.Module) -> bool:
     """Return whether a module normalises; RMS norms have a class of their own in every family."""
     return isinstance(module, nn.LayerNorm) or type(module).__name__.endswith(("RMSNorm", "T5LayerNorm"))
 
 
-def group_parameters(model: nn.Module, model_type: str, rules: Mapping[str, str]) -> dict[str, str]:
-    """Return the group of every parameter, by parameter name, of a model that is fed embeddings, by its family's rules.
+def group_parameters(
+    model: nn.Module, model_type: str, rules: Mapping[str, str], own: Mapping[str, str] = NO_RULES
+) -> dict[str, str]:
+    """Return the group of every parameter, by parameter name, of a model that is fed embeddings.
+
+    Args:
+        model: whose parameters they are.
+        model_type: of its family, for messages.
+        rules: of its family, for what no own rule covers.
+        own: of the body itself.
 
     Raises:
         ValueError: a parameter that no rule or several rules cover; the message names it.
@@ -27,17 +38,21 @@ def group_parameters(model: nn.Module, model_type: str, rules: Mapping[str, str]
     for prefix, module in model.named_modules():
         for leaf, _ in module.named_parameters(recurse=False):
             name = f"{prefix}.{leaf}" if prefix else leaf
-            found = {group for pattern, group in rules.items() if re.fullmatch(pattern, name)}
+            found = _matching(name, own) or _matching(name, rules)
             found = {"norm"} if is_norm(module) else found
             if len(found) != 1:
                 covered = f"groups {', '.join(sorted(found))}" if found else "no group"
                 raise ValueError(
                     f"body family '{model_type}': expected parameter '{name}' to belong to one group, "
-                    f"it belongs to {covered}. Take another body (`list bodies`), or say its groups in a module of "
-                    "your own and name the body by it: docs/extending.md, 'A family of your own'"
+                    f"it belongs to {covered}. Take another body (`list bodies`), or give it an entry with `rules`: "
+                    "docs/extending.md shows one"
                 )
             groups[name] = found.pop()
     return groups
+
+
+def _matching(name: str, rules: Mapping[str, str]) -> set[str]:
+    return {group for pattern, group in rules.items() if re.fullmatch(pattern, name)}
 
 
 def freeze(model: nn.Module, groups: Mapping[str, str], train: tuple[str, ...], absent: frozenset[str]) -> None:
@@ -54,7 +69,8 @@ def freeze(model: nn.Module, groups: Mapping[str, str], train: tuple[str, ...], 
     if missing:
         raise ValueError(
             f"expected parameters in group '{min(missing)}' to train, the body has none; "
-            f"its groups: {', '.join(sorted(set(groups.values())))}"
+            f"its groups: {', '.join(sorted(set(groups.values())))}. Say --train "
+            f"{','.join(group for group in train if group not in missing)}"
         )
     last = _last_attention(groups, absent) if LAST_ATTENTION in train else frozenset()
     for name, parameter in model.named_parameters():

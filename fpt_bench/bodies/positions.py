@@ -24,17 +24,18 @@ def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool
     """Fit the position table called `name` (and the index buffers beside it) to `length` positions, in place.
 
     Return a sentence for the record where the table had to be stretched, else None. Where rows are `reserved`, the
-    first ones, up to the padding's, stand for no position and stay as they are.
+    first ones, up to the padding's, stand for no position and stay as they are; so do those before the table's own
+    `offset`, where it has one.
 
     Raises:
         ValueError: the table is not a plain embedding that counts from position 0.
     """
     path, _, leaf = name.rpartition(".")
     embedding = model.get_submodule(path)
-    if type(embedding) is not nn.Embedding or (embedding.padding_idx is not None and not reserved):
+    kept = _reserved_rows(embedding, reserved)
+    if kept is None or not isinstance(embedding, nn.Embedding):
         raise _keeps_rows(name, f"got {embedding}, which may keep rows for something else")
-    table = getattr(embedding, leaf).detach()
-    kept = embedding.padding_idx + 1 if embedding.padding_idx is not None else 0
+    table: Tensor = getattr(embedding, leaf).detach()
     old = len(table) - kept
     parent = model.get_submodule(path.rpartition(".")[0])
     indices = {key: buffer for key, buffer in parent.named_buffers(recurse=False) if _is_index(buffer)}
@@ -43,7 +44,7 @@ def fit_model_positions(model: nn.Module, name: str, length: int, reserved: bool
         if not reserved and not _counts_up(flat) and not torch.equal(flat, flat[:1].expand(len(flat))):
             raise _keeps_rows(name, f"got buffer {key} beside it, which counts {_few(flat)}")
     # Of a family with reserved rows our own forward pass says which rows are taken.
-    asked = None if reserved else rows_asked_for(model, embedding, min(old, length))
+    asked = None if reserved or kept else rows_asked_for(model, embedding, min(old, length))
     if asked is not None and not _counts_up(asked):
         raise _keeps_rows(name, f"got a model that asks for rows {_few(asked)}")
     setattr(embedding, leaf, nn.Parameter(torch.cat([table[:kept], fit_positions(table[kept:], length)])))
@@ -103,3 +104,13 @@ def _counts_up(indices: Tensor) -> bool:
 
 def _few(indices: Tensor) -> str:
     return ", ".join(map(str, indices[:3].tolist())) + (", ..." if len(indices) > 3 else "")
+
+
+def _reserved_rows(embedding: nn.Module, reserved: bool) -> int | None:
+    """Return how many rows of a position table stand for no position; None where that cannot be told."""
+    offset = getattr(embedding, "offset", None)
+    if isinstance(embedding, nn.Embedding) and type(offset) is int and offset >= 0:
+        return offset  # OPT's and BART's tables say themselves where position 0 is
+    if type(embedding) is not nn.Embedding or (embedding.padding_idx is not None and not reserved):
+        return None
+    return 0 if embedding.padding_idx is None else embedding.padding_idx + 1

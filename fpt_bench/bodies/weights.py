@@ -66,6 +66,10 @@ class BodyFiles:
     """Whether it is a folder that somebody brought, whose files may change."""
     beside: tuple[str, ...] = ()
     """Names of weights in that folder that are not read."""
+    rules: tuple[tuple[str, str], ...] = ()
+    """Of the entry: parameter name -> group, before the family's."""
+    absent: frozenset[str] = frozenset()
+    """Of the entry: groups that the architecture has not."""
 
     def config(self, offline: bool) -> PretrainedConfig:
         """Read the architecture; never touches weights, except that GGUF keeps both in one file.
@@ -245,10 +249,11 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     named, folder = name in BODIES or comes_from_outside(name, BODIES_GROUP), Path(name).expanduser()
     # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
     entry = find_body_entry(name) if named and not folder.is_dir() else None
+    if entry is not None:
+        files = _named(entry) if path is None else _in_folder(Path(path).expanduser(), name)
+        return replace(files, rules=tuple(entry.rules.items()), absent=frozenset(entry.absent))
     if path is not None:
         return _in_folder(Path(path).expanduser(), name)
-    if entry is not None:
-        return _named(entry)
     if folder.is_dir():
         return _in_folder(folder, folder.name)
     if is_hub_name(name):

@@ -1,6 +1,7 @@
 """`bench`: every run of whole experiments, the view of them, and their tables."""
 
 import math
+import shlex
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -21,9 +22,13 @@ from fpt_bench.commands.options import (
     Loggers,
     MixReleases,
     Offline,
+    PickedArms,
+    PickedBody,
+    PickedTasks,
     ProfileName,
     Runs,
     Seeds,
+    Settings,
     make_workspace,
     takes_launcher,
 )
@@ -31,6 +36,7 @@ from fpt_bench.commands.table import print_tables
 from fpt_bench.config.command_line import launcher_from_options, seeds_of
 from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.launcher import Launcher
+from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import find_config, listed_experiments
 from fpt_bench.launching.slurm import send
@@ -66,19 +72,29 @@ def bench(
     runs: Runs = Path("runs"),
     kept: Kept = None,
     seeds: Seeds = None,
+    tasks: PickedTasks = None,
+    arms: PickedArms = None,
+    body: PickedBody = None,
+    settings: Settings = None,
     workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
     logger: Loggers = None,
     mix_releases: MixReleases = False,
 ) -> None:
-    """Run every task under each initialization and tabulate accuracies, differences and convergence speed."""
+    """Run every task under each initialization and tabulate accuracies, differences and convergence speed.
+
+    What --tasks, --arms, --body and --set pick is a bench of its own, with tables beside those of the whole one.
+    """
     workspace = make_workspace(runs, data_root, offline, logger)
     launcher = launcher_from_options(launching, profile)
     asked = None if seeds is None else seeds_of(seeds)
+    names, picks = listed_experiments(experiments), picks_from_options(tasks, arms, body, settings or ())
+    for name in names:
+        named_grid(name, profile, asked, picks)  # every name is checked before torch is loaded for the first of them
     runs.mkdir(parents=True, exist_ok=True)
-    _require_own_names(listed_experiments(experiments))
-    plans = [plan_grid(name, profile, workspace, asked, mix_releases, kept) for name in listed_experiments(experiments)]
+    _require_own_names(names)
+    plans = [plan_grid(name, profile, workspace, asked, mix_releases, kept, picks) for name in names]
     results = []
     for grid, warnings in plans:
         for warning in warnings:
@@ -89,6 +105,8 @@ def bench(
         results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases, kept)
         tables = tables_folder(runs, grid)
         print_tables(table_file(tables, "md").read_text(encoding="utf-8"), tables)
+    if results:
+        notes.print(f"next: {shlex.join(['python', '-m', 'fpt_bench', 'report', str(runs)])}", soft_wrap=True)
     troubled = [result for result in results if result.status != "ok"]
     for result in troubled:
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
@@ -117,6 +135,7 @@ def plan_grid(
     seeds: tuple[int, ...] | None = None,
     mix_releases: bool = False,
     kept: Path | None = None,
+    picks: Picks = WHOLE,
 ) -> tuple[Grid, list[str]]:
     """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
 
@@ -128,13 +147,14 @@ def plan_grid(
         seeds: to report, instead of the profile's.
         mix_releases: put up with results that were made under another release of torch.
         kept: another folder of results, or a packed file: what is over there is not done again.
+        picks: what the command line picks of the experiment.
 
     Raises:
         ValueError: a mistake in a file or a name, a result that was made from other data or weights or, unless
             `mix_releases`, under another release of torch; nothing has been trained yet.
         FileNotFoundError: data or weights that are not available, or a package that the baseline arm needs.
     """
-    grid = named_grid(experiment, profile, seeds)
+    grid = named_grid(experiment, profile, seeds, picks)
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
@@ -283,6 +303,8 @@ def run_grid(
         write()
         if done:
             console.print(where_time_went(done), highlight=False, soft_wrap=True)
+    if not done:
+        console.print(f"{grid.name}: all {len(results)} runs were done before, nothing trained", soft_wrap=True)
     if not mix_releases:
         require_one_release(grid, results.values(), workspace.runs)
     return list(results.values())

@@ -12,6 +12,8 @@ from fpt_bench.results.result import RunResult
 
 SETTLED = ("data", "precision", "body_execution")
 """Fields that may say `auto` in what is planned, and say what was used in a result."""
+OTHER_FILES = 200_000
+"""Bytes of a run's folder beside its checkpoints: result, predictions, logs."""
 WEIGHED = 20
 """Finished runs of a kind whose folders are measured for disk."""
 
@@ -29,6 +31,8 @@ class Cost:
     """NaN where no speed was stated and no finished run shows one."""
     bytes_a_run: float
     """NaN where no finished run shows it."""
+    by_kept: bool = False
+    """Whether speed and disk are those of kept results, of another machine."""
 
     @property
     def hours_left(self) -> float:
@@ -61,7 +65,11 @@ def settled(grid: Grid, kept: Grid | None, results: Sequence[RunResult]) -> Grid
 
 
 def plan_costs(
-    specs: Sequence[RunSpec], results: Sequence[RunResult], runs: Path, steps_per_second: float | None = None
+    specs: Sequence[RunSpec],
+    results: Sequence[RunResult],
+    runs: Path,
+    steps_per_second: float | None = None,
+    kept: Sequence[RunResult] = (),
 ) -> list[Cost]:
     """Return the cost of runs by task.
 
@@ -71,6 +79,7 @@ def plan_costs(
         runs: that folder.
         steps_per_second: of one worker; by default measured from finished runs of the same task and body, those of
             the same depth and trained groups where there are some.
+        kept: results of elsewhere, which show speed and disk of what no run in the folder shows.
     """
     done = {result.spec.run_id for result in results if result.status != "failed"}
     costs = []
@@ -79,9 +88,19 @@ def plan_costs(
         open_ = [spec for run_id, spec in wanted.items() if run_id not in done]
         left = sum(spec.max_steps for spec in open_)
         bodies = {spec.body for spec in wanted.values()}
-        alike = [r for r in results if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
-        speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), alike)
-        costs.append(Cost(task, len(wanted), len(wanted) - len(open_), left, speed, _mean_bytes(alike, runs)))
+        here, elsewhere = (
+            [r for r in found if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
+            for found in (results, kept)
+        )
+        speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), here or elsewhere)
+        is_kept = bool(left and elsewhere and not here)
+        kinds = {_kind(spec) for spec in open_}
+        size = (
+            _kept_bytes([r for r in elsewhere if _kind(r.spec) in kinds] or elsewhere)
+            if is_kept
+            else _mean_bytes(here, runs)
+        )
+        costs.append(Cost(task, len(wanted), len(wanted) - len(open_), left, speed, size, is_kept))
     return costs
 
 
@@ -141,9 +160,16 @@ def _mean_bytes(results: Sequence[RunResult], runs: Path) -> float:
     return sum(sizes) / len(sizes) if sizes else math.nan
 
 
+def _kept_bytes(results: Sequence[RunResult]) -> float:
+    """Return what a run folder takes by what was trained: in two checkpoints, and twice again as Adam's moments."""
+    return sum(4 * 4 * r.trained_parameters() + OTHER_FILES for r in results) / len(results)
+
+
 def together(name: str, costs: Sequence[Cost]) -> Cost:
     """Return the cost of all of these runs as one, with their mean speed and size."""
     runs, done, steps = (sum(getattr(cost, field) for cost in costs) for field in ("runs", "done", "steps_left"))
     hours, size = sum(cost.hours_left for cost in costs), sum(cost.bytes_left for cost in costs)
     speed = steps / (3600 * hours) if hours else math.nan
-    return Cost(name, runs, done, steps, speed, size / (runs - done) if runs > done else 0.0)
+    return Cost(
+        name, runs, done, steps, speed, size / (runs - done) if runs > done else 0.0, any(c.by_kept for c in costs)
+    )

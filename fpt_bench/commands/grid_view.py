@@ -68,6 +68,10 @@ class GridView:
         self.given_up: set[str] = set()
         self.started = time.monotonic()
         self.steps: dict[str, int] = {}
+        self.began: dict[str, tuple[int, float]] = {}
+        """Of running runs, the first step that was heard of, and when."""
+        self.seen: dict[str, float] = {}
+        """When the last one was."""
 
     @contextmanager
     def live(self) -> Iterator["GridView"]:
@@ -113,6 +117,8 @@ class GridView:
 
     def _advance(self, progress: Progress) -> None:
         self.steps[progress.run_id] = progress.step
+        self.seen[progress.run_id] = time.monotonic()
+        self.began.setdefault(progress.run_id, (progress.step, self.seen[progress.run_id]))
         if progress.run_id in self.running:
             text = f"val {percent(progress.score, progress.is_fraction)}"
             self.bars.update(self.running[progress.run_id], completed=progress.step, score=text)
@@ -169,20 +175,32 @@ class GridView:
         return Text(text)
 
     def _seconds_left(self) -> float | None:
-        """Estimate the seconds left from what finished runs of the same task cost; None while a task has none."""
-        costs: dict[str, list[float]] = {}
-        for result in self.results.values():
-            if result.curve:
-                costs.setdefault(result.spec.task, []).append(result.seconds / result.curve[-1][0])
+        """Estimate the seconds left from what steps of the same task cost; None while nothing shows it.
+
+        A task without a finished run costs what its running ones show, one that has not begun the mean of the others.
+        """
+        costs = self._seconds_a_step()
+        if not costs:
+            return None
+        usual = sum(costs.values()) / len(costs)
         left = 0.0
         for run_id, spec in self.specs.items():
-            if run_id in self.results or run_id in self.given_up:
-                continue
-            if spec.task not in costs:
-                return None
-            a_step = sum(costs[spec.task]) / len(costs[spec.task])
-            left += a_step * (spec.max_steps - self.steps.get(run_id, 0))
+            if run_id not in self.results and run_id not in self.given_up:
+                left += costs.get(spec.task, usual) * (spec.max_steps - self.steps.get(run_id, 0))
         return left / self.workers
+
+    def _seconds_a_step(self) -> dict[str, float]:
+        """Return the seconds of a step by task: mean over finished runs; without any, over those that are running."""
+        finished: dict[str, list[float]] = {}
+        for result in self.results.values():
+            if result.curve:
+                finished.setdefault(result.spec.task, []).append(result.seconds / result.curve[-1][0])
+        running: dict[str, list[float]] = {}
+        for run_id, (step, began) in self.began.items():
+            made, task = self.steps.get(run_id, step) - step, self.specs[run_id].task
+            if run_id in self.running and made > 0 and task not in finished:
+                running.setdefault(task, []).append((self.seen[run_id] - began) / made)
+        return {task: sum(found) / len(found) for task, found in (running | finished).items()}
 
 
 def _duration(seconds: float) -> str:

@@ -10,11 +10,17 @@ from rich.text import Text
 
 from fpt_bench.config.cell_layers import cell_origins
 from fpt_bench.config.named import named_experiment, named_profile
+from fpt_bench.config.picks import WHOLE, Picks, picked
 from fpt_bench.names import require_known
 
 
 def show_layers(
-    experiments: Sequence[str], profile: str, task: str, arm: str, seeds: tuple[int, ...] | None = None
+    experiments: Sequence[str],
+    profile: str,
+    task: str,
+    arm: str,
+    seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Group:
     """Draw where the fields of a task and arm come from, a table for each of the experiments that have both.
 
@@ -22,11 +28,12 @@ def show_layers(
         experiments, profile: names, or YAML files.
         task, arm: of one of the experiments at least.
         seeds: to report, instead of the profile's.
+        picks: what the command line picks of each.
 
     Raises:
         ValueError: a mistake in a file; none of the experiments has the task or the arm; the profile leaves it out.
     """
-    found = {name: named_experiment(name) for name in experiments}
+    found = {name: picked(picks, named_experiment(name)) for name in experiments}
     require_known("task of the experiment", task, {known for e in found.values() for known in e.tasks})
     with_task = {name: experiment for name, experiment in found.items() if task in experiment.tasks}
     require_known("arm of the experiment", arm, {known for e in with_task.values() for known in e.arms})
@@ -34,7 +41,7 @@ def show_layers(
         *(
             _draw(
                 f"{experiment.name}: {task}, {arm}",
-                cell_origins(experiment, named_profile(profile, name), task, arm, seeds),
+                cell_origins(experiment, named_profile(profile, name), task, arm, seeds, picks),
             )
             for name, experiment in with_task.items()
             if arm in experiment.arms

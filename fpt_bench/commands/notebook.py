@@ -1,20 +1,25 @@
-"""The commands that are worth calling from Python: `fpt_bench.run`, `fpt_bench.bench`, `fpt_bench.load_results`."""
+"""The commands that are worth calling from Python: `fpt_bench.run`, `fpt_bench.bench`, `fpt_bench.load_results`, ..."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fpt_bench.commands.bench import plan_grid, run_grid
 from fpt_bench.commands.console import notes
-from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.command_line import seeds_of, spec_from_options
+from fpt_bench.config.picks import picks_from_options, written_settings
 from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers
+from fpt_bench.names import require_known
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
+    import pandas
+
     from fpt_bench.analysis.cells import Bench
 
 
@@ -52,6 +57,11 @@ def bench(
     experiment: str = "headline",
     profile: str = "embedded",
     *,
+    tasks: Sequence[str] = (),
+    arms: Sequence[str] = (),
+    body: str | None = None,
+    seeds: Sequence[int] = (),
+    fields: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     workers: int | None = None,
     data_root: str | Path | None = None,
@@ -60,7 +70,8 @@ def bench(
 ) -> "Bench":
     """Do what is missing of an experiment in worker processes, and return what came out of it.
 
-    Args as `python -m fpt_bench bench` has them; tables are written into `runs`, too.
+    Args as `python -m fpt_bench bench` has them, `fields` as `--set`; tables are written into `runs`, too. What tasks,
+    arms, body and fields pick is a bench of its own.
 
     Raises:
         ValueError: a mistake in a file or a name.
@@ -68,7 +79,9 @@ def bench(
     from fpt_bench.analysis.cells import Bench
 
     workspace = _workspace(runs, data_root, offline)
-    grid, warnings = plan_grid(experiment, profile, workspace, mix_releases=mix_releases)
+    picks = picks_from_options(",".join(tasks) or None, ",".join(arms) or None, body, written_settings(fields or {}))
+    asked = seeds_of(",".join(map(str, seeds))) if seeds else None
+    grid, warnings = plan_grid(experiment, profile, workspace, asked, mix_releases, picks=picks)
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
     results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
@@ -78,6 +91,22 @@ def bench(
 def load_results(runs: str | Path = "runs") -> list[RunResult]:
     """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none."""
     return read_results(expanded(runs), notes)
+
+
+def results_frame(runs: str | Path = "runs", shape: Literal["wide", "long"] = "wide") -> "pandas.DataFrame":
+    """Return all results in a folder of runs, or a packed file, as a frame.
+
+    Args:
+        runs: the folder or file.
+        shape: `wide`, a row a run with its whole spec; or `long`, a row for each score, validations by step included.
+
+    Raises:
+        ValueError: another shape.
+    """
+    from fpt_bench.analysis.export import runs_frame, scores_frame
+
+    require_known("shape", shape, ("wide", "long"))
+    return (runs_frame if shape == "wide" else scores_frame)(load_results(runs))
 
 
 def _workspace(runs: str | Path, data_root: str | Path | None, offline: bool) -> Workspace:

@@ -1,16 +1,20 @@
 """Options that several commands have; those of RunSpec and Launcher are made from their fields, so that they agree."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from fpt_bench.config.inits import INITS
+from fpt_bench.config.known import known_bodies, known_tasks
 from fpt_bench.config.launcher import Launcher
-from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.spec import GROUPS, LAST_ATTENTION, RunSpec
+from fpt_bench.config.yaml_files import config_names
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.loggers import require_loggers
 
@@ -30,15 +34,44 @@ Trust = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="never touch the network")]
 Loggers = Annotated[
     list[str] | None,
-    typer.Option("--logger", help="csv, tensorboard or wandb; may be repeated; default: csv and tensorboard"),
+    typer.Option("--logger", help="csv, tensorboard, wandb or trackio; may be repeated; default: csv and tensorboard"),
 ]
 MixReleases = Annotated[
     bool, typer.Option("--mix-releases", help="runs of several releases of torch in one table, with a note")
 ]
-ProfileName = Annotated[str, typer.Option(help="how much is spent: a name in configs/profiles or a YAML file")]
+ProfileName = Annotated[
+    str,
+    typer.Option(
+        help="how much is spent: a name in configs/profiles or a YAML file",
+        autocompletion=lambda incomplete: completing(lambda: config_names("profiles"))(incomplete),
+    ),
+]
 Seeds = Annotated[
     str | None, typer.Option(metavar="SEEDS", help="seeds to report, as 0-7 or 0,1,2; default: the profile's")
 ]
+PickedTasks = Annotated[
+    str | None,
+    typer.Option("--tasks", metavar="TASKS", help="only these of the experiment, by commas; cifar* is all so called"),
+]
+PickedArms = Annotated[
+    str | None,
+    typer.Option("--arms", metavar="ARMS", help="only these of the experiment; without its baseline, the first is it"),
+]
+PickedBody = Annotated[
+    str | None,
+    typer.Option("--body", metavar="BODY", help="in place of the profile's: a name, or a folder; see `list bodies`"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="of every run, such as learning_rate=3e-4; may be repeated"),
+]
+_NAMES_OF: Mapping[str, Callable[[], Iterable[str]]] = {
+    "task": known_tasks,
+    "body": known_bodies,
+    "init": lambda: INITS,
+    "train": lambda: (*GROUPS, LAST_ATTENTION, "all"),
+}
+"""What values of a field can be called, where a shell can complete them."""
 EXPERIMENTS_HELP = "names in configs/experiments or YAML files, separated by commas, or `all`"
 _TYPES = {int: int, float: float, int | None: int, float | None: float}
 _NAMES = {"kind": "launcher"}
@@ -82,10 +115,47 @@ def _option(model: type[BaseModel], name: str) -> inspect.Parameter:
     kind: Any = _TYPES.get(field.annotation, str)  # type: ignore[arg-type]
     kind = list[str] if name == "data_arguments" else kind
     default = ... if field.is_required() else None
-    option = typer.Option(f"--{_NAMES.get(name, name).replace('_', '-')}", help=field.description, show_default=False)
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    names = (lambda: choices) if choices else _NAMES_OF.get(name)
+    option = typer.Option(
+        f"--{_NAMES.get(name, name).replace('_', '-')}",
+        help=_help_of(name, field),
+        # Shown, not checked here: the model refuses the rest, with the nearest name.
+        metavar=f"<{'|'.join(map(str, choices))}>" if choices else None,
+        show_default=_shown(field),
+        autocompletion=completing(names, name == "train") if names else None,
+    )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is ... else None,
         annotation=Annotated[kind if default is ... else kind | None, option],
     )
+
+
+def _help_of(name: str, field: FieldInfo) -> str:
+    known = f" ({', '.join(_NAMES_OF[name]())})" if name in ("task", "init") else ""
+    return f"{field.description}{known}"
+
+
+def _shown(field: FieldInfo) -> str | bool:
+    """Return a field's own default as it is typed; False where it has none."""
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    if value is None or value == {}:
+        return False
+    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def completing(names: Callable[[], Iterable[str]], by_commas: bool = False) -> Callable[[str], list[str]]:
+    """Return what a shell asks for the ends of a word that is begun.
+
+    Args:
+        names: what it may be.
+        by_commas: whether it may be several.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",") if by_commas else ("", "", incomplete)
+        return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
+
+    return complete

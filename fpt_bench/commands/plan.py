@@ -13,13 +13,34 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.costs import Cost, plan_costs, settled, together
 from fpt_bench.commands.layers_view import show_layers
-from fpt_bench.commands.options import EXPERIMENTS_HELP, ProfileName, Runs, Seeds
+from fpt_bench.commands.options import (
+    EXPERIMENTS_HELP,
+    PickedArms,
+    PickedBody,
+    PickedTasks,
+    ProfileName,
+    Runs,
+    Seeds,
+    Settings,
+)
 from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
-from fpt_bench.config.yaml_files import listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid, read_results, tables_folder, warn_of
+from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
+from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    collect_results,
+    read_grid,
+    read_results,
+    tables_folder,
+    warn_of,
+)
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult
+
+KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before"))
+"""Where a checkout has results of ours, which show how fast runs go before there is any here."""
 
 
 def plan(
@@ -27,6 +48,10 @@ def plan(
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     seeds: Seeds = None,
+    tasks: PickedTasks = None,
+    arms: PickedArms = None,
+    body: PickedBody = None,
+    settings: Settings = None,
     steps_per_second: Annotated[
         float | None, typer.Option(min=1e-6, help="of one run; default: measured from finished runs")
     ] = None,
@@ -45,16 +70,22 @@ def plan(
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
+    picks = picks_from_options(tasks, arms, body, settings or ())
     if explain is not None:
-        out.print(show_layers(names, profile, *explain, seeds=asked), highlight=False)
+        out.print(show_layers(names, profile, *explain, seeds=asked, picks=picks), highlight=False)
     elif resolve is not None:
-        out.print(show_resolution(names, profile, runs, resolve, asked), highlight=False, soft_wrap=True)
+        out.print(show_resolution(names, profile, runs, resolve, asked, picks), highlight=False, soft_wrap=True)
     else:
-        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked), highlight=False)
+        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked, picks), highlight=False)
 
 
 def show_resolution(
-    experiments: Sequence[str], profile: str, runs: Path, points: float, seeds: tuple[int, ...] | None = None
+    experiments: Sequence[str],
+    profile: str,
+    runs: Path,
+    points: float,
+    seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Group:
     """Draw how many seeds resolve a difference of so many points in each of the experiments.
 
@@ -64,7 +95,7 @@ def show_resolution(
     from fpt_bench.commands.seeds_view import require_points, show_seeds
 
     require_points(points)
-    grids = {name: named_grid(name, profile, seeds) for name in experiments}
+    grids = {name: named_grid(name, profile, seeds, picks) for name in experiments}
     results = read_results(runs, notes)
     return Group(
         *(
@@ -81,6 +112,7 @@ def show_experiments(
     steps_per_second: float | None,
     workers: int,
     seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Group:
     """Draw what experiments cost at a profile, and what the plan does not know: one by task, several a row each.
 
@@ -90,15 +122,17 @@ def show_experiments(
         runs: folder of runs, to see what is done and how fast it went.
         steps_per_second, workers: as for `plan_costs`; runs at once.
         seeds: to report, instead of the profile's.
+        picks: what the command line picks of each.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    grids = [named_grid(name, profile, seeds) for name in experiments]
+    grids = [named_grid(name, profile, seeds, picks) for name in experiments]
     results = read_results(runs, notes)
     over = {result.spec.run_id: result for result in results if result.status != "failed"}
+    kept = kept_results() if steps_per_second is None else []
     counted: set[str] = set()
     by_experiment: list[tuple[str, list[Cost]]] = []
     for grid in grids:
@@ -112,7 +146,7 @@ def show_experiments(
         }
         new = [spec for asked, spec in wanted.items() if asked not in counted]
         counted.update(wanted)
-        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second)))
+        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second, kept)))
     costs = [cost for _, of_one in by_experiment for cost in of_one]
     rows = costs if len(grids) == 1 else [together(name, of_one) for name, of_one in by_experiment]
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
@@ -121,6 +155,11 @@ def show_experiments(
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")
     return Group(show_plan(rows, together("all", costs), workers), *(Text(remark) for remark in remarks))
+
+
+def kept_results(places: Sequence[Path] = KEPT) -> list[RunResult]:
+    """Return the results that came with this checkout, set-aside ones too; none where it came without them."""
+    return [result for place in places if place.is_dir() for result in collect_results(place)[0]]
 
 
 def _settled(grid: Grid, runs: Path, results: Sequence[RunResult]) -> Grid:
@@ -141,12 +180,14 @@ def _kept_grid(path: Path) -> Grid | None:
 def show_plan(costs: Sequence[Cost], total: Cost, workers: int) -> Table:
     """Draw the costs, one a row, and the total."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for name in ("runs", "done", "steps left", "steps/s", "hours", f"{workers} at once", "GB"):
         table.add_column(name, justify="right")
-    for cost in costs:
-        table.add_row(cost.name, *_cells(cost, workers))
-    table.add_row(total.name, *_cells(total, workers), style="bold")
+    rows = [(cost.name, *_cells(cost, workers)) for cost in (*costs, total)]
+    for row in rows:
+        table.add_row(*row, style="bold" if row is rows[-1] else "")
+    for column, texts in zip(table.columns[1:], zip(*(row[1:] for row in rows), strict=True), strict=True):
+        column.no_wrap, column.min_width = True, max(map(len, texts))  # names fold; numbers never do
     return table
 
 
@@ -173,6 +214,11 @@ def unknown_of(costs: Sequence[Cost]) -> list[str]:
     slow = list(dict.fromkeys(cost.name for cost in costs if math.isnan(cost.hours_left)))
     light = list(dict.fromkeys(cost.name for cost in costs if math.isnan(cost.bytes_left)))
     remarks = []
+    if kept := list(dict.fromkeys(cost.name for cost in costs if cost.by_kept)):
+        remarks.append(
+            f"Steps/s, hours and GB of {', '.join(kept)} are guessed from kept results, which another machine made, "
+            "some with other data: state your speed by --steps-per-second, or see again after a run of each."
+        )
     if slow:
         remarks.append(f"No finished run shows the speed of {', '.join(slow)}: state it by --steps-per-second.")
     if light:

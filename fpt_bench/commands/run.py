@@ -1,5 +1,6 @@
 """`run`: train and test one model on one task."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from fpt_bench.commands.console import notes, out, say_json
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
 from fpt_bench.report.words import other_test_sets, percent
+from fpt_bench.results.folder import time_of_result
 from fpt_bench.training.devices import Devices
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ def run(
     strategy: Annotated[str, typer.Option(help="Lightning's, for several devices: auto, ddp, ...")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="print the result alone, as JSON")] = False,
 ) -> None:
-    """Train and test one model on one task. Options you leave out are taken from the profile and configs/tasks.yaml."""
+    """Train and test one model on one task.
+
+    Options you leave out are taken from the profile and configs/tasks.yaml; the defaults below hold where neither says.
+    """
     spec = spec_from_options(fields, profile)
     workspace = make_workspace(runs, data_root, offline, logger)
     began = time.monotonic()
@@ -49,18 +54,53 @@ def run(
         return
     if warning:
         notes.print(warning, style="yellow", markup=False)
+    before = time_of_result(runs / spec.run_id)
     title = f"{spec.task} · {spec.init} · seed {spec.seed}"
     with RunBar(title, spec.max_steps, notes) as bar:
         result = run_one(spec, workspace, bar.report, devices=used, imports=imports)
     if json:
         say_json(result.model_dump(mode="json"))
         return
-    out.print(show_result(result, runs / spec.run_id), soft_wrap=True, highlight=False)
+    is_old = before is not None and before == time_of_result(runs / spec.run_id)
+    out.print(show_result(result, runs / spec.run_id, is_old), soft_wrap=True, highlight=False)
+    notes.print(f"next: {after_run(runs / spec.run_id)}", soft_wrap=True, highlight=False)
 
 
-def show_result(result: "RunResult", folder: Path) -> RenderableType:
-    """Say what a run used, how well it did and where it lies, a line each."""
-    lines = [f"its {len(result.attempts)} attempts differ in {'; '.join(result.mixed())}"] if result.mixed() else []
+def how_it_ended(result: "RunResult", is_old: bool) -> list[str]:
+    """Say whether anything was trained, from which step on, and why it ended before its last step."""
+    lines, spec = [], result.spec
+    if is_old:
+        when = f" on {result.finished_at:%Y-%m-%d %H:%M} UTC" if result.finished_at else ""
+        lines.append(f"done before{when}, nothing trained")
+    elif result.attempts and result.attempts[-1].first_step:
+        lines.append(f"resumed from step {result.attempts[-1].first_step:,}")
+    last = result.curve[-1][0] if result.curve else 0
+    if result.status == "ok" and last < spec.max_steps:
+        perfect = result.validation_score == result.perfect
+        why = "a perfect validation" if perfect else f"{spec.patience} validations without a new best"
+        lines.append(f"stopped early, at step {last:,} of {spec.max_steps:,}: {why}")
+    return lines
+
+
+def after_run(folder: Path) -> str:
+    """Return the commands that look into a run that is over, and at all of its folder."""
+    examples, report = (
+        shlex.join(["python", "-m", "fpt_bench", name, str(path)])
+        for name, path in (("examples", folder), ("report", folder.parent))
+    )
+    return f"{examples}; {report}"
+
+
+def show_result(result: "RunResult", folder: Path, is_old: bool = False) -> RenderableType:
+    """Say how a run ended, what it used, how well it did and where it lies, a line each.
+
+    Args:
+        result: what came out.
+        folder: of the run.
+        is_old: whether it was there before it was asked for.
+    """
+    lines = how_it_ended(result, is_old)
+    lines += [f"its {len(result.attempts)} attempts differ in {'; '.join(result.mixed())}"] if result.mixed() else []
     if result.data is not None:
         lines.append(f"data: {result.data.kind}: {result.data.source}")
         lines += tell_accounts(result.data) if result.data.kind == "real" else ()

@@ -187,5 +187,5 @@ def command_of(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
     )
     seeds = [*now, *others][: max(count, len(now))]
     words = ["python", "-m", "fpt_bench", "bench", "--experiments", experiment, "--profile", profile]
-    words += ["--seeds", written_seeds(seeds)]
+    words += [*shlex.split(grid.picked), "--seeds", written_seeds(seeds)]
     return shlex.join(words if runs == Path("runs") else [*words, "--runs", str(runs)])

@@ -9,7 +9,7 @@ from rich.console import Console
 from fpt_bench.commands.console import notes, say
 from fpt_bench.commands.options import BenchRuns, Kept, MixReleases
 from fpt_bench.config.grid import Grid
-from fpt_bench.results.folder import GRID_FILE, read_grids, read_results, runs_of, with_results
+from fpt_bench.results.folder import GRID_FILE, runs_of
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
 
 def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixReleases = False) -> None:
-    """Render the tables of a bench again from its results, without training."""
+    """Render the tables of a bench again from its results, without training; of single runs, print one."""
+    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.plain_runs import grids_and_results
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.tables import markdown
 
-    grids = read_grids(runs, notes)
-    folder = runs_of(next(iter(grids)))
-    results = read_results(folder, notes, kept)
-    grids = with_results(grids, results, notes)
+    grids, folder, results = grids_and_results(runs, notes, kept)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
     for path, grid in grids.items():
+        if path.name != GRID_FILE:  # of single runs: a file would make a bench of them
+            print(markdown(Bench.of(grid, results, simple=known_records(folder, notes))))
+            continue
         print_tables(markdown(render_again(grid, results, path.parent, notes)), path.parent)
 
 

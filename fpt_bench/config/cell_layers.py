@@ -8,6 +8,7 @@ from typing import Any
 from fpt_bench.config.experiment import Experiment, Profile, Seeds
 from fpt_bench.config.known import known_tasks
 from fpt_bench.config.layers import Layer, checked_fields, origins, spec_of
+from fpt_bench.config.picks import WHOLE, Picks
 from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS, read_yaml
@@ -50,7 +51,9 @@ def task_layers(profile: Profile, task: str, experiment: str | None = None, conf
     return [Layer(asked_by, {"task": task}), Layer(f"tasks.yaml: {task}", line), *profile.layers(task, experiment)]
 
 
-def cell_layers(experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer]) -> list[Layer]:
+def cell_layers(
+    experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer], picks: Picks = WHOLE
+) -> list[Layer]:
     """Return what is said of all runs of a task and arm, earliest first; `of_task` as `task_layers` returns it.
 
     Raises:
@@ -68,9 +71,10 @@ def cell_layers(experiment: Experiment, profile: Profile, arm: str, of_task: Seq
     )
     return [
         *of_task,
-        Layer(f"profile {profile.name}: bodies.{role}", body),
+        picks.body_layer(Layer(f"profile {profile.name}: bodies.{role}", body)),
         chosen,
         Layer(f"experiment {experiment.name}: arms.{arm}.run", experiment.arms[arm].run),
+        *picks.field_layers(),
     ]
 
 
@@ -120,7 +124,12 @@ def _place_of(field: str, experiment: Experiment, profile: Profile) -> str:
 
 
 def cell_specs(
-    experiment: Experiment, profile: Profile, arm: str, of_task: Sequence[Layer], seeds: Seeds | None = None
+    experiment: Experiment,
+    profile: Profile,
+    arm: str,
+    of_task: Sequence[Layer],
+    seeds: Seeds | None = None,
+    picks: Picks = WHOLE,
 ) -> list[RunSpec]:
     """Return the runs of one task and arm: all seeds at the fixed rate, or all seeds at each rate that is swept.
 
@@ -128,11 +137,12 @@ def cell_specs(
         experiment, profile, arm: whose runs they are.
         of_task: as `task_layers` returns it.
         seeds: to report, instead of the profile's.
+        picks: which body and fields the command line says.
 
     Raises:
         ValueError: a name or a value is wrong.
     """
-    layers = cell_layers(experiment, profile, arm, of_task)
+    layers = cell_layers(experiment, profile, arm, of_task, picks)
     choices = [
         [Layer(layer.name, {field: value}) for field, values in layer.fields.items() for value in values]
         for layer in varied_layers(experiment, profile, arm, seeds)
@@ -141,7 +151,12 @@ def cell_specs(
 
 
 def cell_origins(
-    experiment: Experiment, profile: Profile, task: str, arm: str, seeds: Seeds | None = None
+    experiment: Experiment,
+    profile: Profile,
+    task: str,
+    arm: str,
+    seeds: Seeds | None = None,
+    picks: Picks = WHOLE,
 ) -> dict[str, tuple[Any, str]]:
     """Return each field of the runs of a task and arm, in RunSpec's order, with its value and who says it.
 
@@ -160,7 +175,7 @@ def cell_origins(
         )
     if not profile.has_body(experiment.arms[arm]):
         raise ValueError(f"expected an arm that profile {profile.name} has a body for, got {arm}")
-    layers = cell_layers(experiment, profile, arm, task_layers(profile, task, experiment.name))
+    layers = cell_layers(experiment, profile, arm, task_layers(profile, task, experiment.name), picks)
     said = origins([DEFAULTS, *layers, *varied_layers(experiment, profile, arm, seeds)])
     order = list(RunSpec.model_fields)
     return dict(sorted(said.items(), key=lambda item: order.index(item[0].partition(".")[0])))

@@ -1,5 +1,6 @@
 """From an experiment and a profile to a flat list of runs."""
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from fpt_bench.config.cell_layers import cell_specs, task_layers
 from fpt_bench.config.experiment import Experiment, Profile
 from fpt_bench.config.named import named_experiment, named_profile
+from fpt_bench.config.picks import WHOLE, Picks, pick_name, picked, written_picks
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
@@ -53,6 +55,8 @@ class Grid(BaseModel):
     """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
     missing: dict[str, str] = Field(default_factory=dict)
     """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
+    picked: str = Field(default="", exclude_if=operator.not_)
+    """Options of the command line that picked a part of the experiment, or other runs; nothing: the whole of it."""
 
     @model_validator(mode="after")
     def _runs_are_of_the_experiment(self) -> Self:
@@ -67,7 +71,7 @@ class Grid(BaseModel):
 
     @property
     def name(self) -> str:
-        return f"{self.experiment.name}-{self.profile}"
+        return f"{self.experiment.name}-{self.profile}{pick_name(self.picked)}"
 
     def registering(self, earlier: Iterable["Grid | None"], now: datetime) -> "Grid":
         """Return the grid with the time at which each claim was registered: by the first of these grids, else now."""
@@ -144,52 +148,64 @@ def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:
     return grid.model_copy(update={"runs": runs, "experiment": experiment, "missing": said})
 
 
-def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = None) -> Grid:
+def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = None, picks: Picks = WHOLE) -> Grid:
     """Return the grid of an experiment at a profile, each a name in its folder of configs/ or a YAML file.
 
     Args:
         experiment, profile: their names.
         seeds: to report, instead of the profile's.
+        picks: what the command line picks of it.
 
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds)
+    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds, picks=picks)
 
 
 def make_grid(
-    experiment: Experiment, profile: Profile, configs: Path = CONFIGS, seeds: tuple[int, ...] | None = None
+    experiment: Experiment,
+    profile: Profile,
+    configs: Path = CONFIGS,
+    seeds: tuple[int, ...] | None = None,
+    picks: Picks = WHOLE,
 ) -> Grid:
     """Return every run of an experiment: seeds innermost, so that arms of one seed are paired.
 
     Raises:
-        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks; two arms are the same;
-            a seed is to choose a rate and to be reported.
+        ValueError: a name or a value is wrong; the profile has a budget for none of the tasks, or for one that was
+            picked; two arms are the same; a seed is to choose a rate and to be reported.
     """
-    spent = profile.spent_on(experiment.name)
-    budgets = spent.tasks or {}
+    spent, whole = profile.spent_on(experiment.name), experiment
+    experiment, budgets = picked(picks, whole), spent.tasks or {}
     tasks = [task for task in experiment.tasks if task in budgets]
     if not tasks:
         raise ValueError(
             f"experiment {experiment.name}: expected profile {profile.name} to have a budget for at least one of "
             f"{', '.join(experiment.tasks)}; it has {', '.join(budgets) or 'none'}"
         )
+    if dear := [task for task in picks.tasks or () if task in experiment.tasks and task not in tasks]:
+        raise ValueError(
+            f"--tasks: expected tasks that profile {profile.name} has a budget for in experiment {experiment.name}, "
+            f"got {', '.join(dear)}; it has {', '.join(tasks)}"
+        )
     arms = {name: arm for name, arm in experiment.arms.items() if profile.has_body(arm)}
     for arm in spent.rates:
-        require_known(f"arm of profile {profile.name}: experiments.{experiment.name}.rates", arm, experiment.arms)
+        require_known(f"arm of profile {profile.name}: experiments.{experiment.name}.rates", arm, whole.arms)
     arms_left_out = tuple(name for name in experiment.arms if name not in arms)
+    if bare := [arm for arm in picks.arms or () if arm in arms_left_out]:
+        raise ValueError(f"--arms: expected arms that profile {profile.name} has a body for, got {', '.join(bare)}")
     if experiment.baseline in arms_left_out:
         raise ValueError(
             f"experiment {experiment.name}: expected profile {profile.name} to have a body for the baseline arm "
             f"{experiment.baseline}"
         )
-    experiment = experiment.model_copy(update={"arms": arms})
+    part, experiment = experiment, experiment.model_copy(update={"arms": arms})
     runs = []
     for task in tasks:
         of_task = task_layers(profile, task, experiment.name, configs)
         for arm in arms:
             try:
-                specs = cell_specs(experiment, profile, arm, of_task, seeds)
+                specs = cell_specs(experiment, profile, arm, of_task, seeds, picks)
             except ValueError as error:
                 raise ValueError(f"experiment {experiment.name}, profile {profile.name}, arm {arm}: {error}") from error
             runs += [GridRun(task=task, arm=arm, spec=spec) for spec in specs]
@@ -201,6 +217,7 @@ def make_grid(
         tuning_seeds=spent.tuning_seeds or (),
         left_out=tuple(task for task in experiment.tasks if task not in tasks),
         arms_left_out=arms_left_out,
+        picked=written_picks(picks, whole, part),
     )
     _require_meaning(grid)
     return grid

@@ -163,13 +163,16 @@ def config_names(kind: str, configs: Path = CONFIGS) -> list[str]:
 
 
 def listed_experiments(names: str) -> list[str]:
-    """Return the experiments that are meant by names separated by commas, each once, or by `all`.
+    """Return the experiments that are meant by names separated by commas, each once, or by `all`: headline first.
+
+    Where runs are shared, it is the first that they count for.
 
     Example:
         >>> listed_experiments("norms, depth,norms")
         ['norms', 'depth']
     """
-    wanted = config_names("experiments") if names == "all" else [name.strip() for name in names.split(",")]
+    known = sorted(config_names("experiments"), key=lambda name: name != "headline")
+    wanted = known if names == "all" else [name.strip() for name in names.split(",")]
     return list(dict.fromkeys(wanted))
 
 

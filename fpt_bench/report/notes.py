@@ -197,6 +197,8 @@ def _version_notes(cells: Sequence[Cell]) -> list[str]:
 
 def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     notes, grid = [], bench.grid
+    if grid.picked:
+        notes.append(f"Picked by `{grid.picked}`: a bench of its own, beside the whole one.")
     smallest = min((cell.n for cell in cells), default=0)
     if cells and smallest < LOW_N:
         notes.append(

@@ -136,6 +136,14 @@ def read_result(run: Path) -> RunResult | None:
     return _parse_result(content, path)
 
 
+def time_of_result(run: Path) -> int | None:
+    """Return when a run's result was written, in nanoseconds of its file; None where there is none."""
+    try:
+        return (run / RESULT_FILE).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def read_run(run: Path) -> RunResult:
     """Return the result in a run's folder.
 

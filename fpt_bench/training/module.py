@@ -1,7 +1,9 @@
 """FPTModule: input layer, partially frozen transformer, readout. The one LightningModule."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,14 +13,17 @@ from torch.optim import Optimizer
 
 from datamodules.constants import is_labelled
 from datamodules.contract import Batch, TaskSpec
+from datamodules.metrics import Metric
 from datamodules.randomness import derive_seed
 from fpt_bench.bodies.execution import Body
 from fpt_bench.bodies.groups import count_groups
 from fpt_bench.bodies.native import device as devices
-from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.spec import RunSpec, make_spec
 from fpt_bench.results.predictions import Answers
 from fpt_bench.results.result import GroupCount
+from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.objective import mean_loss, what_is_said, what_is_scored
+from fpt_bench.training.plain_batches import as_batch
 
 INPUT_GAIN = 1.41
 """Gain of the orthogonal input layer (published code, experiment.py)."""
@@ -48,6 +53,13 @@ def reseed(seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
 
 
+def plain_task(task: TaskSpec) -> dict[str, Any]:
+    """Return the fields of a task as plain values, as a checkpoint may hold them."""
+    fields = {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
+    metric = dataclasses.asdict(task.metric) if isinstance(task.metric, Metric) else task.metric
+    return {**fields, "trivial": dict(task.trivial), "metric": metric}
+
+
 class FPTModule(pl.LightningModule):
     """A transformer of which only some parameter groups learn. It knows no task, only a TaskSpec.
 
@@ -63,6 +75,8 @@ class FPTModule(pl.LightningModule):
         super().__init__()
         # A checkpoint holds what is trained; the frozen rest is rebuilt from the spec.
         self.strict_loading = False
+        # What loggers are told, and what `load_from_checkpoint` builds the frozen rest from: plain values alone.
+        self.save_hyperparameters({"spec": spec.model_dump(mode="json"), "task": plain_task(task)})
         self.task = task
         self.spec = spec
         self.body = body
@@ -86,6 +100,46 @@ class FPTModule(pl.LightningModule):
         # That labels are classes, cross-entropy checks as well, and without waiting for a GPU.
         self.validation_metric = task.make_metric(checked=False)
         self.test_metric = task.make_metric()
+
+    @classmethod
+    def from_spec(cls, spec: RunSpec, task: TaskSpec, offline: bool = False) -> "FPTModule":
+        """Build the model of a run as it is before its first step, for a Trainer and data of your own.
+
+        Raises:
+            ValueError: the spec asks for something that does not exist, such as more layers than the body has.
+            FileNotFoundError: weights that are not available.
+        """
+        from fpt_bench.training.model import make_model
+
+        return make_model(spec, task, Workspace(offline=offline), None)[0]
+
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, map_location: Any = None, *_: Any, offline: bool = False, **__: Any
+    ) -> "FPTModule":
+        """Build the model that a checkpoint is of, with the weights in it; the frozen rest is made as before training.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint, or weights that are not available.
+            ValueError: it is damaged, or was written before checkpoints said what they are of.
+        """
+        from fpt_bench.training.checkpoints import read_checkpoint
+
+        checkpoint = read_checkpoint(Path(checkpoint_path))
+        said = checkpoint.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        if not {"spec", "task"} <= said.keys():
+            raise ValueError(
+                f"{checkpoint_path}: expected a checkpoint that says which run it is of, found no spec and task in it; "
+                "build the model with FPTModule.from_spec(spec, task), and load its `state_dict` with strict=False"
+            )
+        fields = said["task"]
+        metric = Metric(**fields["metric"]) if isinstance(fields["metric"], dict) else fields["metric"]
+        module = cls.from_spec(make_spec(said["spec"]), TaskSpec(**{**fields, "metric": metric}), offline)
+        module.load_state_dict(checkpoint["state_dict"], strict=False)
+        return module if map_location is None else module.to(map_location)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        return as_batch(batch, self.task)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of a batch, (B, L, C) float32."""

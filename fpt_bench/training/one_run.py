@@ -39,7 +39,7 @@ from fpt_bench.training.data_record import describe_data
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.features import cache_features, can_be_cached
 from fpt_bench.training.hearing import HearingTest
-from fpt_bench.training.loggers import make_loggers
+from fpt_bench.training.loggers import log_final_scores, make_loggers
 from fpt_bench.training.model import load_best, make_model
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.phases import PhaseClock
@@ -285,6 +285,7 @@ def _train_and_test(
         attempts=run.log.attempts(),
     )
     write_result(result, run.folder, lease.require)
+    log_final_scores(run.trainer.loggers, result)
     return result
 
 

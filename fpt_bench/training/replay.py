@@ -10,6 +10,7 @@ from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import trained_body
 from fpt_bench.training.resolve import make_datamodule
 from fpt_bench.training.sources import Sources
+from fpt_bench.training.trainers import quiet_libraries
 
 
 def _require_no_code(result: RunResult) -> None:
@@ -38,6 +39,7 @@ def restore(result: RunResult, workspace: Workspace, trust: bool = False) -> tup
     """
     if not trust:
         _require_no_code(result)
+    quiet_libraries()  # else transformers lists every weight of the layers that are cut
     before = Sources.of_result(result)
     if result.best_step is None or before is None:
         raise ValueError(

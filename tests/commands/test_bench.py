@@ -123,6 +123,23 @@ def test_runs_that_experiments_share_are_done_once(bench: Bench) -> None:
     assert "# rates-short" in done.stdout
 
 
+def test_a_picked_bench_has_tables_of_its_own_and_leaves_the_whole_one_alone(bench: Bench) -> None:
+    assert bench.bench("headline").exit_code == 0
+    tables, before = bench.folder / "runs" / "tables", len(bench.done)
+    whole = {path: path.read_bytes() for path in (tables / "headline-short").iterdir()}
+    done = bench.bench("headline", more=("--arms", "random"))
+    assert done.exit_code == 0, done.stderr
+    assert len(bench.done) == before, "its runs are among those of the whole one"
+    assert "all 2 runs were done before, nothing trained" in done.stderr
+    assert "next: python -m fpt_bench report" in done.stderr
+    assert {path: path.read_bytes() for path in (tables / "headline-short").iterdir()} == whole
+    (own,) = tables.glob("headline-short-pick-*")
+    assert "Picked by `--arms random`: a bench of its own" in (own / "table.md").read_text()
+    assert read_grid(own / "grid.json").registered == {}, "the claim is of an arm that is left out"
+    assert bench.bench("headline", more=("--set", "learning_rate=1e-2", "--seeds", "0")).exit_code == 0
+    assert [spec.learning_rate for spec in bench.done[before:]] == [1e-2, 1e-2]
+
+
 def test_a_sweep_does_first_seeds_first_and_gives_hopeless_rates_up(bench: Bench) -> None:
     done = bench.bench("rates")
     swept = [spec for spec in bench.done if spec.learning_rate != 2e-4]

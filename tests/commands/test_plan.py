@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from fpt_bench.analysis.sweep import given_up_runs
 from fpt_bench.cli import app
-from fpt_bench.commands.costs import Cost, plan_costs, settled
+from fpt_bench.commands.costs import OTHER_FILES, Cost, plan_costs, settled
+from fpt_bench.commands.plan import kept_results, show_plan, unknown_of
 from fpt_bench.commands.seeds_view import command_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder, write_result
@@ -58,10 +60,37 @@ def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None
     assert lines[-1][-1] == "listops"
 
 
-def test_without_a_speed_and_without_runs_it_says_that_it_does_not_know(tmp_path: Path) -> None:
+def test_without_a_speed_and_without_runs_it_says_that_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.commands.plan.kept_results", lambda: [])
     lines = plan(tmp_path)
     assert lines[2][4:6] == ["?", "?"]
     assert "No finished run shows the speed of bit-xor, mnist" in " ".join(" ".join(line) for line in lines)
+
+
+def test_kept_results_show_the_speed_until_a_run_here_does(tmp_path: Path) -> None:
+    specs = [run.spec for run in made_up_grid(tasks=("bit-xor",), seeds=(0, 1)).runs]
+    kept = [made_up_result("bit-xor", seed=9, accuracy=0.9)]
+    (cost,) = plan_costs(specs, [], tmp_path, kept=kept)
+    assert (cost.steps_per_second, cost.by_kept) == (10.0, True)
+    assert cost.bytes_a_run == 16 * 1234 + OTHER_FILES
+    assert "guessed from kept results" in unknown_of([cost])[0]
+    here = made_up_result("bit-xor", seed=0, accuracy=0.9).model_copy(update={"seconds": 20.0})
+    (cost,) = plan_costs(specs, [here], tmp_path, kept=kept)
+    assert (cost.steps_per_second, cost.by_kept) == (5.0, False)
+    assert kept_results([KEPT_RESULTS])
+    assert not kept_results([tmp_path / "none"])
+
+
+@pytest.mark.parametrize("width", [66, 80])
+def test_no_number_is_cut_by_its_column(width: int) -> None:
+    console = Console(width=width)
+    cost = Cost("successive-groups-random", 1234, 1000, 25_770_000, 12345.6, 2e9)
+    with console.capture() as said:
+        console.print(show_plan([cost], cost, 4))
+    for number in ("25,770,000", "12,345.6", "468.00"):
+        assert number in said.get()
 
 
 def test_several_experiments_have_a_row_each_and_a_run_counts_once(tmp_path: Path) -> None:
@@ -76,7 +105,10 @@ def test_several_experiments_have_a_row_each_and_a_run_counts_once(tmp_path: Pat
     assert lines[3] == ["all", "18", "0", "65,700", "2.0", "9.1", "9.1", "?"]
 
 
-def test_shared_runs_count_once_also_where_a_bench_settled_one_of_the_grids(tmp_path: Path) -> None:
+def test_shared_runs_count_once_also_where_a_bench_settled_one_of_the_grids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.commands.plan.kept_results", lambda: [])
     (tmp_path / "same.yaml").write_text(EXPERIMENT)
     (tmp_path / "again.yaml").write_text(EXPERIMENT)
     (tmp_path / "tiny.yaml").write_text(PROFILE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.config.named import named_experiment
-from fpt_bench.config.yaml_files import MOST_BYTES, read_yaml
+from fpt_bench.config.yaml_files import MOST_BYTES, listed_experiments, read_yaml
 
 
 def laughs(name: str, levels: int = 11) -> str:
@@ -109,3 +109,9 @@ def test_what_is_no_file_is_said_as_it_is(tmp_path: Path) -> None:
         read_yaml(tmp_path / "nope.yaml")
     with pytest.raises(FileNotFoundError, match=r"headlin\.yaml does not exist\. Did you mean '.*/headline\.yaml'\?$"):
         read_yaml(tmp_path / "headlin.yaml")
+
+
+def test_all_experiments_begin_with_the_headline_that_shared_runs_count_for() -> None:
+    names = listed_experiments("all")
+    assert names[0] == "headline"
+    assert names[1:] == sorted(names[1:])

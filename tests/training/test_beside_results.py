@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,12 @@ def test_asking_a_finished_run_writes_the_same_again(finished: tuple[RunResult, 
     kept = (folder / PREDICTIONS_FILE).read_text()
     (folder / PREDICTIONS_FILE).unlink()
     arguments = ["examples", str(folder), "--data-root", str(runs / "data"), "--offline"]
+    logging.getLogger("transformers").setLevel(logging.WARNING)
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     assert done.exit_code == 0, done.stderr
     assert (folder / PREDICTIONS_FILE).read_text() == kept
     assert "[M" in done.stdout, "brackets are no markup"
+    assert not logging.getLogger("transformers").isEnabledFor(logging.WARNING), "it would list all weights that are cut"
 
 
 def test_only_the_loggers_that_were_asked_for_write(finished: tuple[RunResult, Path]) -> None:

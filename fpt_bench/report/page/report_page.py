@@ -11,11 +11,12 @@ from rich.console import Console
 
 from fpt_bench import __version__
 from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.plain_runs import grids_and_results
 from fpt_bench.analysis.releases import require_one_release
 from fpt_bench.report.figures.style import DARK, LIGHT, Look, make_looks
 from fpt_bench.report.page.contents import make_section
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import has_bench, read_grids, read_results, runs_of, state_of_results, with_results
+from fpt_bench.results.folder import has_bench, state_of_results
 from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
@@ -43,7 +44,7 @@ def build_report(
         kept: another folder of results, or a packed file, for runs that are not over in `runs`.
 
     Raises:
-        FileNotFoundError: no bench is there, or no result of one.
+        FileNotFoundError: neither a bench nor a run that is over is there, or no result of a bench.
         ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
     benches = benches_in(runs, console, mix_releases, kept)
@@ -60,16 +61,13 @@ def build_report(
 
 
 def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: Path | None = None) -> list[Bench]:
-    """Return the benches under a folder of runs, and print a sentence for each file that cannot be read.
+    """Return the benches under a folder of runs, or its single runs as one; print what cannot be read, a sentence each.
 
     Raises:
-        FileNotFoundError: no bench is there, or no result of one.
+        FileNotFoundError: neither a bench nor a run that is over is there.
         ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
     """
-    grids = read_grids(runs, console)
-    folder = runs_of(next(iter(grids)))
-    results = read_results(folder, console, kept)
-    grids = with_results(grids, results, console)
+    grids, folder, results = grids_and_results(runs, console, kept)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)

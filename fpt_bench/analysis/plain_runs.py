@@ -1,0 +1,84 @@
+"""Single runs as a bench, where none was asked for: what tells them apart is an arm."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fpt_bench.config.experiment import Arm, Experiment
+from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.layers import ARGUMENTS
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.folder import folder_of, has_bench, read_grids, read_results, runs_of, with_results
+from fpt_bench.results.result import RunResult
+
+NAME = "single"
+CONTROL = "random"
+"""Init of the arm that others are compared with, where there is one."""
+
+
+def grids_and_results(
+    runs: Path, console: Console, kept: Path | None = None
+) -> tuple[dict[Path, Grid], Path, list[RunResult]]:
+    """Return the benches in a place by their files, the folder of their runs, and all results there.
+
+    Where there is no bench, single runs are one, which has no file: its key is the folder.
+
+    Raises:
+        FileNotFoundError: there is neither a bench of which a run is over nor a single one.
+        ValueError: no grid can be read.
+    """
+    if has_bench(runs):
+        grids = read_grids(runs, console)
+        folder = runs_of(next(iter(grids)))
+        results = read_results(folder, console, kept)
+        return with_results(grids, results, console), folder, results
+    results = [result for result in read_results(runs, console, kept) if result.status != "failed"]
+    if not results:
+        read_grids(runs, console)
+    return {runs: grid_of_runs(results)}, folder_of(runs), results
+
+
+def grid_of_runs(results: Sequence[RunResult]) -> Grid:
+    """Return the grid of single runs: an arm for each way in which runs of one task differ beside their seed."""
+    specs = [result.spec for result in results]
+    telling = _telling(specs)
+    named = [(spec, _arm(spec, telling)) for spec in specs]
+    arms = list(dict.fromkeys(arm for _, arm in named))
+    baseline = next((arm for spec, arm in named if spec.init.startswith(CONTROL)), arms[0])
+    experiment = Experiment(
+        name=NAME,
+        question="Single runs, as they were asked for one by one: no plan says which to compare, nor how many seeds.",
+        tasks=tuple(dict.fromkeys(spec.task for spec in specs)),
+        arms={arm: Arm() for arm in arms},
+        baseline=baseline,
+    )
+    ordered = sorted(named, key=lambda pair: (experiment.tasks.index(pair[0].task), arms.index(pair[1]), pair[0].seed))
+    runs = tuple(GridRun(task=spec.task, arm=arm, spec=spec) for spec, arm in ordered)
+    return Grid(experiment=experiment, profile="runs", targets={}, runs=runs)
+
+
+def _telling(specs: Iterable[RunSpec]) -> list[str]:
+    """Return the fields, beside body and init, in which runs of one task differ."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for spec in specs:
+        for field, value in _fields(spec).items():
+            values.setdefault((spec.task, field), set()).add(str(value))
+    differing = {field for (_, field), found in values.items() if len(found) > 1}
+    return [field for field in dict.fromkeys(field for _, field in values) if field in differing]
+
+
+def _fields(spec: RunSpec) -> Mapping[str, Any]:
+    fields = spec.model_dump(mode="json", exclude={"task", "seed", "body", "init", ARGUMENTS})
+    return {**fields, **dict(sorted(spec.data_arguments.items()))}
+
+
+def _arm(spec: RunSpec, telling: Sequence[str]) -> str:
+    fields = _fields(spec)
+    said = [f"{field} {_written(fields[field])}" for field in telling if field in fields]
+    return ", ".join([f"{spec.body} {spec.init}", *said])
+
+
+def _written(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
