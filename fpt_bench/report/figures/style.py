@@ -17,8 +17,8 @@ from fpt_bench.analysis.cells import Cell
 
 COLUMN_INCHES = 3.3
 INK, MUTED, RULE, PAPER = "#1b1b1a", "#666462", "#d6d4d1", "#fefefd"
-LIGHT = ("#0072b2", "#c64f00", "#00795a", "#a0457f", "#806400", "#4d4d4c", "#5b57c2", "#8c2d19")
-DARK = ("#64b9ee", "#ff9a52", "#35c9a0", "#e48fc8", "#e0c24b", "#bdbdbc", "#a5a1ff", "#f08a74")
+LIGHT = ("#0072b2", "#c64f00", "#00795a", "#a0457f", "#3f3200", "#4d4d4c", "#5b57c2", "#8c2d19")
+DARK = ("#64b9ee", "#ff9a52", "#35c9a0", "#e48fc8", "#fce000", "#bdbdbc", "#a5a1ff", "#e05454")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _ARM_ID = "arm-of-figure-"
