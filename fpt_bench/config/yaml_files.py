@@ -1,6 +1,8 @@
 """The YAML files in configs/: found by name, read, and checked against what they describe."""
 
+import copy
 import difflib
+import functools
 import math
 from collections import Counter
 from pathlib import Path
@@ -28,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: the file is not YAML or not a mapping, or says one thing twice.
     """
     try:
-        content = _construct(_read_text(path))
+        content = copy.deepcopy(_construct(_read_text(path)))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -57,8 +59,12 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"expected UTF-8, got another encoding at byte {error.start}; save it as UTF-8") from error
 
 
+@functools.lru_cache(maxsize=256)
 def _construct(text: str) -> Any:
-    """Return what YAML says, unless it says a key twice, or unfolds to more than anybody writes."""
+    """Return what YAML says, unless it says a key twice, or unfolds to more than anybody writes.
+
+    The same text is parsed once: a report asks for the same few files for every run's command.
+    """
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()

@@ -63,7 +63,8 @@ def test_arms_that_arrive_together_stand_side_by_side() -> None:
 
 def test_a_published_diamond_lies_below_every_mark_and_is_hollow() -> None:
     grid, results = made_up_bench(tasks=("bit-xor",))
-    bench = Bench.of(grid, results, published={"lu2021": {"table2_initializations": {"language": {"bit-xor": 1.0}}}})
+    figures = {"lu2021": {"table2_initializations": {"columns": ["bit-xor"], "language": [100]}}}
+    bench = Bench.of(grid, results, published=figures)
     drawing = draw_accuracy(bench, make_looks(bench.arms))
     assert drawing is not None
     lines = drawing.figure.axes[0].lines
