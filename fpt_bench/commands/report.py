@@ -13,14 +13,17 @@ def report(
     runs: Annotated[
         list[Path], typer.Argument(help="folder of a bench's results; two folders are compared, before and after")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write; figures/ goes beside it")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="HTML file to write; figures/, and benches/ where there are several, go beside it"
+        ),
+    ] = Path("report.html"),
     watch: Annotated[bool, typer.Option("--watch", help="write it again when results change, until Ctrl-C")] = False,
     kept: Kept = None,
     mix_releases: MixReleases = False,
 ) -> None:
-    """Turn results into one page that needs no network, and into figures as PDF and PNG."""
+    """Turn results into a page that needs no network, or an index and a page a bench; figures as PDF and PNG."""
     if len(runs) > 2 or (watch and len(runs) > 1):
         raise ValueError(f"expected one folder, or two to compare without --watch, got {len(runs)}")
     if len(runs) > 1 and kept is not None:

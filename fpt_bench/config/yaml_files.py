@@ -1,6 +1,8 @@
 """The YAML files in configs/: found by name, read, and checked against what they describe."""
 
+import copy
 import difflib
+import functools
 import math
 import re
 from collections import Counter
@@ -38,7 +40,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: the file is not YAML or not a mapping, says one thing twice, or what readers take for other things.
     """
     try:
-        content = read_value(_read_text(path))
+        # The same text is parsed once, and each caller has a copy of his own.
+        content = copy.deepcopy(read_value(_read_text(path)))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(content, dict):
@@ -63,8 +66,9 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"expected UTF-8, got another encoding at byte {error.start}; save it as UTF-8") from error
 
 
+@functools.lru_cache(maxsize=256)
 def read_value(text: str) -> Any:
-    """Return what YAML says: keys are text, and so are dates; the only reader of YAML here.
+    """Return what YAML says: keys are text, and so are dates; the only reader of YAML here, and nobody changes it.
 
     Raises:
         ValueError: it is not YAML, says a key twice, unfolds to more than anybody writes, or has a value that readers

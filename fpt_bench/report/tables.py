@@ -32,6 +32,8 @@ class Entry:
     """What the column is sorted by, where it is a number."""
     link: str | None = None
     """On the page."""
+    search: str | None = None
+    """What the page searches its runs for where the link is followed."""
     is_long: bool = False
     """Whether the text may run over several lines, on the page."""
     picture: str | None = None

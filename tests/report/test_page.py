@@ -45,7 +45,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_the_page_is_one_file_that_asks_no_network_for_anything(page: tuple[Path, str]) -> None:
     text = page[1]
     assert len(text) < 5_000_000
-    assert re.findall(r'(?:src|href|action)="(?!#|data:)[^"]*"', text) == []
+    beside = re.findall(r'(?:src|action|data-details)="(?!data:)[^"]*"|href="(?!#|data:)[^"]*"(?! download)', text)
+    assert beside == [], "but for what is downloaded from beside it"
     assert "@import" not in text
     assert re.findall(r"url\((?!#)", text) == []
     assert "default-src 'none'" in text
@@ -64,8 +65,11 @@ def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:
 
 def test_figures_are_files_for_a_paper(page: tuple[Path, str]) -> None:
     names = {path.name for path in (page[0] / "figures").iterdir()}
-    figures = ("accuracy", "curves", "speed-up", "parameters", "gap")
-    assert names == {f"made-up-embedded-{figure}.{kind}" for figure in figures for kind in ("pdf", "png")}
+    figures = ("forest", "accuracy", "curves", "speed-up", "parameters", "gap")
+    drawn = {f"made-up-embedded-{figure}.{kind}" for figure in figures for kind in ("pdf", "png")}
+    assert names == drawn | {"made-up-embedded.csv", "made-up-embedded.tex"}
+    linked = re.findall(r'href="figures/([^"]+)" download', page[1])
+    assert sorted(linked) == sorted(names), "each is linked once, and nothing else is"
     assert (page[0] / "figures" / "made-up-embedded-accuracy.pdf").read_bytes().startswith(b"%PDF")
 
 
@@ -98,10 +102,9 @@ def test_markup_in_names_and_sources_shows_as_text(tmp_path: Path) -> None:
     assert "&lt;b&gt;examples" in text
 
 
-def test_daggers_and_their_footnote_are_everywhere(page: tuple[Path, str]) -> None:
-    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page[1], re.DOTALL)
-    with_mnist = [caption for caption in captions if "† mnist: made-up mnist" in caption]
-    assert len(with_mnist) == len(captions) - 1, "all but the speed-up figure, in which mnist does not appear"
+def test_daggers_are_everywhere_and_explained_once(page: tuple[Path, str]) -> None:
+    assert page[1].count("† Data of mnist: made-up mnist") == 1
+    assert "† mnist: made-up" not in page[1]
     assert "<td>mnist†</td>" in page[1]
     assert "<td>mnist</td>" not in page[1]
     assert "<strong>mnist† (embedded data, 500 test examples):</strong>" in page[1]
@@ -158,6 +161,7 @@ def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
     def names(grid: Grid, results: list[RunResult]) -> list[str]:
         bench = Bench.of(grid, results)
         section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
+        assert bool(section.forest) == bool(section.pictures)
         return [picture.name.removeprefix("made-up-embedded-") for picture in section.pictures]
 
     grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))

@@ -114,6 +114,7 @@ def test_a_link_opens_its_run(browser: Any, report: str) -> None:
 def test_an_arm_can_be_left_out_of_tables_and_figures(browser: Any, report: str) -> None:
     visit = Visit(browser, report)
     rows, arm = visit.page.locator("tbody tr:visible"), visit.page.get_by_role("checkbox", name="random")
+    visit.page.locator(".toggles summary").click()
     displays = "[...document.querySelectorAll('svg .arm-1')].map((mark) => getComputedStyle(mark).display)"
     before, own = rows.count(), visit.page.locator("tbody tr.arm-1:visible").count()
     assert own
@@ -128,6 +129,7 @@ def test_an_arm_can_be_left_out_of_tables_and_figures(browser: Any, report: str)
 
 def test_a_name_with_markup_stays_text(browser: Any, report: str) -> None:
     visit = Visit(browser, report)
+    visit.page.locator(".toggles summary").click()
     assert visit.page.get_by_role("checkbox", name="<img src=x onerror=alert(1)>").is_visible()
     assert visit.page.locator("img").count() == 0
 
@@ -149,3 +151,110 @@ def test_readers_of_a_screen_get_headings_names_and_a_skip_link(browser: Any, re
     assert all("mnist† language" in (figure.get_attribute("aria-label") or "") for figure in figures[:2])
     visit.page.keyboard.press("Tab")
     assert visit.page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_a_task_can_be_left_out_of_tables_and_figures(browser: Any, report: str) -> None:
+    visit = Visit(browser, report)
+    visit.page.locator(".toggles summary").click()
+    visit.page.get_by_role("checkbox", name="bit-xor").uncheck()
+    assert visit.page.locator("tbody tr.task-1:visible").count() == 0
+    shown = "[...document.querySelectorAll('svg .task-%d')].map((mark) => getComputedStyle(mark).display)"
+    assert set(visit.page.evaluate(shown % 1)) == {"none"}
+    assert "none" not in visit.page.evaluate(shown % 0)
+
+
+def test_runs_are_searched_and_a_cell_leads_to_its_own(browser: Any, report: str) -> None:
+    visit = Visit(browser, report)
+    rows = visit.page.locator("tr[data-find]:visible")
+    everything = rows.count()
+    field = visit.page.get_by_role("searchbox")
+    field.fill("mnist seed:1 arm:random")
+    assert 0 < rows.count() < everything
+    assert all({"mnist†", "random", "1"} <= set(row.locator("td").all_inner_texts()) for row in rows.all())
+    field.fill("")
+    assert rows.count() == everything
+    cell = visit.table("Accuracy").locator("tr", has_text="bit-memory").filter(has_text="language").first
+    cell.locator("a").first.click()
+    visit.page.wait_for_function("document.querySelector('.search').value === 'task:bit-memory arm:language'")
+    assert rows.count() == 4, "two seeds at two rates"
+    assert visit.page.locator("details.run:visible").count() == 4
+    assert visit.said == []
+
+
+def test_a_mark_says_its_value_under_the_pointer(browser: Any, report: str) -> None:
+    visit = Visit(browser, report)
+    row = visit.page.locator(".first svg .task-2.arm-0").first
+    assert row.locator("title").text_content().startswith("mnist† language: +"), "and this is what the pointer is over:"
+    box = row.bounding_box()
+    over = visit.page.evaluate(
+        "([x, y]) => document.elementFromPoint(x, y).closest('g:has(> title)').querySelector('title').textContent",
+        [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2],
+    )
+    assert over == row.locator("title").text_content()
+
+
+def test_tables_and_figures_are_downloaded(browser: Any, report: str) -> None:
+    visit = Visit(browser, report)
+    for name, begins in (("made-up-embedded.csv", b"task"), ("made-up-embedded-forest.pdf", b"%PDF")):
+        with visit.page.expect_download() as loading:
+            visit.page.get_by_role("link", name=name).click()
+        assert Path(loading.value.path()).read_bytes().startswith(begins)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two benches of the same runs, whose index is index.html."""
+    folder = tmp_path_factory.mktemp("index")
+    grid, results = made_up_bench(tasks=("mnist",), seeds=(0, 1))
+    runs = write_bench(folder / "runs", grid, results)
+    first = grid.experiment.model_copy(update={"name": "headline"})
+    write_bench(folder / "runs", grid.model_copy(update={"experiment": first}), results)
+    build_report(runs, folder / "index.html", Console(quiet=True))
+    return folder / "index.html"
+
+
+def test_an_index_leads_to_a_bench_that_reads_its_details_from_beside_it(browser: Any, index: Path) -> None:
+    visit = Visit(browser, index.as_uri())
+    assert visit.page.locator("dl.benches dt").all_inner_texts() == ["headline-embedded", "made-up-embedded"]
+    assert "6 of 6 runs have a score." in visit.page.locator("header").inner_text(), "each run counts once"
+    assert visit.page.locator("main section h2").first.inner_text() == "Docket"
+    visit.page.locator("dl.benches a").first.click()
+    assert visit.page.locator("details.run").count() == 0
+    script = (index.parent / "benches" / "headline-embedded.details.js").as_uri()
+    assert script not in visit.requests, "nobody asked for it"
+    visit.page.get_by_text("Runs", exact=True).click()
+    visit.page.locator("details.run").first.wait_for(state="visible")
+    assert script in visit.requests
+    assert visit.page.locator("details.run").count() == 6
+    assert visit.page.get_by_role("img").count() == 1, "figures have not been asked for"
+    visit.page.get_by_text("Figures", exact=True).click()
+    visit.page.locator(".figures svg").first.wait_for(state="visible")
+    assert visit.requests.count(script) == 1
+    assert visit.said == []
+
+
+def test_a_link_into_details_that_are_not_there_yet_opens_them(browser: Any, index: Path) -> None:
+    page = index.parent / "benches" / "made-up-embedded.html"
+    run = made_up_bench(tasks=("mnist",), seeds=(0, 1))[1][2].spec.run_id
+    visit = Visit(browser, f"{page.as_uri()}#made-up-embedded-{run}")
+    visit.page.locator("details.run[open] summary", has_text=run).wait_for(state="visible")
+    assert visit.said == []
+
+
+def test_details_that_are_lost_are_said_to_be(browser: Any, index: Path, tmp_path: Path) -> None:
+    page = index.parent / "benches" / "made-up-embedded.html"
+    alone = tmp_path / page.name
+    alone.write_bytes(page.read_bytes())
+    visit = Visit(browser, alone.as_uri())
+    visit.page.get_by_text("Runs", exact=True).click()
+    visit.page.get_by_text("Expected made-up-embedded.details.js beside this page").wait_for(state="visible")
+
+
+def test_no_other_script_runs(browser: Any, index: Path, tmp_path: Path) -> None:
+    page = (index.parent / "benches" / "made-up-embedded.html").read_text()
+    evil = tmp_path / "evil.html"
+    evil.write_text(
+        page.replace("</main>", "<script>globalThis.evil = 1</script><img src=x onerror='evil = 2'></main>")
+    )
+    visit = Visit(browser, evil.as_uri())
+    assert visit.page.evaluate("globalThis.evil") is None

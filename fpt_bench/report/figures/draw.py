@@ -9,12 +9,12 @@ from typing import Any
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
+from fpt_bench.report.figures.forest import draw_forest
 from fpt_bench.report.figures.panels import draw_curves, draw_rates
 from fpt_bench.report.figures.rows import draw_accuracy, draw_gap, draw_speed_up
 from fpt_bench.report.figures.style import (
     COLUMN_INCHES,
     INK,
-    PAPER,
     RULE,
     SETTINGS,
     Drawing,
@@ -22,10 +22,11 @@ from fpt_bench.report.figures.style import (
     drawn_as,
     make_svg,
     save_files,
+    settle,
     slug,
 )
 from fpt_bench.report.metric_words import WAY_TO_PERFECT, place_of, worded
-from fpt_bench.report.words import cell_label, mark_of, points, task_label
+from fpt_bench.report.words import cell_label, cell_score, points, task_label
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     from matplotlib.lines import Line2D
 
     cells = [cell for cell in bench.cells if cell.runs and cell.first.trained_parameters()]
-    if len({cell.first.trained_parameters() for cell in cells}) < 2:
-        return None
+    by_task = [{c.first.trained_parameters() for c in cells if c.task == task} for task in bench.tasks]
+    if all(len(counts) < 2 for counts in by_task):
+        return None  # it would only put the tasks in an order
     mixed = bench.is_mixed
     markers = dict(zip(bench.tasks, "os^Dv*PX<>" * (1 + len(bench.tasks) // 10), strict=False))
     figure = Figure(figsize=(COLUMN_INCHES, 2.5), layout="constrained")
     axes = figure.subplots()
     for cell in cells:
-        with drawn_as(looks[cell.arm], axes):
+        words = f"{cell_label(cell)} {cell.arm}: {cell.first.trained_parameters():,} parameters, {cell_score(cell)}"
+        with drawn_as(looks[cell.arm], axes, bench.tasks.index(cell.task), words):
             _draw_parameters_of(axes, cell, looks[cell.arm], markers[cell.task], mixed)
     axes.set(xscale="log", xlabel="trained parameters", ylabel=WAY_TO_PERFECT if mixed else "test accuracy (%)")
     if not mixed:
@@ -62,7 +65,7 @@ def draw_parameters(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     keys = [Line2D([], [], color=INK, lw=0, marker=markers[t], ms=4.5, label=task_label(bench, t)) for t in tasks]
     arms = [looks[arm] for arm in dict.fromkeys(cell.arm for cell in cells)]
-    keys += [Line2D([], [], color=look.colour, lw=4, label=look.name, solid_capstyle="butt") for look in arms]
+    keys += [Line2D([], [], lw=0, marker="o", ms=5.5, label=look.name, **look.mark) for look in arms]
     figure.legend(handles=keys, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.4)
     words = "; ".join(
         f"{cell_label(c)} {c.arm} {c.first.trained_parameters():,} parameters, "
@@ -88,10 +91,11 @@ def _draw_parameters_of(axes: Any, cell: Cell, look: Look, marker: str, mixed: b
         low, high = sorted(place_of(cell, end, mixed) for end in (found.low, found.high))
         ends = [low if mixed else max(0, low), min(100, high)]
         axes.plot([x, x], ends, color=look.colour, lw=0.9, alpha=0.7, zorder=2)
-    axes.plot(x, place_of(cell, found.mean, mixed), marker, color=look.colour, ms=5.5, mec=PAPER, mew=0.6, zorder=3)
+    axes.plot(x, place_of(cell, found.mean, mixed), marker, ms=5.5, zorder=3, **look.mark)
 
 
 DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
+    draw_forest,
     draw_accuracy,
     draw_bytes,
     draw_curves,
@@ -139,16 +143,9 @@ def show_as_text(figure: Any) -> None:
 
 
 def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
-    """Write a drawing's files and give it as the page shows it, the footnote of embedded data with it."""
+    """Write a drawing's files and give it as the page shows it."""
     show_as_text(drawing.figure)
     name = f"{prefix}-{drawing.name}"
-    files = tuple(save_files(drawing, folder / name))
-    return Picture(name, drawing.title, f"{drawing.caption}{_footnote(drawing)}", make_svg(drawing, name), files)
-
-
-def _footnote(drawing: Drawing) -> str:
-    """Say what the data are that a dagger or a double dagger in the figure marks."""
-    sources = {
-        cell.task: f"{mark_of(cell)} {cell.task}: {cell.data_source}." for cell in drawing.cells if mark_of(cell)
-    }
-    return "".join(f" {source}" for source in sources.values())
+    box = settle(drawing.figure)
+    files = tuple(save_files(drawing, folder / name, box))
+    return Picture(name, drawing.title, drawing.caption, make_svg(drawing, name, box), files)

@@ -1,6 +1,7 @@
 """Figures with a panel for each task: validation curves, learning rates."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ from fpt_bench.results.result import RunResult
 PUBLISHED_RATE = 1e-3
 """The one learning rate of Lu et al. 2021, section 2 (homology excepted)."""
 _PANEL_INCHES = 1.45
+_KEY_INCHES = 0.14
+"""A line of the key above the panels."""
+_KEYS_A_LINE = 4
+_APART_INCHES = 0.07
+"""Between the marks of arms that reach the target at one step."""
 
 
 def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
@@ -24,18 +30,21 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     tasks = [task for task, cells in drawn.items() if any(_has_a_line(cell) for cell in cells)]
     if not tasks:
         return None
-    figure, panels = _make_panels(bench, tasks)
+    figure, panels = _make_panels(bench, tasks, len({cell.arm for task in tasks for cell in drawn[task]}))
     for task, axes in panels.items():
         for cell in drawn[task]:
-            with drawn_as(looks[cell.arm], axes):
+            words = f"{cell_label(cell)} {cell.arm}"
+            if cell.convergence:
+                words = f"{_crossing_in_words(cell, cell.convergence)} (target)"
+            with drawn_as(looks[cell.arm], axes, bench.tasks.index(task), words):
                 _draw_curve(axes, cell, looks[cell.arm])
-        _mark_target(axes, drawn[task], looks)
+        _mark_target(axes, drawn[task], looks, bench.tasks.index(task))
         axes.set_xlim(left=0)
         if drawn[task][0].is_fraction:
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
-    _label(figure, "optimizer steps", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in drawn[task]]
-    _add_key(figure, looks, [cell.arm for cell in shown])
+    y_label = worded("validation accuracy (%)", bench.is_mixed)
+    _label(figure, looks, [cell.arm for cell in shown], "optimizer steps", y_label)
     words = "; ".join(_crossing_in_words(cell, cell.convergence) for cell in shown if cell.convergence)
     return Drawing(
         "curves",
@@ -43,7 +52,7 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         "Validation curves",
         "Validation accuracy by optimizer step: mean over seeds, band from the lowest to the highest seed; after an "
         "early stop the last value carries on. Dashed: the target; open marks: the median "
-        "step at which an arm gets there. Dotted: floor. A cross: a seed diverged.",
+        "step at which an arm gets there, side by side where it is the same. Dotted: floor. A cross: a seed diverged.",
         f"Validation accuracy against optimizer steps. Target reached: {words}.",
         shown,
     )
@@ -74,7 +83,9 @@ def _carried_on(run: RunResult) -> list[tuple[int, float]]:
     return curve
 
 
-def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look]) -> None:
+def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look], task: int) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
     scale, found = scale_of(cells[0]), cells[0].convergence
     floor = scale * cells[0].data.floor
     axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
@@ -86,13 +97,20 @@ def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look]) ->
     bottom, top = axes.get_ylim()
     bottom, top = min(bottom, floor, height), max(top, height, floor)
     axes.set_ylim(bottom, top)
-    for cell in cells:
-        steps, look = cell.convergence.steps if cell.convergence else math.inf, looks[cell.arm]
-        if math.isfinite(steps):
-            mark = {"marker": look.marker, "mfc": PAPER, "mec": look.colour, "mew": 1.1, "ms": 4.5, "zorder": 5}
-            with drawn_as(look, axes):
-                axes.plot(steps, height, **mark)
-                axes.vlines(steps, bottom, height, color=look.colour, lw=0.7, ls=":")
+    arrived = [c for c in cells if c.convergence and math.isfinite(c.convergence.steps)]
+    together = Counter(c.convergence.steps for c in arrived if c.convergence)
+    placed: Counter[float] = Counter()
+    for cell in arrived:
+        assert cell.convergence is not None
+        steps, look = cell.convergence.steps, looks[cell.arm]
+        # Arms that arrive at one step stand side by side: one mark would hide the other.
+        aside = _APART_INCHES * (placed[steps] - (together[steps] - 1) / 2)
+        placed[steps] += 1
+        beside = axes.transData + ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
+        mark = {"marker": look.marker, "mfc": PAPER, "mec": look.colour, "mew": 1.1, "ms": 4.5, "zorder": 5}
+        with drawn_as(look, axes, task, f"{_crossing_in_words(cell, cell.convergence)} (target)"):
+            axes.plot(steps, height, transform=beside, **mark)
+            axes.plot([steps, steps], [bottom, height], transform=beside, color=look.colour, lw=0.7, ls=":")
 
 
 def _crossing_in_words(cell: Cell, found: Convergence) -> str:
@@ -106,10 +124,11 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     tasks = [t for t in bench.tasks if any(len(_by_rate(cell)) > 1 for cell in bench.of_task(t))]
     if not tasks:
         return None
-    figure, panels = _make_panels(bench, tasks)
+    figure, panels = _make_panels(bench, tasks, len({cell.arm for task in tasks for cell in bench.of_task(task)}))
     for task, axes in panels.items():
         for cell in bench.of_task(task):
-            with drawn_as(looks[cell.arm], axes):
+            words = f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}"
+            with drawn_as(looks[cell.arm], axes, bench.tasks.index(task), words):
                 _draw_rates_of(axes, cell, looks[cell.arm])
         floor = next((scale_of(c) * c.floor for c in bench.of_task(task) if c.floor is not None), math.nan)
         axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
@@ -119,9 +138,9 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             textcoords="offset points", va="bottom", ha="center", color=MUTED, fontsize=6,
         )  # fmt: skip
         axes.set_xscale("log")
-    _label(figure, "learning rate of Adam", worded("validation accuracy (%)", bench.is_mixed))
     shown = [cell for task in tasks for cell in bench.of_task(task) if _by_rate(cell)]
-    _add_key(figure, looks, [cell.arm for cell in shown])
+    y_label = worded("validation accuracy (%)", bench.is_mixed)
+    _label(figure, looks, [cell.arm for cell in shown], "learning rate of Adam", y_label)
     words = "; ".join(f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}" for cell in shown)
     return Drawing(
         "rates",
@@ -146,7 +165,7 @@ def _draw_rates_of(axes: Any, cell: Cell, look: Look) -> None:
     if not by_rate:
         return
     means = [float(np.mean(_scores(runs))) for runs in by_rate.values()]
-    axes.plot(list(by_rate), means, color=look.colour, ls=look.line, marker=look.marker, mec=PAPER, mew=0.5, zorder=3)
+    axes.plot(list(by_rate), means, ls=look.line, marker=look.marker, zorder=3, **look.mark)
     for (rate, runs), mean in zip(by_rate.items(), means, strict=True):
         values = _scores(runs)
         axes.plot([rate, rate], [min(values), max(values)], color=look.colour, lw=0.9, zorder=2)
@@ -170,13 +189,14 @@ def _scores(runs: Sequence[RunResult]) -> list[float]:
     return [(100 if run.is_fraction else 1) * (validation_score(run) or 0.0) for run in runs]
 
 
-def _make_panels(bench: Bench, tasks: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """Return a figure with a titled panel for each task: one column, or two where there are many."""
+def _make_panels(bench: Bench, tasks: Sequence[str], keys: int) -> tuple[Any, dict[str, Any]]:
+    """Return a figure with a titled panel for each task, one column, or two where there are many; room for the keys."""
     from matplotlib.figure import Figure
 
     columns = 1 if len(tasks) < 4 else 2
     lines = math.ceil(len(tasks) / columns)
-    figure = Figure(figsize=(COLUMN_INCHES * columns, _PANEL_INCHES * lines + 0.4), layout="constrained")
+    room = 0.3 + _KEY_INCHES * math.ceil(keys / _KEYS_A_LINE)
+    figure = Figure(figsize=(COLUMN_INCHES * columns, _PANEL_INCHES * lines + room), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).flatten()
     for unused in grid[len(tasks) :]:
         unused.remove()
@@ -188,9 +208,14 @@ def _make_panels(bench: Bench, tasks: Sequence[str]) -> tuple[Any, dict[str, Any
     return figure, panels
 
 
-def _label(figure: Any, x: str, y: str) -> None:
+def _label(figure: Any, looks: Mapping[str, Look], arms: Sequence[str], x: str, y: str) -> None:
+    """Put the key above the panels, and name their axes: the y axis at the middle of the panels, clear of the key."""
+    _add_key(figure, looks, arms)
     figure.supxlabel(x, fontsize=7, color=INK)
-    figure.supylabel(y, fontsize=7, color=INK)
+    label = figure.supylabel(y, fontsize=7, color=INK)
+    figure.draw_without_rendering()
+    boxes = [axes.get_position() for axes in figure.axes]
+    label.set_y((min(box.y0 for box in boxes) + max(box.y1 for box in boxes)) / 2)
 
 
 def _add_key(figure: Any, looks: Mapping[str, Look], arms: Sequence[str]) -> None:
@@ -198,5 +223,5 @@ def _add_key(figure: Any, looks: Mapping[str, Look], arms: Sequence[str]) -> Non
     from matplotlib.lines import Line2D
 
     shown = [looks[arm] for arm in dict.fromkeys(arms)]
-    keys = [Line2D([], [], color=k.colour, ls=k.line, marker=k.marker, mec=PAPER, mew=0.5, label=k.name) for k in shown]
-    figure.legend(handles=keys, loc="outside upper center", ncols=min(4, len(keys)), columnspacing=1.2)
+    keys = [Line2D([], [], ls=look.line, marker=look.marker, label=look.name, **look.mark) for look in shown]
+    figure.legend(handles=keys, loc="outside upper center", ncols=min(_KEYS_A_LINE, len(keys)), columnspacing=1.2)

@@ -6,9 +6,9 @@ from typing import Any
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import estimate_mean
-from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
+from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of, place_of
-from fpt_bench.report.words import cell_label, points, task_label
+from fpt_bench.report.words import cell_label, cell_score, points, task_label
 
 _ROW_INCHES = 0.17
 _MARGIN_INCHES = 0.58
@@ -24,7 +24,10 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         scores = [place_of(cell, r.score, mixed) for r in cell.runs if r.score is not None]
         _draw_estimate(axes, y, look, scores, (-math.inf, 100) if mixed else (0, 100))
         if cell.published is not None:
-            axes.plot(place_of(cell, cell.published, mixed), y, "d", ms=4.5, mfc=PAPER, mec=INK, mew=0.8, zorder=5)
+            # Above the row and below all marks: seeds lie under it, and a diamond hides none of them.
+            axes.plot(
+                place_of(cell, cell.published, mixed), y - 0.3, "d", ms=3.6, mfc="none", mec=INK, mew=0.7, zorder=2
+            )
 
     figure, axes, spans = _draw_rows(bench, cells, looks, draw)
     for task, (top, bottom) in spans.items():
@@ -40,7 +43,11 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     _add_key(figure, floors=True, published=has_published)
     means = {f"{cell_label(c)} {c.arm}": (c.accuracy.mean, c.is_fraction) for c in cells if c.accuracy}
     words = "; ".join(f"{name} {points(mean, is_fraction=fraction)}" for name, (mean, fraction) in means.items())
-    beside = " Open diamonds: published accuracies, beside real data of published size only." if has_published else ""
+    beside = (
+        " Open diamonds, a little above: published accuracies, beside real data of published size only."
+        if has_published
+        else ""
+    )
     return Drawing(
         "accuracy",
         figure,
@@ -132,16 +139,27 @@ def draw_rows_of(
     values: Mapping[tuple[str, str], tuple[float, float, float]],
     looks: Mapping[str, Look],
     axis_label: str,
+    said: Mapping[tuple[str, str], str] | None = None,
 ) -> Any:
-    """Draw a mean with its interval for each cell, around zero, and return the figure."""
+    """Draw a mean with its interval for each cell, around zero, and return the figure.
+
+    Args:
+        bench: whose tasks head the rows.
+        cells: a row each.
+        values: mean and both ends of the interval by task and arm.
+        looks: how arms are drawn.
+        axis_label: what is drawn.
+        said: what the pointer shows over a row; by default the mean and its interval.
+    """
+    said = said or {key: f"{mean:+.1f} ({low:+.1f} to {high:+.1f})" for key, (mean, low, high) in values.items()}
 
     def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
         mean, low, high = values[cell.task, cell.arm]
         if math.isfinite(low):
             axes.plot([low, high], [y, y], color=look.colour, lw=1.3, solid_capstyle="butt")
-        axes.plot(mean, y, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5)
+        axes.plot(mean, y, look.marker, ms=4.5, **look.mark)
 
-    figure, axes, _ = _draw_rows(bench, cells, looks, draw)
+    figure, axes, _ = _draw_rows(bench, cells, looks, draw, said)
     axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
     widest = 1.6 * max(1, *(abs(mean) for mean, _, _ in values.values()))
     axes.set_xlim(-widest, widest)
@@ -151,9 +169,16 @@ def draw_rows_of(
 
 
 def _draw_rows(
-    bench: Bench, cells: Sequence[Cell], looks: Mapping[str, Look], draw: Callable[[Any, Cell, float, Look], None]
+    bench: Bench,
+    cells: Sequence[Cell],
+    looks: Mapping[str, Look],
+    draw: Callable[[Any, Cell, float, Look], None],
+    said: Mapping[tuple[str, str], str] | None = None,
 ) -> tuple[Any, Any, dict[str, tuple[float, float]]]:
-    """Draw each cell at its own height, under its task's name; return figure, axes and the height of each task."""
+    """Draw each cell at its own height, under its task's name; return figure, axes and the height of each task.
+
+    What the pointer shows over a row is its score where nothing else is said.
+    """
     from matplotlib.figure import Figure
 
     tasks = [task for task in bench.tasks if any(cell.task == task for cell in cells)]
@@ -168,7 +193,11 @@ def _draw_rows(
         top = y + 0.5
         for cell in (cell for cell in cells if cell.task == task):
             y += 1
-            with drawn_as(looks[cell.arm], axes):
+            value = (said or {}).get((cell.task, cell.arm)) or cell_score(cell)
+            words = f"{cell_label(cell)} {cell.arm}: {value}, n = {cell.n}"
+            with drawn_as(looks[cell.arm], axes, bench.tasks.index(cell.task), words):
+                # All of the row shows its value: a mark alone is small for a pointer.
+                axes.axhspan(y - 0.5, y + 0.5, facecolor=looks[cell.arm].colour, alpha=0, lw=0)
                 draw(axes, cell, y, looks[cell.arm])
             ticks.append((y, cell.arm, looks[cell.arm]))
         spans[task] = (top, y + 0.5)
@@ -193,7 +222,7 @@ def _draw_estimate(
         ends = [max(estimate.low, limits[0]), min(estimate.high, limits[1])]
         axes.plot(ends, [y, y], color=look.colour, lw=1.3, solid_capstyle="butt", zorder=3)
     axes.plot(values, [y + 0.3] * len(values), ".", color=look.colour, ms=2.6, alpha=0.75, mew=0, zorder=3)
-    axes.plot(estimate.mean, y, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5, zorder=4)
+    axes.plot(estimate.mean, y, look.marker, ms=4.5, zorder=4, **look.mark)
 
 
 def _add_key(figure: Any, floors: bool = False, published: bool = False) -> None:
@@ -204,7 +233,7 @@ def _add_key(figure: Any, floors: bool = False, published: bool = False) -> None
         Line2D([], [], color=INK, marker=".", ms=3, lw=0, label="one seed"),
     ]
     keys += [Line2D([], [], color=MUTED, ls=(0, (1.5, 1.5)), lw=1.1, label="floor")] if floors else []
-    diamond: Any = {"marker": "d", "ms": 4.5, "mfc": PAPER, "mec": INK, "mew": 0.8, "lw": 0}
+    diamond: Any = {"marker": "d", "ms": 3.6, "mfc": "none", "mec": INK, "mew": 0.7, "lw": 0}
     keys += [Line2D([], [], label="published", **diamond)] if published else []
     figure.legend(
         handles=keys, loc="lower center", ncols=4, columnspacing=1.0, handletextpad=0.4, handlelength=1.6,

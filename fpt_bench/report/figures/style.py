@@ -17,8 +17,8 @@ from fpt_bench.analysis.cells import Cell
 
 COLUMN_INCHES = 3.3
 INK, MUTED, RULE, PAPER = "#1b1b1a", "#666462", "#d6d4d1", "#fefefd"
-LIGHT = ("#0072b2", "#c64f00", "#00795a", "#a0457f", "#806400", "#4d4d4c", "#5b57c2", "#8c2d19")
-DARK = ("#64b9ee", "#ff9a52", "#35c9a0", "#e48fc8", "#e0c24b", "#bdbdbc", "#a5a1ff", "#f08a74")
+LIGHT = ("#0072b2", "#c64f00", "#00795a", "#a0457f", "#3f3200", "#4d4d4c", "#5b57c2", "#8c2d19")
+DARK = ("#64b9ee", "#ff9a52", "#35c9a0", "#e48fc8", "#fce000", "#bdbdbc", "#a5a1ff", "#e05454")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _ARM_ID = "arm-of-figure-"
@@ -82,22 +82,45 @@ class Look:
         return _LINES[self.index % len(_LINES)]
 
     @property
+    def fill(self) -> str:
+        """Marks are hollow where all colours have been dealt once: colour and filling tell 16 arms apart."""
+        return self.colour if self.index < len(LIGHT) else PAPER
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """How a marker is drawn that stands for the arm."""
+        hollow = self.fill == PAPER
+        return {
+            "color": self.colour,
+            "mfc": self.fill,
+            "mec": self.colour if hollow else PAPER,
+            "mew": 1 if hollow else 0.5,
+        }
+
+    @property
     def css_class(self) -> str:
         return f"arm-{self.index}"
 
-    @property
-    def group(self) -> str:
-        """Id that marks what belongs to the arm in a figure; the page makes a class of it."""
-        return f"{_ARM_ID}{self.index}"
-
 
 @contextmanager
-def drawn_as(look: Look, axes: Any) -> Iterator[None]:
-    """Mark what the block draws as an arm's, so that the page can hide it."""
+def drawn_as(look: Look, axes: Any, task: int, words: str) -> Iterator[None]:
+    """Mark what the block draws as an arm's on a task, so that the page can hide it and say its value.
+
+    Args:
+        look: the arm's.
+        axes: what is drawn into.
+        task: number of the task in its bench.
+        words: what the pointer shows over it.
+    """
     known = set(axes.get_children())
     yield
     for artist in set(axes.get_children()) - known:
-        artist.set_gid(look.group)
+        artist.set_gid(f"{_ARM_ID}{look.index}-{task}-{words}")
+
+
+def task_class(task: int) -> str:
+    """Return the class by which the page hides a task, by its number in the bench."""
+    return f"task-{task}"
 
 
 def slug(name: str) -> str:
@@ -129,28 +152,37 @@ class Drawing:
     """What it shows."""
 
 
-def save_files(drawing: Drawing, stem: Path) -> list[Path]:
-    """Write a figure as PDF and as PNG of 300 dots an inch, and return the paths."""
+def settle(figure: Any) -> Any:
+    """Lay a figure out for good, and return the box around all that it shows: each file would do both anew."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure.get_tightbbox().padded(0.02)
+
+
+def save_files(drawing: Drawing, stem: Path, box: Any) -> list[Path]:
+    """Write what is in the box of a figure as PDF and as PNG of 300 dots an inch, and return the paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png")]
-    drawing.figure.savefig(paths[0], bbox_inches="tight", pad_inches=0.02, metadata={"CreationDate": None})
-    drawing.figure.savefig(paths[1], bbox_inches="tight", pad_inches=0.02, dpi=300, facecolor="white")
+    drawing.figure.savefig(paths[0], bbox_inches=box, metadata={"CreationDate": None})
+    drawing.figure.savefig(paths[1], bbox_inches=box, dpi=300, facecolor="white")
     return paths
 
 
-def make_svg(drawing: Drawing, prefix: str) -> str:
+def make_svg(drawing: Drawing, prefix: str, box: Any) -> str:
     """Return a figure as SVG to stand inside a page.
 
     Args:
         drawing: the figure.
+        box: what of it is shown, in inches.
         prefix: word that keeps the ids of one figure apart from those of all others on the page.
     """
     buffer = io.StringIO()
-    drawing.figure.savefig(buffer, format="svg", bbox_inches="tight", pad_inches=0.02, metadata={"Date": None})
+    drawing.figure.savefig(buffer, format="svg", bbox_inches=box, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(rf'id="{_ARM_ID}(\d+)"', r'class="arm-\1"', svg)
+    marked = rf'<g id="{_ARM_ID}(\d+)-(\d+)-([^"]*)">'
+    svg = re.sub(marked, r'<g class="arm-\1 task-\2"><title>\3</title>', svg)
     used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'href="#|url\(#', lambda m: f"{m[0]}{prefix}-", svg)

@@ -50,6 +50,7 @@ def compare_reports(before: Path, after: Path, page: Path, console: Console, mix
         "made_of": f"Before: {before}. After: {after}.",
         "sections": [_compare(first, second, looks, page.parent / FIGURES) for first, second in pairs],
         "refresh_seconds": None,
+        "up": "",
     }
     write_page("compare.html.jinja", values, looks, page)
 

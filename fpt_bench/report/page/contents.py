@@ -11,11 +11,12 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.config.command_line import make_command
 from fpt_bench.config.published import is_resized
 from fpt_bench.report.figures.draw import Picture, draw_bench
-from fpt_bench.report.figures.style import Look, slug
+from fpt_bench.report.figures.style import Look, slug, task_class
 from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.page.exhibits import EmbeddedPicture, embedded_attention, example_tables
 from fpt_bench.report.page.parts import Row, Table
+from fpt_bench.report.page.verdict_line import verdict_line
 from fpt_bench.report.summary import Paragraph, summarize
 from fpt_bench.report.tables import Entry, TextTable, text_tables
 from fpt_bench.report.words import (
@@ -42,6 +43,8 @@ class Run:
     facts: tuple[tuple[str, str], ...]
     spec: tuple[tuple[str, str], ...]
     maps: tuple[EmbeddedPicture, ...] = ()
+    find: str = ""
+    """`name:value` words by which the search finds it."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ class Section:
     anchor: str
     title: str
     question: str
+    verdict: str
     summary: Sequence[Paragraph]
     tables: Sequence[Table]
     notes: Sequence[str]
+    forest: Picture | None
     pictures: Sequence[Picture]
     run_table: Table
     runs: Sequence[Run]
@@ -65,25 +70,29 @@ def make_section(bench: Bench, looks: Mapping[str, Look], figures: Path, console
     """Return what the page says about one bench, and write its figures; the console is told what is left out."""
     anchor = slug(bench.grid.name)
     runs = [(cell, result) for cell in bench.cells for result in cell.tried]
-    once = {result.spec.run_id: (cell.arm, result) for cell, result in runs}
+    once = {result.spec.run_id: (cell, result) for cell, result in runs}
+    pictures = draw_bench(bench, looks, figures)
+    forest = next((picture for picture in pictures if picture.name.endswith("-forest")), None)
     return Section(
         anchor=anchor,
         title=bench.grid.name,
         question=bench.grid.experiment.question.strip(),
+        verdict=verdict_line(bench),
         summary=summarize(bench),
         tables=[_cell_table(table, bench, looks, anchor) for table in text_tables(bench)],
         notes=bench_notes(bench),
-        pictures=draw_bench(bench, looks, figures),
-        run_table=_run_table(runs, looks, anchor),
-        runs=[_run(arm, result, looks[arm], bench, anchor, console) for arm, result in once.values()],
+        forest=forest,
+        pictures=[picture for picture in pictures if picture is not forest],
+        run_table=_run_table(bench, runs, looks, anchor),
+        runs=[_run(cell, result, looks[cell.arm], bench, anchor, console) for cell, result in once.values()],
         environments=_environments(bench.results),
         examples=example_tables(bench, looks, console),
     )
 
 
 def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], anchor: str) -> Table:
-    """Return a table as `table` prints it; a cell's n leads to the first of its runs."""
-    first = {(line_label(bench, cell), cell.arm): cell.first.spec.run_id for cell in bench.cells if cell.runs}
+    """Return a table as `table` prints it; a cell's score and n lead to its runs."""
+    known = {(line_label(bench, cell), cell.arm): cell for cell in bench.cells if cell.runs}
     rows = []
     for line in table.lines:
         found = dict(zip(table.header, line, strict=True))
@@ -94,14 +103,30 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
         if task in bench.tasks:  # a table that names its tasks without their daggers
             task = next((line_label(bench, cell) for cell in bench.of_task(task) if cell.runs), task_label(bench, task))
             found["task"] = Entry(task)
-        run_id = first.get((task, arm))
-        if run_id and "n" in found:
-            found["n"] = replace(found["n"], link=f"#{anchor}-{slug(run_id)}")
-        rows.append(Row(looks[arm].css_class if arm in looks else "", tuple(found.values())))
+        cell = known.get((task, arm))
+        for name in ("accuracy %", "score", "n") if cell else ():
+            if name in found:
+                found[name] = replace(found[name], link=f"#{anchor}-runs", search=_find(cell.task, cell.arm))
+        css_class = _classes(bench, cell, looks) if cell else looks[arm].css_class if arm in looks else ""
+        rows.append(Row(css_class, tuple(found.values())))
     return Table(table.title, tuple(table.header), tuple(rows))
 
 
-def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:
+def _classes(bench: Bench, cell: Cell, looks: Mapping[str, Look]) -> str:
+    """Return the classes by which the page hides what belongs to a cell."""
+    return f"{looks[cell.arm].css_class} {task_class(bench.tasks.index(cell.task))}"
+
+
+def _find(task: str, arm: str, result: RunResult | None = None) -> str:
+    """Return the words by which the search finds a cell's runs, or those of one run."""
+    words = {"task": task, "arm": arm}
+    if result is not None:
+        words |= {"seed": f"{result.spec.seed}", "rate": f"{result.spec.learning_rate:g}", "status": result.status}
+        words |= {"run": result.spec.run_id}
+    return " ".join(f"{name}:{'_'.join(value.split())}" for name, value in words.items())
+
+
+def _run_table(bench: Bench, runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look], anchor: str) -> Table:
     mixed = any(cell.metric != "accuracy" for cell, _ in runs)
     columns = ("run", "task", "arm", "seed", "rate", "status", "test %", "validation %", "best step", "seconds")
     rows = []
@@ -119,7 +144,7 @@ def _run_table(runs: Sequence[tuple[Cell, RunResult]], looks: Mapping[str, Look]
             Entry("" if r.best_step is None else str(r.best_step), r.best_step),
             Entry(f"{r.seconds:.0f}", r.seconds),
         )
-        rows.append(Row(looks[cell.arm].css_class, entries))
+        rows.append(Row(_classes(bench, cell, looks), entries, _find(cell.task, cell.arm, r)))
     return Table("Every run that is over", tuple(head_of(column, mixed) for column in columns), tuple(rows))
 
 
@@ -127,9 +152,9 @@ def _score(cell: Cell, score: float | None, mixed: bool) -> str:
     return "" if score is None else points(score, "", cell.is_fraction) + unit_of(" %", cell, mixed)
 
 
-def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, console: Console) -> Run:
+def _run(cell: Cell, result: RunResult, look: Look, bench: Bench, anchor: str, console: Console) -> Run:
     facts = {
-        "arm": arm,
+        "arm": cell.arm,
         "status": result.status,
         "error": result.error,
         f"test {result.metric}": _by_split(result),
@@ -150,11 +175,12 @@ def _run(arm: str, result: RunResult, look: Look, bench: Bench, anchor: str, con
     return Run(
         anchor=f"{anchor}-{slug(result.spec.run_id)}",
         title=result.spec.run_id,
-        css_class=look.css_class,
+        css_class=f"{look.css_class} {task_class(bench.tasks.index(cell.task))}",
         command=make_command(result.spec, bench.grid.profile),
         facts=tuple((name, value) for name, value in facts.items() if value),
         spec=tuple((name, _spec_text(value)) for name, value in result.spec.model_dump(mode="json").items()),
         maps=embedded_attention(bench, result, console),
+        find=_find(cell.task, cell.arm, result),
     )
 
 

@@ -11,6 +11,8 @@ class Row:
 
     css_class: str
     entries: tuple[Entry, ...]
+    find: str = ""
+    """`name:value` words by which the search finds a run."""
 
 
 @dataclass(frozen=True)
