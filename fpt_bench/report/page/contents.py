@@ -104,8 +104,8 @@ def _cell_table(table: TextTable, bench: Bench, looks: Mapping[str, Look], ancho
             task = next((line_label(bench, cell) for cell in bench.of_task(task) if cell.runs), task_label(bench, task))
             found["task"] = Entry(task)
         cell = known.get((task, arm))
-        for name in ("accuracy %", "score", "n") if cell else ():
-            if name in found:
+        if cell is not None:
+            for name in {"accuracy %", "score", "n"} & found.keys():
                 found[name] = replace(found[name], link=f"#{anchor}-runs", search=_find(cell.task, cell.arm))
         css_class = _classes(bench, cell, looks) if cell else looks[arm].css_class if arm in looks else ""
         rows.append(Row(css_class, tuple(found.values())))

@@ -30,7 +30,7 @@ def verdict_line(bench: Bench) -> str:
 
 def _of_arm(arm: str, cells: Sequence[Cell], baseline: str) -> str:
     tasks = {word: [c.task for c in cells if c.delta and c.delta.word == word] for word in get_args(Word)}
-    parts = []
+    parts: list[str] = []
     for word, names in ((word, names) for word, names in tasks.items() if names):
         of = f" of {len(cells)} {'task' if len(cells) == 1 else 'tasks'}" if not parts else ""
         named = "" if word == "open" else f" ({listed(names)})"
