@@ -18,6 +18,7 @@ from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import Estimate
 from fpt_bench.results.result import RunResult
 
+Frame = pd.DataFrame
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
 """What makes a spreadsheet compute a cell. An arm named `+norm` can call nothing, and stays as it is."""
 
@@ -215,7 +216,7 @@ def scores_frame(results: Iterable[RunResult]) -> pd.DataFrame:
     """Return one row for each score of a run: its validations by step, then training and test at the best step."""
     rows = []
     for result in results:
-        scores: list[tuple[str, int | None, float]] = [("validation", step, score) for step, score in result.curve]
+        scores: list[tuple[str, int | None, float]] = [("validation", *point) for point in result.curve]
         at_best = {"train": result.train_score, "test": result.test_score, **result.other_scores}
         scores += [(split, result.best_step, score) for split, score in at_best.items() if score is not None]
         known = {"run_id": result.spec.run_id, "metric": result.metric, "floor": result.floor}

@@ -18,9 +18,8 @@ from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pandas
-
     from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.export import Frame
 
 
 def run(
@@ -93,7 +92,7 @@ def load_results(runs: str | Path = "runs") -> list[RunResult]:
     return read_results(expanded(runs), notes)
 
 
-def results_frame(runs: str | Path = "runs", shape: Literal["wide", "long"] = "wide") -> "pandas.DataFrame":
+def results_frame(runs: str | Path = "runs", shape: Literal["wide", "long"] = "wide") -> "Frame":
     """Return all results in a folder of runs, or a packed file, as a frame.
 
     Args:
