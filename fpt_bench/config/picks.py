@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from fpt_bench.config.experiment import Experiment
 from fpt_bench.config.known import require_body
 from fpt_bench.config.layers import ARGUMENTS, Layer, checked_fields
 from fpt_bench.config.spec import make_spec
+from fpt_bench.config.yaml_files import read_value
 from fpt_bench.names import require_known
 
 OTHERWISE = {"task": "--tasks", "seed": "--seeds", "body": "--body"}
@@ -87,9 +86,9 @@ def _settings(pairs: Iterable[str]) -> dict[str, Any]:
         if name in OTHERWISE:
             raise ValueError(f"--set: expected no {name} here, got '{pair}': say {OTHERWISE[name]}")
         try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--set: expected a number, true, false or a word, got '{pair}'") from error
+            read = read_value(value)
+        except ValueError as error:
+            raise ValueError(f"--set: expected a number, true, false or a word, got '{pair}': {error}") from error
         into, key = (said.setdefault(ARGUMENTS, {}), argument) if name == ARGUMENTS and argument else (said, name)
         if key in into:
             raise ValueError(f"--set: expected each field once, got {path} again in '{pair}'")

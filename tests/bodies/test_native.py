@@ -129,7 +129,7 @@ def test_bfloat16_is_at_least_as_close_to_float32_as_autocast_is(name: str) -> N
     reference = build(make_spec(name, "reference", layers=2))
     native = build(make_spec(name, "native", layers=2, precision="bfloat16"))
     ours, theirs = [], []
-    for seed in range(12):  # single draws have heavy tails, in both: compare medians
+    for seed in range(8):  # single draws have heavy tails, in both: compare medians
         exact = embedding_gradient(reference, seed)
         ours.append((embedding_gradient(native, seed) - exact).norm() / exact.norm())
         theirs.append((embedding_gradient(reference, seed, autocast=True) - exact).norm() / exact.norm())
