@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from fpt_bench.config.experiment import Experiment
 from fpt_bench.config.known import require_body
 from fpt_bench.config.layers import ARGUMENTS, Layer, checked_fields
