@@ -31,7 +31,7 @@ def says(*_: object) -> None:
 
 @pytest.mark.parametrize(("fault", "ended"), [(raises, "traceback"), (waits, "hang"), (says, "output")])
 def test_a_planted_fault_is_seen(monkeypatch: pytest.MonkeyPatch, fault: object, ended: str) -> None:
-    monkeypatch.setattr("fpt_bench.commands.table.read_grids", fault)
+    monkeypatch.setattr("fpt_bench.analysis.plain_runs.grids_and_results", fault)
     monkeypatch.setattr(fuzz, "WALL_SECONDS", 1)
     found, what = fuzz.run_command(["table", "runs"])
     assert (found, what is not None) == (ended, True)

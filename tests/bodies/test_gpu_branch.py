@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from transformers import GPT2Config
 
 from datamodules.contract import Batch, TaskSpec
+from datamodules.sources.packages import MissingPackageError
 from fpt_bench.bodies.build import build_body, plan_body
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.native import packing
@@ -181,7 +182,10 @@ def test_activations_stand_behind_one_name_for_both() -> None:
 def test_every_named_body_is_built_as_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every class has the fused attention that is asked for there: the library takes what the class has."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    plan = plan_body(RunSpec(task="bit-xor", body=name, init="random"), 10)
+    try:
+        plan = plan_body(RunSpec(task="bit-xor", body=name, init="random"), 10)
+    except MissingPackageError as error:  # of a body for who asks for it
+        pytest.skip(str(error))
     if name == "longformer":
         with pytest.raises(ValueError, match="scaled_dot_product_attention"), torch.device("meta"):
             family_of(plan.config.model_type).build_random(plan.config, "sdpa")

@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench
-from fpt_bench.config.yaml_files import CONFIGS, _construct, read_yaml
+from fpt_bench.config.yaml_files import CONFIGS, read_value, read_yaml
 from fpt_bench.report.page.report_page import build_report
 from fpt_bench.report.page.verdict_line import verdict_line
 from tests.made_up_bench import made_up_bench, write_bench
@@ -74,7 +74,7 @@ def test_a_verdict_line_counts_the_judges_words() -> None:
 
 
 def test_a_yaml_file_is_parsed_once_and_never_changed_by_its_readers() -> None:
-    _construct.cache_clear()
+    read_value.cache_clear()
     path = CONFIGS / "profiles" / "smoke.yaml"
     with mock.patch.object(yaml, "SafeLoader", wraps=yaml.SafeLoader) as parsed:
         first, second = read_yaml(path), read_yaml(path)

@@ -122,7 +122,6 @@ def test_the_page_has_it_in_colours_of_its_own_and_no_arm_hides_a_task(tmp_path:
     assert "var(--arm-1)" in picture.svg
     assert 'class="arm-' not in picture.svg
     assert not [colour for colour in (*LIGHT, INK, MUTED) if colour in picture.svg]
-    assert "† mnist: made-up mnist" in picture.caption
 
 
 def test_fiellers_interval_is_where_the_test_of_the_difference_turns() -> None:

@@ -18,7 +18,7 @@ from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.report.figures.draw import draw_parameters, house_style, reworded
+from fpt_bench.report.figures.draw import house_style, reworded
 from fpt_bench.report.figures.panels import draw_curves
 from fpt_bench.report.figures.rows import draw_accuracy
 from fpt_bench.report.figures.style import make_looks
@@ -252,10 +252,9 @@ def test_figures_of_several_metrics_say_what_is_drawn(finished: tuple[dict[str, 
     bench = mixed_bench(finished)
     looks = make_looks(bench.arms)
     with house_style():
-        rows, curves, parameters = (draw(bench, looks) for draw in (draw_accuracy, draw_curves, draw_parameters))
+        rows, curves = (draw(bench, looks) for draw in (draw_accuracy, draw_curves))
     assert rows is not None
     assert curves is not None
-    assert parameters is not None
     (axes,) = rows.figure.axes
     assert axes.get_xlabel() == "% of the way from floor to perfect"
     titles = {
@@ -270,7 +269,6 @@ def test_figures_of_several_metrics_say_what_is_drawn(finished: tuple[dict[str, 
     assert curves.figure.get_supylabel() == "validation score"
     share = results_of(panels[titles["Share"]])
     assert max(share) <= 1, "an error is drawn as it is, not in percent"
-    assert parameters.figure.axes[0].get_ylabel() == "% of the way from floor to perfect"
     assert "ccuracy" not in reworded(rows, mixed=True).caption
 
 

@@ -68,7 +68,8 @@ def build_report(
     benches = benches_in(runs, console, mix_releases, kept)
     refresh_seconds = refresh_seconds if any(bench.scored < bench.expected for bench in benches) else None
     if len(benches) == 1:
-        _write_bench(benches[0], page, page, refresh_seconds)
+        made = _write_bench(benches[0], page, page, refresh_seconds)
+        console.print(made.warnings, end="", markup=False, soft_wrap=True)
     else:
         _write_index(benches, page, console, refresh_seconds)
     return benches
