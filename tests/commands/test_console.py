@@ -191,6 +191,22 @@ def test_a_program_reads_whole_lines_of_plain_words(tmp_path: Path, variables: d
         assert words == sorted(path.parent.name for path in runs.glob("*/result.json"))
 
 
+def test_a_process_of_its_own_is_as_plain_where_colours_are_forced() -> None:
+    """A console looks at FORCE_COLOR when it is made, so that only a new process shows what it comes to."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fpt_bench", "list", "codes"],
+        env={**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "FPT001" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_variable_that_names_nobodys_folder_is_said_at_the_door() -> None:
+    done = fpt_bench("list", "codes", FPT_BENCH_DATA="~nobody-of-that-name/data")
+    assert done.exit_code == 2
+    assert "FPT_BENCH_DATA=~nobody-of-that-name/data: expected a home directory" in done.stderr
+
+
 @pytest.mark.parametrize("variables", TERMINALS)
 def test_tables_in_a_pipe_cut_no_name(tmp_path: Path, variables: dict[str, str]) -> None:
     scores = tmp_path / "scores.csv"
