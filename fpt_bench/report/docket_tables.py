@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.filed_docket import Entry
-from fpt_bench.analysis.intervals import Interval
 from fpt_bench.analysis.judge import Verdict
 from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.escapes import for_markdown_cell as for_markdown
@@ -116,13 +115,20 @@ def count_line(entries: Sequence[Entry]) -> str:
 def _effects(entry: Entry) -> str:
     """Write the difference on each task with the interval that holds at every look."""
     verdicts = entry.judged.verdicts if entry.judged else ()
-    return "; ".join(f"{for_markdown(v.task)} {_interval(v.difference)}, {v.cautious}" for v in verdicts)
+    return "; ".join(f"{for_markdown(verdict.task)} {difference_words(_task_record(verdict))}" for verdict in verdicts)
 
 
-def _interval(found: Interval) -> str:
+def difference_words(task: Mapping[str, Any]) -> str:
+    """Write the difference on a task of a record, in points, with its interval and the judge's word.
+
+    Example:
+        >>> difference_words({"difference": 0.15, "low": 0.031, "high": 0.27, "word": "better"})
+        '+15.0 (+3.1 to +27.0), better'
+    """
     # Of few seeds the interval that holds at every look is all that there can be.
-    ends = "any" if found.high - found.low >= ANY else f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
-    return f"{100 * found.estimate:+.1f} ({ends})"
+    low, high = task["low"], task["high"]
+    ends = "any" if high - low >= ANY else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return f"{100 * task['difference']:+.1f} ({ends}), {task['word']}"
 
 
 def _seeds(entry: Entry) -> str:

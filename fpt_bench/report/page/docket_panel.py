@@ -10,7 +10,7 @@ from fpt_bench.analysis.cells import Bench
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.filed_docket import judge_filed
 from fpt_bench.config.claim_files import filed_claims
-from fpt_bench.report.docket_tables import ANY, count_line, docket_records
+from fpt_bench.report.docket_tables import count_line, difference_words, docket_records
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.tables import Entry
 
@@ -60,14 +60,8 @@ def _entries(record: Mapping[str, Any], links: Mapping[str, str]) -> tuple[Entry
     return (
         Entry(record["claim"], link=links.get(record["bench"]), is_long=True),
         Entry(record["verdict"]),
-        Entry("; ".join(_difference(task) for task in record["tasks"]), is_long=True),
+        Entry("; ".join(f"{task['task']} {difference_words(task)}" for task in record["tasks"]), is_long=True),
         Entry(str(record["seeds"]), record["seeds"]),
         Entry(record["next"], is_long=True),
         Entry(record["source"], is_long=True),
     )
-
-
-def _difference(task: Mapping[str, Any]) -> str:
-    low, high = task["low"], task["high"]
-    ends = "any" if high - low >= ANY else f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{task['task']} {100 * task['difference']:+.1f} ({ends}), {task['word']}"
