@@ -187,8 +187,42 @@ def homology() -> Figure:
     return figure
 
 
+def idea() -> Figure:
+    """What is frozen and what learns: a body between an input layer and a readout, one block opened."""
+    figure, axes = canvas(8.6, 3.1)
+    frozen, trained = "#dde3ea", "#ffd9a8"
+
+    def part(x: float, y: float, width: float, height: float, text: str, colour: str) -> None:
+        axes.add_patch(Rectangle((x, y), width, height, facecolor=colour, edgecolor=INK, linewidth=0.8))
+        axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9, color=INK)
+
+    def arrow(x: float, to: float) -> None:
+        axes.annotate("", (to, 1.6), (x, 1.6), arrowprops={"arrowstyle": "->", "color": INK})
+
+    note(axes, 0.1, 1.75, "bits, digits,\nproteins ...")
+    arrow(1.15, 1.4)
+    part(1.4, 1.1, 0.9, 1.0, "input\nlayer", trained)
+    arrow(2.3, 2.55)
+    part(2.55, 1.1, 0.95, 1.0, "positions", trained)
+    arrow(3.5, 3.75)
+    axes.add_patch(Rectangle((3.75, 0.55), 3.0, 2.1, facecolor="white", edgecolor=INK, linestyle="--", linewidth=0.8))
+    part(3.9, 1.1, 0.85, 1.0, "attention", frozen)
+    part(4.8, 1.1, 0.45, 1.0, "norm", trained)
+    part(5.3, 1.1, 0.85, 1.0, "feed-\nforward", frozen)
+    part(6.2, 1.1, 0.45, 1.0, "norm", trained)
+    note(axes, 5.25, 2.42, "a block of the body, several times", ha="center", fontsize=8)
+    note(axes, 5.25, 0.78, "weights: of language, or random ...", ha="center", fontsize=8)
+    arrow(6.75, 7.0)
+    part(7.0, 1.1, 0.9, 1.0, "readout", trained)
+    note(axes, 7.98, 1.6, "class")
+    for place, (colour, text) in enumerate([(frozen, "frozen: 99.9 % of the parameters"), (trained, "learns")]):
+        part(1.4 + 3.1 * place, 0.1, 0.25, 0.22, "", colour)
+        note(axes, 1.72 + 3.1 * place, 0.21, text)
+    return figure
+
+
 PICTURES = {
-    "bit-memory": bit_memory, "bit-xor": bit_xor, "listops": listops, "mnist": mnist, "cifar": cifar,
+    "idea": idea, "bit-memory": bit_memory, "bit-xor": bit_xor, "listops": listops, "mnist": mnist, "cifar": cifar,
     "cifar-lra": cifar_lra, "homology": homology,
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import numpy as np
 from datamodules.metrics import best_of
 from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
+from fpt_bench.analysis.improvement import probability_of_improvement
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
@@ -253,6 +254,18 @@ class Cell:
         """Mean over the runs that have a score."""
         return float(np.mean([r.seconds for r in self.runs]))
 
+    @property
+    def core_hours(self) -> float | None:
+        """Training of all its runs, those of other rates included: hours times threads times processes; None where no
+        run says on what it ran."""
+        known = [(r.seconds, r.attempts[-1]) for r in self.tried if r.attempts]
+        return sum(seconds * last.threads * last.processes for seconds, last in known) / 3600 if known else None
+
+    @property
+    def examples(self) -> float:
+        """Training examples that a run saw, repeated ones as often as they came: mean over the runs with a score."""
+        return float(np.mean([r.curve[-1][0] * r.spec.batch_size if r.curve else 0 for r in self.runs]))
+
     @cached_property
     def areas(self) -> list[float]:
         """Area under the validation curve, one a run, in the order of the seeds."""
@@ -294,6 +307,10 @@ class Overall:
     """Mean over tasks of the normalised accuracy: 0 is a task's floor, 1 perfect."""
     delta: Estimate | None
     """The same minus the baseline arm's; None of the baseline arm."""
+    improvement: Estimate | None
+    """The chance that a run beats one of the baseline arm, every task alike; None of the baseline arm."""
+    scores: tuple[tuple[float, ...], ...]
+    """Normalised, a tuple a task, in the order of the seeds."""
 
 
 @dataclass(frozen=True)
@@ -485,6 +502,8 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
             tasks,
             estimate_mean_of_means(strata),
             None if strata is baseline else estimate_mean_of_means([*strata, *baseline], weights),
+            None if strata is baseline else probability_of_improvement(strata, baseline),
+            tuple(map(tuple, strata)),
         )
         for arm, strata in by_arm.items()
     )

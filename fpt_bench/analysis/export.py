@@ -74,6 +74,7 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
                 "tasks": " ".join(o.tasks),
                 **_named("overall", o.estimate),
                 **({} if o.delta is None else _named("delta", o.delta)),
+                **({} if o.improvement is None else _named("improvement", o.improvement)),
                 "n_at_least": o.estimate.n,
             }
             for o in bench.overall
@@ -138,6 +139,8 @@ def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
         f"train_{noun}": _or_nan(cell.train_score),
         "train_test_gap": _or_nan(cell.train_test_gap),
         "max_steps": first.spec.max_steps,
+        "examples": cell.examples,
+        "core_hours": _or_nan(cell.core_hours),
         "eval_every": first.spec.eval_every,
         "test_examples": first.test_examples,
         "item_noise": _or_nan(cell.item_noise),

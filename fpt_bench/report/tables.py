@@ -151,6 +151,8 @@ def _cost_entries(cell: Cell) -> dict[str, Entry]:
         "trained": Entry(f"{trained:,}", trained),
         "bytes kept": _number(cell.bytes_kept, f"{cell.bytes_kept or 0:,}"),
         "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
+        "examples a run": Entry(f"{cell.examples:,.0f}", cell.examples),
+        "core hours": _number(cell.core_hours, f"{cell.core_hours or 0:.2f}"),
         "tuning runs": Entry(f"{len(cell.tuning):,}" if cell.tuning else "", len(cell.tuning)),
         "tuning s": Entry(f"{cell.tuning_seconds:,.0f}" if cell.tuning else "", cell.tuning_seconds),
     }
@@ -222,12 +224,21 @@ def _interval(found: Estimate | None, sign: str = "") -> Entry:
     return Entry(f"{found.low:{sign}.3f} to {found.high:{sign}.3f}", found.low)
 
 
+def _chance(found: Estimate | None) -> Entry:
+    """Write a chance in percent, with the ends of its interval where they are apart."""
+    if found is None:
+        return Entry("")
+    ends = f" ({100 * found.low:.0f} to {100 * found.high:.0f})" if math.isfinite(found.low) and found.has_width else ""
+    return Entry(f"{100 * found.mean:.0f} %{ends}", found.mean)
+
+
 def _overall_entries(overall: Overall, baseline: str) -> dict[str, Entry]:
     found, delta = overall.estimate, overall.delta
     return {
         "arm": Entry(overall.arm),
         f"Δ to {baseline}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
         "95 % interval of Δ": _interval(delta, "+"),
+        "beats it": _chance(overall.improvement),
         "mean": Entry(f"{found.mean:.3f}", found.mean),
         "95 % interval": _interval(found),
         "tasks": Entry(str(len(overall.tasks)), len(overall.tasks)),

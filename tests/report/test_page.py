@@ -13,12 +13,15 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.improvement import performance_profile
 from fpt_bench.cli import app
 from fpt_bench.config.command_line import make_command, spec_from_options
 from fpt_bench.config.experiment import Experiment, Profile
 from fpt_bench.config.grid import Grid, make_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import config_names, find_config, load
+from fpt_bench.report.figures.heat_map import draw_heat_map
+from fpt_bench.report.figures.over_tasks import draw_profiles
 from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER, make_looks
 from fpt_bench.report.page.compare import compare_reports, difference
 from fpt_bench.report.page.contents import make_section
@@ -65,7 +68,7 @@ def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:
 
 def test_figures_are_files_for_a_paper(page: tuple[Path, str]) -> None:
     names = {path.name for path in (page[0] / "figures").iterdir()}
-    figures = ("forest", "accuracy", "curves", "speed-up", "parameters", "gap")
+    figures = ("forest", "accuracy", "curves", "speed-up", "profiles", "parameters", "gap")
     drawn = {f"made-up-embedded-{figure}.{kind}" for figure in figures for kind in ("pdf", "png")}
     assert names == drawn | {"made-up-embedded.csv", "made-up-embedded.tex"}
     linked = re.findall(r'href="figures/([^"]+)" download', page[1])
@@ -165,7 +168,7 @@ def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
         return [picture.name.removeprefix("made-up-embedded-") for picture in section.pictures]
 
     grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
-    assert names(grid, results) == ["accuracy", "curves", "rates", "parameters", "gap"], "random has no steps to beat"
+    assert names(grid, results) == ["accuracy", "curves", "rates", "heat-map", "parameters", "gap"], "no steps to beat"
     assert names(grid, []) == []
     assert names(grid, [r.model_copy(update={"train_score": None}) for r in results])[-1] == "parameters"
 
@@ -178,6 +181,34 @@ def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
     tables = [table for table in section.tables[:4] if table.caption != "Claims"]
     assert {row.entries[0].text for table in tables for row in table.rows} == {"mnist†"}
     assert "Every arm ran at one learning rate" not in " ".join(finding.text for finding in section.summary)
+
+
+def test_the_sweep_is_drawn_as_a_heat_map_with_the_chosen_rate_framed() -> None:
+    bench = Bench.of(*made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2)))
+    drawing = draw_heat_map(bench, make_looks(bench.arms))
+    assert drawing is not None
+    axes = drawing.figure.axes[0]
+    squares = {(round(p.get_y() + 0.5), round(p.get_x() + 0.5)): p.get_alpha() for p in axes.patches if p.get_fill()}
+    assert len(squares) == 9
+    assert squares[bench.arms.index("full"), 2] == pytest.approx(0), "what diverged stands at the floor"
+    assert min(squares[0, 1], squares[1, 1]) > 0.1
+    framed = {(round(p.get_y() + 0.44), round(p.get_x() + 0.48)) for p in axes.patches if not p.get_fill()}
+    assert framed == {(row, (1e-4, 1e-3, 1e-2).index(cell.choice.rate)) for row, cell in enumerate(bench.cells)}
+    assert "mnist† full" in drawing.alt
+
+
+def test_profiles_show_which_share_of_runs_gets_how_far() -> None:
+    bench = Bench.of(*made_up_bench())
+    drawing = draw_profiles(bench, make_looks(bench.arms))
+    assert drawing is not None
+    lines = drawing.figure.axes[0].lines
+    assert len(lines) == len(bench.arms)
+    for line, overall in zip(lines, bench.overall, strict=True):
+        shares = line.get_ydata()
+        assert (shares[0], list(shares)) == (100, sorted(shares, reverse=True))
+        assert f"{overall.arm} {100 * performance_profile(overall.scores, [0.5])[0]:.0f} %" in drawing.alt
+    one_task = Bench.of(*made_up_bench(tasks=("mnist",)))
+    assert draw_profiles(one_task, make_looks(one_task.arms)) is None
 
 
 def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.forest import draw_forest
+from fpt_bench.report.figures.heat_map import draw_heat_map
+from fpt_bench.report.figures.over_tasks import draw_profiles
 from fpt_bench.report.figures.panels import draw_curves, draw_rates
 from fpt_bench.report.figures.rows import draw_accuracy, draw_gap, draw_speed_up
 from fpt_bench.report.figures.style import (
@@ -101,6 +103,8 @@ DRAWERS: tuple[Callable[[Bench, Mapping[str, Look]], Drawing | None], ...] = (
     draw_curves,
     draw_speed_up,
     draw_rates,
+    draw_heat_map,
+    draw_profiles,
     draw_parameters,
     draw_gap,
 )

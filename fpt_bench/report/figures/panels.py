@@ -50,7 +50,7 @@ def draw_curves(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         "curves",
         figure,
         "Validation curves",
-        "Validation accuracy by optimizer step: mean over seeds, band from the lowest to the highest seed; after an "
+        "Validation accuracy by optimizer step: mean over seeds, and each seed as a thin line; after an "
         "early stop the last value carries on. Dashed: the target; open marks: the median "
         "step at which an arm gets there, side by side where it is the same. Dotted: floor. A cross: a seed diverged.",
         f"Validation accuracy against optimizer steps. Target reached: {words}.",
@@ -69,7 +69,7 @@ def _draw_curve(axes: Any, cell: Cell, look: Look) -> None:
     values = scale_of(cell) * np.array([np.interp(steps, *np.array(curve).T) for curve in curves])
     axes.plot(steps, values.mean(axis=0), color=look.colour, ls=look.line, zorder=3)
     if len(curves) > 1:
-        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look.colour, alpha=0.18, lw=0)
+        axes.plot(steps, values.T, color=look.colour, alpha=0.35, lw=0.5, zorder=2)
     for run, curve in ((r, c) for r, c in zip((r for r in cell.runs if r.curve), curves, strict=True)):
         if run.status == "diverged":
             axes.plot(curve[-1][0], scale_of(cell) * curve[-1][1], "x", color=look.colour, ms=5, zorder=4)

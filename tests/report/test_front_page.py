@@ -1,0 +1,55 @@
+"""The README's answer says what the judge said, of the whole bench or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.report.front_page import BEGIN, END, answer, block, rewrite, scores
+from tests.made_up_bench import made_up_bench
+
+HIGH, LOW = [0.60 + seed / 500 for seed in range(8)], [0.20 + seed / 500 for seed in range(8)]
+
+
+def judged() -> Bench:
+    """A bench on digits of 8 seeds: language better than random, full like it; language says what it keeps."""
+    grid, results = made_up_bench(tasks=("mnist",), seeds=range(8))
+    done = []
+    for result in results:
+        of_language = result.spec.init == "pretrained"
+        assert result.body is not None
+        body = result.body.model_copy(update={"bytes_kept": 5_000_000 if of_language else None})
+        score = (HIGH if of_language else LOW)[result.spec.seed]
+        done.append(result.model_copy(update={"test_score": score, "body": body}))
+    return Bench.of(grid, done)
+
+
+def test_the_answer_is_the_judges_word_arm_by_arm() -> None:
+    assert answer(judged()) == (
+        "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better* than `random` on mnist. "
+        "`full` is the same as `random` on mnist."
+    )
+
+
+def test_the_table_has_every_arm_with_its_word_and_what_needs_no_body() -> None:
+    header, _, row = scores(judged()).splitlines()
+    assert header == "| task | `language` | `random` | `full` | best rule | best simple learner |"
+    assert row.startswith("| mnist† | 60.7 ± 0.4, better | 20.7 ± 0.4 | 20.7 ± 0.4, same | 10.0 |")
+
+
+def test_an_unfinished_bench_has_no_answer() -> None:
+    grid, results = made_up_bench(tasks=("mnist",))
+    bench = Bench.of(grid, [r for r in results if r.spec.init == "pretrained"])
+    with pytest.raises(ValueError, match="expected a score in every cell, found none in mnist random and mnist full"):
+        answer(bench)
+
+
+def test_only_what_stands_between_the_marks_is_rewritten(tmp_path: Path) -> None:
+    page, bench = tmp_path / "README.md", judged()
+    page.write_text(f"before\n\n{BEGIN}old{END}\nafter\n")
+    rewrite(page, bench)
+    assert page.read_text() == f"before\n\n{BEGIN}\n{block(bench)}\n{END}\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="expected the lines"):
+        rewrite(page, bench)
+    assert page.read_text() == "no marks"
