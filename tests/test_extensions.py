@@ -27,6 +27,7 @@ from tests.paths import EXAMPLES
 
 TASK, SMALL, MEAN = "my_task:MajorityDataModule", "my_body:SMALL", "my_body:MEAN"
 REGRESSION = "my_regression:ShareDataModule"
+TABLE = "my_table:DiabetesDataModule"
 SHORT = ["--task", TASK, "--init", "random", "--max-steps", "60", "--eval-every", "30", "--learning-rate", "1e-2"]
 
 
@@ -37,7 +38,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(EXAMPLES, folder)
     monkeypatch.syspath_prepend(folder)
     yield folder
-    for name in ("my_task", "my_body", "my_regression"):
+    for name in ("my_task", "my_body", "my_regression", "my_table"):
         sys.modules.pop(name, None)
 
 
@@ -81,6 +82,21 @@ def test_the_example_of_regression_is_sound_and_learned(outside: Path) -> None:
     listed = fpt_bench("list", "runs", "--runs", str(outside / "runs")).stdout
     assert "mean-absolute-error" in listed
     assert said.split()[2] in listed
+
+
+def test_the_example_of_a_real_table_is_sound_and_beside_its_simple_learner(outside: Path) -> None:
+    shown = fpt_bench("inspect", TABLE)
+    assert shown.exit_code == 0, shown.output
+    assert "sound: no fault was found" in shown.stdout
+    sizes = [line.split()[1] for line in shown.stdout.splitlines() if line.startswith(("train", "valid", "test "))]
+    assert sizes == ["262", "80", "100"], "442 patients, each in one split"
+    learned = fpt_bench("learn", "--task", TABLE, "--runs", str(outside / "runs"))
+    assert learned.exit_code == 0, learned.output
+    (ridge,) = (line for line in learned.stdout.splitlines() if "ridge regression" in line)
+    assert 0.3 < float(ridge.split()[-1]) < 0.4, "r2, not in percent"
+    done = fpt_bench("run", "--task", TABLE, *SHORT[2:], "--body", SMALL, "--runs", str(outside / "runs"))
+    assert done.exit_code == 0, done.stderr
+    assert "test r2 " in done.stdout
 
 
 def test_the_example_experiment_is_planned(outside: Path) -> None:

@@ -69,7 +69,8 @@ def _learn(spec: RunSpec, workspace: Workspace, path: Path, is_asked_for: bool) 
         where = f"{spec.task}, {datamodule.data}, {examples_shown(spec):,} examples"
 
         def report(name: str, score: float) -> None:
-            out.print(f"{where}: {name} {percent(score)}", markup=False, highlight=False, soft_wrap=True)
+            said = percent(score, datamodule.task.measure.is_fraction)
+            out.print(f"{where}: {name} {said}", markup=False, highlight=False, soft_wrap=True)
 
         found = measure_simple(spec, datamodule, fingerprint, report)
     write_records(path, [*read_records(path), found])

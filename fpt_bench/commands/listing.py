@@ -115,14 +115,15 @@ def _list_configs(kind: str, words: str, _: Asked) -> Listing:
 
 def _list_floors(asked: Asked) -> Listing:
     """List what is on record, here and in a folder of runs: nothing is set up, and nothing learns."""
-    columns = ("task", "name", "kind", "accuracy", "test examples", "learned from", "data")
+    columns = ("task", "name", "kind", "score", "test examples", "learned from", "data")
     rows = {}
     for record in known_records(asked.runs, notes):
         sizes = " ".join(f"{name}={value}" for name, value in record.data_arguments.items())
         data, test = f"{record.data} {sizes}".strip(), f"{record.test_examples:,}"
         for kind, scores, seen in (("floor", record.floors, ""), ("simple learner", record.learners, record.examples)):
             for name, score in scores.items():
-                row = record.task, name, kind, percent(score), test, f"{seen:,}" if seen else "", data
+                shown = percent(score, record.is_fraction)
+                row = record.task, name, kind, shown, test, f"{seen:,}" if seen else "", data
                 rows[record.fingerprint, row] = row
     return columns, list(rows.values())
 

@@ -36,6 +36,8 @@ class SimpleRecord(BaseModel):
     test_examples: Count
     metric: str = "accuracy"
     higher_is_better: bool = True
+    is_fraction: bool = True
+    """Whether its scores are shown in percent."""
     floors: dict[str, Score]
     """By rule; they depend on the data alone."""
     learners: dict[str, Score] = Field(default_factory=dict)

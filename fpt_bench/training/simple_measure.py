@@ -49,6 +49,7 @@ def measure_simple(
         test_examples=len(datamodule.examples(datamodule.test_splits[0])),
         metric=datamodule.task.measure.name,
         higher_is_better=datamodule.task.measure.higher_is_better,
+        is_fraction=datamodule.task.measure.is_fraction,
         floors=floors,
         learners=learners,
         versions={"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}},
