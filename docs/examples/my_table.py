@@ -1,7 +1,7 @@
-"""An own task on real numbers: how a patient's diabetes goes on, from ten measurements (a table that scikit-learn carries).
+"""An own task on real numbers: how a patient's diabetes goes on, from ten measurements that scikit-learn carries.
 
-442 patients of Efron, Hastie, Johnstone and Tibshirani 2004, Least Angle Regression: age, sex, body mass index, blood pressure and
-six values of the blood; the label is a measure of the disease a year later.
+442 patients of Efron, Hastie, Johnstone and Tibshirani 2004, Least Angle Regression: age, sex, body mass index, blood
+pressure and six values of the blood; the label is a measure of the disease a year later.
 """
 
 from functools import cached_property
@@ -47,4 +47,4 @@ class DiabetesDataModule(TaskDataModule):
         from sklearn.linear_model import Ridge
 
         models = [Ridge(alpha) for alpha in (0.1, 1.0, 10.0, 100.0)]
-        return {"ridge regression": SimpleLearner(lambda inputs, mask: inputs.flatten(1).numpy(), lambda: models)}
+        return {"ridge regression": SimpleLearner(lambda inputs, _: inputs.flatten(1).numpy(), lambda: models)}

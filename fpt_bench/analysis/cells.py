@@ -47,7 +47,7 @@ class Convergence:
     reached: int
     """Seeds that get there."""
     speed_up: Estimate | None
-    """Times fewer steps than the baseline arm; None unless both medians are finite."""
+    """Times fewer steps than the arm that it is compared with; None unless both medians are finite."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cell:
     tuning_seeds: tuple[int, ...] = ()
     """Seeds that choose the rate and are not reported; none where it is chosen on the seeds that are reported."""
     delta: Difference | None = None
-    """The arm's score minus the baseline arm's; judged with all others of the bench."""
+    """The arm's score minus that of the arm that it is compared with; judged with all others of the bench."""
     convergence: Convergence | None = None
     published: float | None = None
     """Published accuracy to show beside it."""
@@ -226,7 +226,9 @@ class Cell:
 
     @property
     def body_source(self) -> str:
-        return self.first.body.source if self.first.body else ""
+        """Of a cell that has a score: where architecture and weights come from, and the shape, where it is recorded."""
+        body = self.first.body
+        return "" if body is None else f"{body.source}; {body.shape}" if body.shape else body.source
 
     @property
     def body_notes(self) -> str:
@@ -306,9 +308,9 @@ class Overall:
     estimate: Estimate
     """Mean over tasks of the normalised accuracy: 0 is a task's floor, 1 perfect."""
     delta: Estimate | None
-    """The same minus the baseline arm's; None of the baseline arm."""
+    """The same minus that of the arm that it is compared with; None where it is compared with none."""
     improvement: Estimate | None
-    """The chance that a run beats one of the baseline arm, every task alike; None of the baseline arm."""
+    """The chance that a run beats one of that arm, every task alike; None where there is none."""
     scores: tuple[tuple[float, ...], ...]
     """Normalised, a tuple a task, in the order of the seeds."""
 
@@ -350,9 +352,7 @@ class Bench:
             key: _beside(Cell.alone(*key, specs, by_id, grid.tuning_seeds), records)
             for key, specs in grid.cells().items()
         }
-        cells = tuple(
-            _compared(cell, alone.get((cell.task, grid.experiment.baseline)), grid, figures) for cell in alone.values()
-        )
+        cells = tuple(_compared(cell, _baseline_of(cell, alone, grid), grid, figures) for cell in alone.values())
         found = _differences(alone, grid)
         cells = tuple(
             replace(cell, delta=found.get((cell.task, cell.arm)), codes=codes_of(cell, _baseline_of(cell, alone, grid)))
@@ -371,6 +371,16 @@ class Bench:
     @property
     def baseline(self) -> str:
         return self.grid.experiment.baseline
+
+    def opponent(self, arm: str) -> str | None:
+        """Return the arm that an arm is compared with, if with any."""
+        return self.grid.experiment.opponent(arm)
+
+    @property
+    def opponents(self) -> list[str]:
+        """The arms that others are compared with: the baseline alone, unless an arm names its own."""
+        found = (self.opponent(arm) for arm in self.arms)
+        return list(dict.fromkeys(arm for arm in found if arm is not None)) or [self.baseline]
 
     def cell(self, task: str, arm: str) -> Cell | None:
         return next((cell for cell in self.cells if (cell.task, cell.arm) == (task, arm)), None)
@@ -427,27 +437,28 @@ def _beside(cell: Cell, records: Mapping[tuple[str, str, int], SimpleRecord]) ->
 
 
 def _compared(cell: Cell, baseline: Cell | None, grid: Grid, figures: Mapping[str, Any]) -> Cell:
-    """Return a cell with what comes of its task's baseline cell, its target and the published figures."""
-    beside = None if baseline is None or cell.arm == baseline.arm else baseline
+    """Return a cell with what comes of the cell that it is compared with, its target and the published figures."""
     return replace(
         cell,
-        convergence=_converge(cell, beside, grid.targets.get(cell.task)) if cell.runs else None,
+        convergence=_converge(cell, baseline, grid.targets.get(cell.task)) if cell.runs else None,
         published=_published(cell, grid, figures),
     )
 
 
 def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tuple[str, str], Difference]:
-    """Compare every arm with the baseline arm of its task, all comparisons of the bench as one family."""
+    """Compare every arm with its opponent on the same task, all comparisons of the bench as one family."""
     pairs = {}
     for key, cell in alone.items():
         baseline = _baseline_of(cell, alone, grid)
-        if baseline is not None and baseline is not cell and cell.runs and baseline.runs:
+        if baseline is not None and cell.runs and baseline.runs:
             pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
     return compare_family(pairs, grid.experiment.margin)
 
 
 def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:
-    return alone.get((cell.task, grid.experiment.baseline))
+    """Return the cell that a cell is compared with."""
+    opponent = grid.experiment.opponent(cell.arm)
+    return None if opponent is None else alone.get((cell.task, opponent))
 
 
 def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Convergence:
@@ -494,15 +505,15 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
     if len(tasks) < 2:
         return ()
     by_arm = {arm: [scores[task][arm] for task in tasks] for arm in grid.experiment.arms}
-    baseline, share = by_arm[grid.experiment.baseline], 1 / len(tasks)
-    weights = [share] * len(tasks) + [-share] * len(tasks)
+    weights = [1 / len(tasks)] * len(tasks) + [-1 / len(tasks)] * len(tasks)
+    beside = {arm: by_arm.get(grid.experiment.opponent(arm) or "") for arm in by_arm}
     return tuple(
         Overall(
             arm,
             tasks,
             estimate_mean_of_means(strata),
-            None if strata is baseline else estimate_mean_of_means([*strata, *baseline], weights),
-            None if strata is baseline else probability_of_improvement(strata, baseline),
+            None if (other := beside[arm]) is None else estimate_mean_of_means([*strata, *other], weights),
+            None if other is None else probability_of_improvement(strata, other),
             tuple(map(tuple, strata)),
         )
         for arm, strata in by_arm.items()

@@ -42,7 +42,10 @@ def cells_frame(bench: Bench) -> pd.DataFrame:
     Where not all tasks are scored by accuracy, columns say `score` instead, and one names the metric.
     """
     noun = "score" if bench.is_mixed else "accuracy"
-    return pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
+    frame = pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
+    if len(bench.opponents) > 1:
+        frame.insert(2, "against", [bench.opponent(cell.arm) or "" for cell in bench.cells])
+    return frame
 
 
 def as_json(frame: pd.DataFrame) -> str:

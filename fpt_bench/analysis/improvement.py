@@ -1,7 +1,7 @@
 """How often a run of one arm beats a run of another, over tasks, and which share of runs gets how far.
 
-Both after Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice (section 4). Strata are
-tasks, each a list of normalised scores, one a seed; pure functions over numbers.
+Both after Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice (section 4).
+Strata are tasks, each a list of normalised scores, one a seed; pure functions over numbers.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ ALIKE = 1e-9
 def probability_of_improvement(first: Strata, second: Strata) -> Estimate:
     """Estimate the chance that a run of the first beats a run of the second, on a task drawn at random; a tie is half.
 
-    Its interval is the percentile bootstrap's, seeds drawn again within each task, as in the paper: too narrow where seeds
-    are few, of no width where arms do not overlap, infinite where a task has one seed.
+    Its interval is the percentile bootstrap's, seeds drawn again within each task, as in the paper: too narrow where
+    seeds are few, of no width where arms do not overlap, infinite where a task has one seed.
 
     Example:
         >>> e = probability_of_improvement([[0.9, 0.8], [0.5, 0.5]], [[0.1, 0.2], [0.5, 0.5]])

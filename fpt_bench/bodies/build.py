@@ -89,8 +89,10 @@ def build_body(
     if isinstance(body, Transformer):  # Trainer casts the others
         body.store_frozen(PRODUCT_DTYPES[spec.precision])
     body.train()  # a model of the library is in evaluation mode after reading weights, and no Trainer changes it
+    architecture = family.read_architecture(plan.config)
     record = BodyRecord(
         source=source,
+        shape=None if architecture is None else architecture.in_words(),
         fingerprint=fingerprint,
         pinned=plan.files.is_pinned(plan.config),
         bytes_kept=round(kept * plan.files.bytes_a_number()) if kept else 0,

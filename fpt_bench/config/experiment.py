@@ -55,6 +55,8 @@ class Arm(BaseModel):
     """Where this arm's learning rate comes from; none: as the experiment says."""
     published: PublishedRow | None = None
     """Row of the published figures to show beside this arm, as `paper.table.row`."""
+    against: str | None = None
+    """The arm that it is compared with in place of the experiment's baseline, such as the same body drawn at random."""
 
 
 class Experiment(BaseModel):
@@ -94,6 +96,14 @@ class Experiment(BaseModel):
                     "say `learning_rates: fixed` in the arm, or take its learning_rate out of `run`"
                 )
         return self
+
+    def opponent(self, arm: str) -> str | None:
+        """Return the arm that an arm is compared with; None of such an arm, and where that one is left out."""
+        own = self.arms[arm].against
+        if own is not None:
+            return own if own in self.arms else None
+        is_opponent = arm == self.baseline or any(other.against == arm for other in self.arms.values())
+        return None if is_opponent else self.baseline
 
     def rates_of(self, arm: Arm) -> Rates:
         """Return where an arm's learning rate comes from: its own word, else the experiment's."""

@@ -33,7 +33,10 @@ def named_experiment(name: str) -> Experiment:
                 _require_known_sides(claim, experiment)
             except ValueError as error:
                 raise ValueError(f"claim '{claim.sentence}': {error}") from error
-        for arm_ in experiment.arms.values():
+        for name_, arm_ in experiment.arms.items():
+            if arm_.against is not None:
+                others = [other for other in experiment.arms if other != name_]
+                require_known(f"arm for `{name_}` to stand against", arm_.against, others)
             if arm_.published is not None:
                 arm_.published.require(published_figures())
     except ValueError as error:

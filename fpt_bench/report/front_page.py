@@ -29,22 +29,20 @@ def answer(bench: Bench) -> str:
     missing = [f"{cell.task} {cell.arm}" for cell in bench.cells if not cell.runs]
     if missing:
         raise ValueError(f"expected a score in every cell, found none in {listed(missing)}: run the bench to its end")
-    sentences = [_of_arm(bench, arm) for arm in bench.arms if arm != bench.baseline]
+    sentences = [_of_arm(bench, arm, other) for arm in bench.arms if (other := bench.opponent(arm)) is not None]
     fewest, most = min(cell.n for cell in bench.cells), max(cell.n for cell in bench.cells)
     seeds = f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds"
     tasks = f"{len(bench.tasks)} task{'s' if len(bench.tasks) > 1 else ''}"
     return f"**Judged over {seeds} of {tasks}:** {' '.join(sentences)}"
 
 
-def _of_arm(bench: Bench, arm: str) -> str:
+def _of_arm(bench: Bench, arm: str, other: str) -> str:
     """Return the sentence of an arm: its tasks by the judge's word."""
     cells = [cell for cell in bench.cells if cell.arm == arm and cell.delta is not None]
     by_word = {word: [c.task for c in cells if c.delta and c.delta.word == word] for word in get_args(Word)}
     than = {"same": "the same as", "open": "not told apart from (*open*)"}
     parts = [
-        f"{than.get(word, f'*{word}* than')} `{bench.baseline}` on {listed(tasks)}"
-        for word, tasks in by_word.items()
-        if tasks
+        f"{than.get(word, f'*{word}* than')} `{other}` on {listed(tasks)}" for word, tasks in by_word.items() if tasks
     ]
     return f"`{arm}`{_kept(cells)} is {'; '.join(parts)}."
 

@@ -8,7 +8,7 @@ from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
 from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.metric_words import worded
-from fpt_bench.report.words import mark_of, percent, plus_minus, points
+from fpt_bench.report.words import mark_of, opponent_in_words, percent, plus_minus, points
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -48,10 +48,15 @@ def bench_notes(bench: Bench) -> list[str]:
     return notes
 
 
+def _opponent(bench: Bench) -> str:
+    return f"`{bench.opponents[0]}`" if len(bench.opponents) == 1 else opponent_in_words(bench)
+
+
 def _difference_note(bench: Bench) -> str:
     margin = points(bench.grid.experiment.margin)
+    other = f"the arm {_opponent(bench)}" if len(bench.opponents) == 1 else "the arm named beside it"
     return (
-        f"Δ: difference to the arm `{bench.baseline}` in percentage points ± half-width of Welch's 95 % interval, for "
+        f"Δ: difference to {other} in percentage points ± half-width of Welch's 95 % interval, for "
         "a number of seeds fixed beforehand; p (Holm): of no difference, adjusted for all of this table. Verdict, the "
         f"only word of which arm is better: the judge's, at a margin of {margin} pp; of each word at most 5 % are "
         "wrong on average, however often one looks. *Open* is no *no*: run more seeds. A replicate is a seed of a run: "
@@ -124,9 +129,9 @@ def _overall_notes(bench: Bench) -> list[str]:
     return [
         "Over tasks: mean of (accuracy - floor) / (1 - floor), every task alike, over "
         f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval: how far other seeds could move the "
-        "figure, and nothing about other tasks. What counts is the difference of arms. Beats it: how often a run's score "
-        f"is above that of a run of `{bench.baseline}`, every task alike, with the percentile bootstrap's 95 % interval over "
-        "seeds (Agarwal et al. 2021), which is too narrow where seeds are few; no verdict rests on it."
+        "figure, and nothing about other tasks. What counts is the difference of arms. Beats it: how often a run's "
+        f"score is above that of a run of {_opponent(bench)}, every task alike, with the percentile bootstrap's 95 % "
+        "interval over seeds (Agarwal et al. 2021), too narrow where seeds are few; no verdict rests on it."
     ]
 
 

@@ -33,7 +33,7 @@ def _describe_task(bench: Bench, cells: Sequence[Cell]) -> Paragraph:
     """Say everything about one task: on which data, who is better by how much, who is faster."""
     first = cells[0]
     data = f"{first.data.kind} data, {first.first.test_examples} test examples"
-    parts = [_describe_difference(cell, bench.baseline) for cell in cells if cell.arm != bench.baseline]
+    parts = [_describe_difference(cell, other) for cell in cells if (other := bench.opponent(cell.arm)) is not None]
     parts += [_stuck(cells), _speed(cells)]
     return Paragraph(f"{cell_label(first)} ({data}):", " ".join(part for part in parts if part))
 

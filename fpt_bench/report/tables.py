@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from fpt_bench.analysis.cells import Bench, Cell, Overall
 from fpt_bench.analysis.codes import short
@@ -15,7 +16,7 @@ from fpt_bench.report.escapes import for_markdown, for_markdown_cell
 from fpt_bench.report.latex import latex_page
 from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
-from fpt_bench.report.words import cell_delta, cell_score, line_label, p_value, points, steps, times
+from fpt_bench.report.words import cell_delta, cell_score, line_label, opponent_in_words, p_value, points, steps, times
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
 
@@ -78,7 +79,7 @@ def text_tables(bench: Bench) -> list[TextTable]:
         _text_table("Claims", [_claim_entries(judge_claim(claim, bench)) for claim in bench.grid.experiment.claims]),
         _text_table("Convergence and cost", [_names(c, bench) | _cost_entries(c) for c in bench.cells if c.runs]),
         _text_table(head_of("Validation accuracy by learning rate, %", mixed), _rate_lines(bench)),
-        _text_table("Over tasks", [_overall_entries(overall, bench.baseline) for overall in bench.overall]),
+        _text_table("Over tasks", _overall_lines(bench)),
     ]
     return [table for table in tables if table.lines]
 
@@ -111,8 +112,8 @@ def _number(value: float | None, text: str) -> Entry:
 
 def _accuracy_lines(bench: Bench, task: str) -> list[dict[str, Entry]]:
     """Return a line for each arm of a task, then one for each simple learner on its data."""
-    cells, record, mixed = bench.of_task(task), bench.simple_of(task), bench.is_mixed
-    lines = [_names(c, bench) | _with_units(_accuracy_entries(c, bench.baseline), c, mixed) for c in cells]
+    cells, record, mixed = _ranked(bench.of_task(task), bench), bench.simple_of(task), bench.is_mixed
+    lines = [_names(c, bench) | _with_units(_accuracy_entries(c, bench), c, mixed) for c in cells]
     scored = next((cell for cell in cells if cell.runs), None)
     if record is None or scored is None:
         return lines
@@ -123,15 +124,38 @@ def _accuracy_lines(bench: Bench, task: str) -> list[dict[str, Entry]]:
     return lines
 
 
-def _accuracy_entries(cell: Cell, baseline: str) -> dict[str, Entry]:
+Compared = TypeVar("Compared", Cell, Overall)
+
+
+def _ranked(lines: Sequence[Compared], bench: Bench) -> list[Compared]:
+    """Put what has opponents of its own in the order of its differences, largest first: scores of several bodies do not
+    rank them. Other benches stay in the order of their arms."""
+    if len(bench.opponents) == 1:
+        return list(lines)
+    return sorted(lines, key=lambda line: -math.inf if (found := _difference(line)) is None else found, reverse=True)
+
+
+def _difference(line: Cell | Overall) -> float | None:
+    if line.delta is None:
+        return None
+    return (
+        line.delta.mean
+        if isinstance(line, Overall)
+        else line.delta.estimate.mean * (1 if line.higher_is_better else -1)
+    )
+
+
+def _accuracy_entries(cell: Cell, bench: Bench) -> dict[str, Entry]:
     if cell.accuracy is None:
         return {"accuracy %": Entry("FAIL" if cell.count("failed") else "…")}
     delta, diverged, fraction = cell.delta, cell.count("diverged"), cell.is_fraction
+    own = len(bench.opponents) > 1 and bench.opponent(cell.arm)
     return {
         "accuracy %": Entry(cell_score(cell), cell.accuracy.mean),
         "n": Entry(str(cell.n) + (f" ({diverged} diverged)" if diverged else ""), cell.n),
         "floor %": _number(cell.floor, points(cell.floor, "", fraction)),
-        f"Δ to {baseline}, pp": Entry(cell_delta(cell), delta.estimate.mean) if delta else Entry(""),
+        "compared with": Entry(own or ""),
+        f"Δ to {opponent_in_words(bench)}, pp": Entry(cell_delta(cell), delta.estimate.mean) if delta else Entry(""),
         "p (Holm)": _number(delta.holm, p_value(delta.holm)) if delta else Entry(""),
         "verdict": Entry(delta.word) if delta else Entry(""),
         "items ±": _number(cell.item_noise, points(cell.item_noise)),
@@ -232,11 +256,16 @@ def _chance(found: Estimate | None) -> Entry:
     return Entry(f"{100 * found.mean:.0f} %{ends}", found.mean)
 
 
-def _overall_entries(overall: Overall, baseline: str) -> dict[str, Entry]:
+def _overall_lines(bench: Bench) -> list[dict[str, Entry]]:
+    opponent = opponent_in_words(bench)
+    return [_overall_entries(overall, opponent) for overall in _ranked(bench.overall, bench)]
+
+
+def _overall_entries(overall: Overall, opponent: str) -> dict[str, Entry]:
     found, delta = overall.estimate, overall.delta
     return {
         "arm": Entry(overall.arm),
-        f"Δ to {baseline}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
+        f"Δ to {opponent}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
         "95 % interval of Δ": _interval(delta, "+"),
         "beats it": _chance(overall.improvement),
         "mean": Entry(f"{found.mean:.3f}", found.mean),

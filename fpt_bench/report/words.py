@@ -151,6 +151,11 @@ def panel_label(bench: "Bench", task: str) -> str:
     return label.removesuffix(")") + ", %)" if cell.is_fraction else label
 
 
+def opponent_in_words(bench: "Bench") -> str:
+    """Write what arms are compared with: an arm, or that each has its own."""
+    return bench.opponents[0] if len(bench.opponents) == 1 else "its own baseline"
+
+
 def listed(words: Sequence[str]) -> str:
     """Join words as a sentence does.
 

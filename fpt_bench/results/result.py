@@ -90,6 +90,9 @@ class BodyRecord(_Frozen):
     """One sentence: where architecture and weights come from."""
     fingerprint: str
     """SHA-256 of the weights' file, or of the architecture where no file was read."""
+    shape: str | None = None
+    """Layers, width, heads and where its norms stand. None: not recorded, or an architecture that our transformer does
+    not know."""
     pinned: bool | None = None
     """Whether the fingerprint is of the weights' content or of a repository's commit, and not of a mere name; none: not
     recorded."""

@@ -14,7 +14,7 @@ from tests.made_up_bench import made_up_bench
 
 
 def test_it_is_the_share_of_pairs_won_averaged_over_tasks() -> None:
-    # Task 1: of 3 x 2 pairs (3, 2), (3, 0), (1, 0) are won and (2, 2) is half: (2, 0) is won, too: 4.5 / 6. Task 2: lost.
+    # Task 1: of 3 x 2 pairs (3, 2), (3, 0), (2, 0), (1, 0) are won and (2, 2) is half. Task 2: all are lost.
     found = probability_of_improvement([[3.0, 2.0, 1.0], [0.0, 0.0]], [[2.0, 0.0], [1.0, 1.0]])
     assert found.mean == pytest.approx((4.5 / 6 + 0) / 2)
     assert found.n == 2

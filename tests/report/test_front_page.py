@@ -26,8 +26,8 @@ def judged() -> Bench:
 
 def test_the_answer_is_the_judges_word_arm_by_arm() -> None:
     assert answer(judged()) == (
-        "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better* than `random` on mnist. "
-        "`full` is the same as `random` on mnist."
+        "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better* than `random` on "
+        "mnist. `full` is the same as `random` on mnist."
     )
 
 

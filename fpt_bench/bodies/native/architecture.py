@@ -42,6 +42,20 @@ class Architecture:
         """Whether there is any dropout."""
         return any((self.embedding_dropout, self.attention_dropout, self.residual_dropout, self.feedforward_dropout))
 
+    def in_words(self) -> str:
+        """Write what two bodies of one size can still differ in.
+
+        Example:
+            >>> from transformers import BertConfig
+            >>> from fpt_bench.bodies.families.registry import family_of
+            >>> config = BertConfig(hidden_size=384, num_hidden_layers=4, num_attention_heads=6)
+            >>> family_of("bert").read_architecture(config).in_words()
+            '4 layers x 384, 6 heads, norms last'
+        """
+        place = "first" if self.norm_first else "last"
+        words = f"{self.layers} layers x {self.width}, {self.heads} heads, norms {place}"
+        return f"{words}, causal" if self.causal else words
+
     @classmethod
     def read(cls, config: PretrainedConfig, **own: Any) -> "Architecture":
         """Return the architecture of a model: the sizes that every family calls alike, and what is its `own`."""

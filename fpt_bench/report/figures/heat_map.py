@@ -1,6 +1,7 @@
 """A sweep as a heat map: every task and arm a row, every learning rate a column."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def draw_heat_map(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
                 text, colour = points(mean[rate], "", cell.is_fraction), PAPER if shade > _DARK else INK
                 axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
             if rate == cell.choice.rate:
-                frame = {"fill": False, "edgecolor": looks[cell.arm].colour, "linewidth": 1.4}
+                frame: Any = {"fill": False, "edgecolor": looks[cell.arm].colour, "linewidth": 1.4}
                 axes.add_patch(Rectangle((column - 0.48, row - 0.44), 0.96, 0.88, **frame))
     axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(cells) - 0.5, -0.5))
     axes.set_xticks(range(len(rates)), [np.format_float_scientific(rate, trim="-", exp_digits=1) for rate in rates])
@@ -44,7 +45,9 @@ def draw_heat_map(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     axes.set_xlabel("learning rate of Adam")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    words = "; ".join(f"{cell_label(cell)} {cell.arm} {_in_words(cell, mean)}" for cell, mean in zip(cells, means, strict=True))
+    words = "; ".join(
+        f"{cell_label(cell)} {cell.arm} {_in_words(cell, mean)}" for cell, mean in zip(cells, means, strict=True)
+    )
     return Drawing(
         "heat-map",
         figure,

@@ -41,9 +41,9 @@ def draw_profiles(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         "profiles",
         figure,
         "Runs by how far they get",
-        f"Share of runs whose test score is at least so far from floor to perfect, every task alike, over {listed(tasks)} "
-        "(performance profiles, Agarwal et al. 2021). A line above another everywhere is the better arm on these tasks; "
-        "lines that cross do not say which is.",
+        "Share of runs whose test score is at least so far from floor to perfect, every task alike, over "
+        f"{listed(tasks)} (performance profiles, Agarwal et al. 2021). A line above another everywhere is the better "
+        "arm on these tasks; lines that cross do not say which is.",
         f"Share of runs by normalised score. Half-way get: {', '.join(halves)}.",
         [cell for cell in bench.cells if cell.runs and cell.task in tasks],
     )

@@ -8,7 +8,7 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of, place_of
-from fpt_bench.report.words import cell_label, cell_score, points, task_label
+from fpt_bench.report.words import cell_label, cell_score, opponent_in_words, points, task_label
 
 _ROW_INCHES = 0.17
 _MARGIN_INCHES = 0.58
@@ -88,9 +88,9 @@ def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     """Draw how many times fewer steps than the baseline arm each arm needs to the target."""
-    baseline = bench.baseline
+    baseline = opponent_in_words(bench)
     tasks = [task for task in bench.tasks if any(_speed_up(cell) for cell in bench.of_task(task))]
-    cells = [c for c in bench.cells if c.task in tasks and c.arm != baseline and c.convergence is not None]
+    cells = [c for c in bench.cells if c.task in tasks and bench.opponent(c.arm) and c.convergence is not None]
     if not cells:
         return None
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.judge import Word
-from fpt_bench.report.words import listed
+from fpt_bench.report.words import listed, opponent_in_words
 
 _FEW_ARMS = 3
 _SAID = {"better": "better than {0}", "worse": "worse than {0}", "same": "as good as {0}", "open": "open"}
@@ -17,15 +17,15 @@ def verdict_line(bench: Bench) -> str:
 
     Example: `language against random: better than random on 2 of 7 tasks (bit-xor and mnist); open on 5.`
     """
-    judged = [c for c in bench.cells if c.runs and c.arm != bench.baseline and c.delta is not None]
+    judged = [c for c in bench.cells if c.runs and c.delta is not None]
     if not judged:
         return "No arm has a score beside the baseline's yet."
     arms = list(dict.fromkeys(cell.arm for cell in judged))
     if len(arms) <= _FEW_ARMS:
-        return " ".join(_of_arm(arm, [c for c in judged if c.arm == arm], bench.baseline) for arm in arms)
+        return " ".join(_of_arm(arm, [c for c in judged if c.arm == arm], bench.opponent(arm) or "") for arm in arms)
     counts = Counter(cell.delta.word for cell in judged if cell.delta)
     words = ", ".join(f"{counts[word]} {_SAID[word].format('it')}" for word in get_args(Word))
-    return f"{len(arms)} arms against {bench.baseline}, {len(judged)} cells: {words}."
+    return f"{len(arms)} arms against {opponent_in_words(bench)}, {len(judged)} cells: {words}."
 
 
 def _of_arm(arm: str, cells: Sequence[Cell], baseline: str) -> str:

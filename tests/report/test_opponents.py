@@ -1,0 +1,77 @@
+"""An arm that names its own opponent is compared with that one alone, in every table and figure."""
+
+import pytest
+
+from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.export import cells_frame
+from fpt_bench.config.experiment import Arm, Experiment
+from fpt_bench.report.figures.forest import draw_forest
+from fpt_bench.report.figures.rows import draw_speed_up
+from fpt_bench.report.figures.style import make_looks
+from fpt_bench.report.page.verdict_line import verdict_line
+from fpt_bench.report.summary import summarize
+from fpt_bench.report.tables import markdown
+from tests.made_up_bench import made_up_bench
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """Two bodies, each beside a random twin: `language` against the baseline, `speech` against `speech-random`."""
+    grid, results = made_up_bench(tasks=("bit-xor", "mnist"))
+    arms = {name: grid.experiment.arms[name] for name in ("language", "random")}
+    arms |= {
+        "speech": Arm(run={"init": "random"}, against="speech-random"),
+        "speech-random": Arm(run={"init": "random"}),
+    }
+    named = {"language": "language", "random": "random", "full": "speech"}
+    runs = [run.model_copy(update={"arm": named[run.arm]}) for run in grid.runs]
+    runs += [run.model_copy(update={"arm": "speech-random"}) for run in grid.runs if run.arm == "random"]
+    experiment = grid.experiment.model_copy(update={"arms": arms, "claims": ()})
+    return Bench.of(grid.model_copy(update={"experiment": experiment, "runs": tuple(runs)}), results)
+
+
+def test_whom_an_arm_is_compared_with() -> None:
+    arms = {"a": Arm(), "b": Arm(), "c": Arm(against="d"), "d": Arm(), "e": Arm(against="gone")}
+    experiment = Experiment(name="e", question="", tasks=("mnist",), arms=arms, baseline="b")
+    assert {arm: experiment.opponent(arm) for arm in arms} == {"a": "b", "b": None, "c": "d", "d": None, "e": None}
+
+
+def test_differences_are_to_ones_own_opponent(bench: Bench) -> None:
+    assert bench.opponents == ["random", "speech-random"]
+    means = {arm: cell.accuracy.mean for arm in bench.arms if (cell := bench.cell("mnist", arm)) and cell.accuracy}
+    deltas = {cell.arm: cell.delta.estimate.mean for cell in bench.of_task("mnist") if cell.delta}
+    assert deltas == {
+        "language": pytest.approx(means["language"] - means["random"]),
+        "speech": pytest.approx(means["speech"] - means["speech-random"]),
+    }
+    assert {overall.arm for overall in bench.overall if overall.delta} == {"language", "speech"}
+    frame = cells_frame(bench).set_index(["task", "arm"])
+    assert frame.loc[("mnist", "speech"), "against"] == "speech-random"
+    assert frame.loc[("mnist", "language"), "against"] == "random"
+
+
+def test_tables_name_the_opponent_and_rank_the_differences(bench: Bench) -> None:
+    page = markdown(bench)
+    lines = [[field.strip() for field in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    header = lines[0]
+    assert "Δ to its own baseline, pp" in header
+    place = header.index("compared with")
+    of_mnist = [line for line in lines[2:] if line[0] == "mnist†" and len(line) == len(header)]
+    deltas = {cell.arm: cell.delta.estimate.mean for cell in bench.of_task("mnist") if cell.delta}
+    ranked = sorted(deltas, key=lambda arm: -deltas[arm])
+    assert [line[1] for line in of_mnist] == [*ranked, "random", "speech-random"]
+    assert {line[1]: line[place] for line in of_mnist}["speech"] == "speech-random"
+    assert "Δ: difference to the arm named beside it" in page
+
+
+def test_figures_and_sentences_name_it(bench: Bench) -> None:
+    looks = make_looks(bench.arms)
+    forest, faster = draw_forest(bench, looks), draw_speed_up(bench, looks)
+    assert forest is not None
+    assert {cell.arm for cell in forest.cells} == {"language", "speech"}
+    assert "speech minus speech-random" in forest.alt
+    assert faster is not None
+    assert {cell.arm for cell in faster.cells} == {"language", "speech"}
+    assert "speech against speech-random: " in verdict_line(bench)
+    said = " ".join(paragraph.text for paragraph in summarize(bench))
+    assert "against speech-random: open" in said
