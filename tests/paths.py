@@ -3,5 +3,8 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT_RESULTS = ROOT / "docs" / "results" / "before"
+MEASURED = ROOT / "docs" / "results"
+"""Kept results of today's profile."""
+KEPT_RESULTS = MEASURED / "before"
+"""Those that were set aside."""
 EXAMPLES = ROOT / "docs" / "examples"

@@ -16,32 +16,40 @@ from fpt_bench.commands.docket_view import derive_docket
 from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
+from fpt_bench.report.front_page import BEGIN, END, block, kept_bench
 from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
-from tests.paths import KEPT_RESULTS, ROOT
+from tests.paths import KEPT_RESULTS, MEASURED, ROOT
+
+PLACES = {"before": KEPT_RESULTS, "today": MEASURED}
+
+
+@pytest.fixture(scope="module", params=list(PLACES))
+def place(request: pytest.FixtureRequest) -> Path:
+    return PLACES[request.param]
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rendered(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept results whose tables were rendered again."""
     copy = tmp_path_factory.mktemp("kept") / "results"
-    shutil.copytree(KEPT_RESULTS, copy, ignore=shutil.ignore_patterns("table.md", "table.csv"))
+    shutil.copytree(place, copy, ignore=shutil.ignore_patterns("table.md", "table.csv", "before"))
     results, _ = collect_results(copy)
     for path in find_grids(copy):
         render_again(read_grid(path), results, path.parent, Console(quiet=True))
     return copy
 
 
-def test_kept_tables_are_those_of_the_kept_results(rendered: Path) -> None:
+def test_kept_tables_are_those_of_the_kept_results(place: Path, rendered: Path) -> None:
     tables = sorted(path.relative_to(rendered) for path in rendered.glob("tables/*/table.*") if path.suffix != ".json")
     assert tables
     for table in tables:
-        assert (KEPT_RESULTS / table).read_text() == (rendered / table).read_text(), table
+        assert (place / table).read_text() == (rendered / table).read_text(), table
 
 
-def test_every_kept_result_belongs_to_a_kept_table() -> None:
-    results, problems = collect_results(KEPT_RESULTS)
+def test_every_kept_result_belongs_to_a_kept_table(place: Path) -> None:
+    results, problems = collect_results(place)
     assert not problems
-    wanted = {run.spec.run_id for path in find_grids(KEPT_RESULTS) for run in read_grid(path).runs}
+    wanted = {run.spec.run_id for path in find_grids(place) for run in read_grid(path).runs}
     assert {result.spec.run_id for result in results} <= wanted
 
 
@@ -52,16 +60,6 @@ def glance(table: Path) -> str:
     for task, rows in _by_task(table):
         cells = {row["arm"]: _cell(row) for row in rows}
         lines.append(f"| {task} | {min(row['n'] for row in rows)} | {' | '.join(cells[arm] for arm in arms)} |")
-    return "\n".join(lines)
-
-
-def brief(table: Path) -> str:
-    """Write accuracies of tasks (down) and arms (across) in percent beside the floor that the runs recorded."""
-    arms = list(dict.fromkeys(pd.read_csv(table)["arm"]))
-    lines = [f"| task | {' | '.join(arms)} | floor |", f"|---|{'---|' * len(arms)}---|"]
-    for task, rows in _by_task(table):
-        cells = {row["arm"]: _cell(row) for row in rows}
-        lines.append(f"| {task} | {' | '.join(cells[arm] for arm in arms)} | {100 * rows[0]['floor']:.1f} |")
     return "\n".join(lines)
 
 
@@ -89,8 +87,10 @@ def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
     assert glance(table) in (ROOT / "docs" / "experiments.md").read_text()
 
 
-def test_readme_shows_the_headline_as_it_is_kept() -> None:
-    assert brief(KEPT_RESULTS / "tables" / "headline-embedded" / "table.csv") in (ROOT / "README.md").read_text()
+def test_the_readme_answers_what_the_kept_headline_does() -> None:
+    readme = (ROOT / "README.md").read_text()
+    again = "python -m fpt_bench.report.front_page docs/results headline-embedded README.md"
+    assert f"{BEGIN}\n{block(kept_bench(MEASURED, 'headline-embedded'))}\n{END}" in readme, again
 
 
 def test_the_pages_say_open_because_the_judge_does() -> None:
@@ -101,12 +101,12 @@ def test_the_pages_say_open_because_the_judge_does() -> None:
     assert f"all {len(verdicts)} differences" in (ROOT / "docs" / "experiments.md").read_text()
 
 
-def test_the_kept_docket_is_what_the_kept_results_say() -> None:
-    entries = derive_docket(KEPT_RESULTS)
-    kept = json.loads((KEPT_RESULTS / "docket.json").read_text())
-    again = f"python -m fpt_bench judge {KEPT_RESULTS.relative_to(ROOT)} -o docket.json and -o docket.md there"
+def test_the_kept_docket_is_what_the_kept_results_say(place: Path) -> None:
+    entries = derive_docket(place)
+    kept = json.loads((place / "docket.json").read_text())
+    again = f"python -m fpt_bench judge {place.relative_to(ROOT)} -o docket.json and -o docket.md there"
     assert changed_verdicts(kept, entries) == [], again
-    assert (KEPT_RESULTS / "docket.md").read_text() == docket_markdown(entries), again
+    assert (place / "docket.md").read_text() == docket_markdown(entries), again
 
 
 def test_no_claim_of_an_experiment_is_settled_by_the_kept_results() -> None:

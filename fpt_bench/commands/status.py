@@ -13,7 +13,7 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, read_grids, read_results, runs_of, warn_of
+from fpt_bench.results.folder import LEASE_FILE, begun_runs, has_bench, read_grids, read_results, runs_of, warn_of
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult
@@ -21,6 +21,7 @@ from fpt_bench.results.result import RunResult
 STATES = ("open", "queued", "running", "silent", "done", "failed", "lost")
 """Of a run. Open: nobody was asked to do it. Silent: somebody had begun it, and has renewed the lease no more.
 Lost: it was sent, and is neither done nor in the queue."""
+SINGLE = "single runs"
 TROUBLE = ("silent", "failed", "lost")
 SHOWN = 10
 """Runs in trouble that are shown with the end of their logs."""
@@ -106,14 +107,16 @@ def _spell(seconds: float) -> str:
 def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
 
+    What no grid asks for are single runs, and stand last under that name.
+
     Raises:
-        FileNotFoundError: there is no grid, so nothing was ever asked for.
+        FileNotFoundError: there is neither a grid nor a run, so nothing was ever asked for.
         ValueError: no grid can be read.
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    grids = read_grids(runs, console)
-    runs, queued = runs_of(next(iter(grids))), {}
+    grids = read_grids(runs, console) if has_bench(runs) or not begun_runs(runs) else {}
+    runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
     results = {result.spec.run_id: result for result in read_results(runs, console)}
     jobs, problems = sent_jobs(runs)
     warn_of(problems, console)
@@ -127,6 +130,9 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
         wanted = dict.fromkeys(run.spec.run_id for run in grid.runs)
         given_up = given_up_runs(grid, over)
         states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)
+    asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
+    if single := [run_id for run_id in begun_runs(runs) if run_id not in asked]:
+        states[SINGLE] = run_states(single, runs, results, jobs, queued)
     return states
 
 
@@ -142,7 +148,7 @@ def show_status(states: Mapping[str, list[RunState]], runs: Path) -> RenderableT
     if len(troubled) > SHOWN:
         parts.append(Text(f"and {len(troubled) - SHOWN} more in trouble"))
     if troubled:
-        parts.append(Text("The same `bench` command does them again; it takes a silent lease over after minutes."))
+        parts.append(Text("The same command does them again; it takes a silent lease over after minutes."))
     return Group(*parts)
 
 

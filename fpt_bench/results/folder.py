@@ -110,6 +110,12 @@ def runs_of(grid_path: Path) -> Path:
     return grid_path.parent.parent.parent
 
 
+def begun_runs(runs: Path) -> list[str]:
+    """Return the ids of the runs in a folder that are over or that somebody has begun, by name."""
+    begun = (RESULT_FILE, LEASE_FILE)
+    return [entry.name for entry in _entries(runs) if any(os.path.lexists(entry / name) for name in begun)]
+
+
 def simple_learners_file(runs: Path) -> Path:
     """Return the file of floors and simple learners that somebody measured beside these runs."""
     return runs / SIMPLE_LEARNERS_FILE

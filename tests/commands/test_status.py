@@ -72,6 +72,27 @@ def test_a_lease_that_is_renewed_no_more_is_called_silent_and_since_when(runs: P
     assert done.stdout.split()[7:15] == [GRID.name, "0", "1", "1", "2", "1", "1", "0"]
 
 
+def test_single_runs_have_a_state_too(runs: Path, tmp_path: Path) -> None:
+    single = made_up_result("mnist", seed=7, accuracy=0.5)
+    write_result(single, runs / single.spec.run_id)
+    states = folder_status(runs, Console(stderr=True))
+    assert list(states) == [GRID.name, "single runs"]
+    assert [(state.run_id, state.state) for state in states["single runs"]] == [(single.spec.run_id, "done")]
+    alone = tmp_path / "alone"
+    other = alone / "bit-xor_begun"
+    other.mkdir(parents=True)
+    write_result(single, alone / single.spec.run_id)
+    with Lease(other / LEASE_FILE):
+        found = {state.run_id: state.state for state in folder_status(alone, Console(stderr=True))["single runs"]}
+    assert found == {single.spec.run_id: "done", "bit-xor_begun": "running"}
+
+
+def test_a_folder_of_nothing_is_said_to_be_one(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["status", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "found none. Run `bench` first" in " ".join(done.output.split())
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
