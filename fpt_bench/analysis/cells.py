@@ -24,6 +24,7 @@ from fpt_bench.analysis.statistics import (
 )
 from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
 from fpt_bench.analysis.targets import target_of
+from fpt_bench.config.experiment import NOBODY
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.published import is_resized, published_figures
 from fpt_bench.config.spec import RunSpec
@@ -258,10 +259,13 @@ class Cell:
 
     @property
     def core_hours(self) -> float | None:
-        """Training of all its runs, those of other rates included: hours times threads times processes; None where no
-        run says on what it ran."""
-        known = [(r.seconds, r.attempts[-1]) for r in self.tried if r.attempts]
-        return sum(seconds * last.threads * last.processes for seconds, last in known) / 3600 if known else None
+        """Training of all its runs on processors, those of other rates included: hours times the last attempt's threads
+        and processes; None where a run was on a GPU or does not say on what it was."""
+        last = [r.attempts[-1] if r.attempts else None for r in self.tried]
+        if any(attempt is None or "cuda" in (attempt.flags or ()) for attempt in last):
+            return None
+        cores = (r.seconds * made.threads * made.processes for r, made in zip(self.tried, last, strict=True) if made)
+        return sum(cores) / 3600
 
     @property
     def examples(self) -> float:
@@ -377,10 +381,10 @@ class Bench:
         return self.grid.experiment.opponent(arm)
 
     @property
-    def opponents(self) -> list[str]:
-        """The arms that others are compared with: the baseline alone, unless an arm names its own."""
-        found = (self.opponent(arm) for arm in self.arms)
-        return list(dict.fromkeys(arm for arm in found if arm is not None)) or [self.baseline]
+    def own_opponents(self) -> dict[str, str]:
+        """By arm, which other it names to be compared with, in place of the baseline; empty in most benches."""
+        arms = self.grid.experiment.arms.items()
+        return {name: arm.against for name, arm in arms if arm.against not in (None, NOBODY)}
 
     def cell(self, task: str, arm: str) -> Cell | None:
         return next((cell for cell in self.cells if (cell.task, cell.arm) == (task, arm)), None)

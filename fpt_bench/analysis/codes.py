@@ -51,8 +51,8 @@ CODES = {
     ),
     "FPT005": Code(
         "mixed releases",
-        "this arm's runs and the baseline arm's come from more than one release of torch: a release moves a run "
-        "as another seed does",
+        "this arm's runs and those that it is compared with come of more than one release of torch: a release moves a "
+        "run as another seed does",
         "run them again in one environment",
     ),
     "FPT006": Code(

@@ -7,7 +7,7 @@ known is NaN.
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,8 +43,13 @@ def cells_frame(bench: Bench) -> pd.DataFrame:
     """
     noun = "score" if bench.is_mixed else "accuracy"
     frame = pd.DataFrame([_cell_row(cell, noun) for cell in bench.cells])
-    if len(bench.opponents) > 1:
-        frame.insert(2, "against", [bench.opponent(cell.arm) or "" for cell in bench.cells])
+    return _with_opponents(frame, [cell.arm for cell in bench.cells], bench)
+
+
+def _with_opponents(frame: pd.DataFrame, arms: Sequence[str], bench: Bench) -> pd.DataFrame:
+    """Return a frame, a row an arm, with whom each is compared with, where that is not the same for all."""
+    if bench.own_opponents:
+        frame.insert(2, "against", [bench.opponent(arm) or "" for arm in arms])
     return frame
 
 
@@ -70,7 +75,7 @@ def rates_frame(bench: Bench) -> pd.DataFrame:
 
 def overall_frame(bench: Bench) -> pd.DataFrame:
     """Return one row for each arm, over tasks; empty where `bench.overall` is."""
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         [
             {
                 "arm": o.arm,
@@ -83,6 +88,7 @@ def overall_frame(bench: Bench) -> pd.DataFrame:
             for o in bench.overall
         ]
     )
+    return _with_opponents(frame, [o.arm for o in bench.overall], bench) if len(frame) else frame
 
 
 def _cell_row(cell: Cell, noun: str) -> dict[str, Any]:

@@ -13,7 +13,16 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, begun_runs, has_bench, read_grids, read_results, runs_of, warn_of
+from fpt_bench.results.folder import (
+    LEASE_FILE,
+    begun_runs,
+    find_grids,
+    has_bench,
+    read_grids,
+    read_results,
+    runs_of,
+    warn_of,
+)
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult
@@ -107,7 +116,7 @@ def _spell(seconds: float) -> str:
 def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
 
-    What no grid asks for are single runs, and stand last under that name.
+    In a folder of runs, what no grid asks for are single runs, and stand last under that name.
 
     Raises:
         FileNotFoundError: there is neither a grid nor a run, so nothing was ever asked for.
@@ -116,6 +125,7 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     from fpt_bench.analysis.sweep import given_up_runs
 
     grids = read_grids(runs, console) if has_bench(runs) or not begun_runs(runs) else {}
+    single = begun_runs(runs) if len(grids) == len(find_grids(runs) if grids else ()) else []
     runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
     results = {result.spec.run_id: result for result in read_results(runs, console)}
     jobs, problems = sent_jobs(runs)
@@ -131,8 +141,9 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
         given_up = given_up_runs(grid, over)
         states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)
     asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
-    if single := [run_id for run_id in begun_runs(runs) if run_id not in asked]:
-        states[SINGLE] = run_states(single, runs, results, jobs, queued)
+    found = run_states((run_id for run_id in single if run_id not in asked), runs, results, jobs, queued)
+    if begun := [state for state in found if state.state != "open"]:  # else a result that cannot be read
+        states[SINGLE] = begun
     return states
 
 

@@ -1,5 +1,6 @@
 """What the YAML files say: experiments, which are tasks x arms, and profiles, which say how much is spent on them."""
 
+import operator
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -42,6 +43,10 @@ SweptRates = Annotated[tuple[Rate, ...], Field(min_length=1), AfterValidator(_as
 Rates = Literal["fixed", "profile"] | SweptRates
 
 
+NOBODY = "nobody"
+"""What an arm stands against that is compared with none."""
+
+
 class Arm(BaseModel):
     """One way to set up a model, to be compared with others."""
 
@@ -55,8 +60,9 @@ class Arm(BaseModel):
     """Where this arm's learning rate comes from; none: as the experiment says."""
     published: PublishedRow | None = None
     """Row of the published figures to show beside this arm, as `paper.table.row`."""
-    against: str | None = None
-    """The arm that it is compared with in place of the experiment's baseline, such as the same body drawn at random."""
+    against: str | None = Field(default=None, exclude_if=operator.not_)
+    """The arm that it is compared with in place of the experiment's baseline, such as the same body drawn at random;
+    `nobody`: with none, as what others stand against."""
 
 
 class Experiment(BaseModel):
@@ -100,10 +106,9 @@ class Experiment(BaseModel):
     def opponent(self, arm: str) -> str | None:
         """Return the arm that an arm is compared with; None of such an arm, and where that one is left out."""
         own = self.arms[arm].against
-        if own is not None:
-            return own if own in self.arms else None
-        is_opponent = arm == self.baseline or any(other.against == arm for other in self.arms.values())
-        return None if is_opponent else self.baseline
+        if own is None:
+            return None if arm == self.baseline else self.baseline
+        return own if own in self.arms else None
 
     def rates_of(self, arm: Arm) -> Rates:
         """Return where an arm's learning rate comes from: its own word, else the experiment's."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fpt_bench.config.claim_files import claims_on
 from fpt_bench.config.claims import Claim
-from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.experiment import NOBODY, Experiment, Profile
 from fpt_bench.config.known import TASKS, require_task
 from fpt_bench.config.measures import require_fraction
 from fpt_bench.config.published import published_figures
@@ -34,7 +34,7 @@ def named_experiment(name: str) -> Experiment:
             except ValueError as error:
                 raise ValueError(f"claim '{claim.sentence}': {error}") from error
         for name_, arm_ in experiment.arms.items():
-            if arm_.against is not None:
+            if arm_.against not in (None, NOBODY):
                 others = [other for other in experiment.arms if other != name_]
                 require_known(f"arm for `{name_}` to stand against", arm_.against, others)
             if arm_.published is not None:

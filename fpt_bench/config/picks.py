@@ -129,6 +129,11 @@ def picked(picks: Picks, experiment: Experiment) -> Experiment:
             f"--body {picks.body}: expected an arm whose body the profile says, but {', '.join(arms)} of experiment "
             f"{experiment.name} name their own"
         )
+    if experiment.baseline not in arms and any(arm.against for arm in experiment.arms.values()):
+        raise ValueError(
+            f"--arms: expected {experiment.baseline} among them, got {', '.join(arms)}: in {experiment.name} arms "
+            "stand against others of their own body, and it is the one of several bodies"
+        )
     claims = () if picks.changes_runs else experiment.claims
     return experiment.model_copy(
         update={

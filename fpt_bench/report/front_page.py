@@ -8,43 +8,50 @@ rewrites what stands between the README's two marks.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from fpt_bench.analysis.cells import Bench, Cell
-from fpt_bench.analysis.judge import Word
+from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
-from fpt_bench.report.words import cell_label, cell_score, listed, points
+from fpt_bench.report.words import SAID_OF_OPPONENT, cell_label, cell_score, listed, points, tasks_by_word
 from fpt_bench.results.folder import collect_results, find_grids, read_grid
 
 BEGIN = "<!-- written by fpt_bench.report.front_page from here on -->\n"
 END = "<!-- to here -->\n"
 
 
+def finished_tasks(bench: Bench) -> list[str]:
+    """Return the tasks of which every run of every arm has a score."""
+    return [task for task in bench.tasks if all(cell.scored == cell.expected for cell in bench.of_task(task))]
+
+
 def answer(bench: Bench) -> str:
-    """Return what a bench answers: a sentence an arm of which tasks it is better, worse, the same or open on.
+    """Return what a bench answers: a sentence an arm of which tasks it is better, worse, as good or open on.
+
+    Tasks that are not finished are named, and nothing is said of them.
 
     Raises:
-        ValueError: an arm lacks runs on a task, so that the sentence would be of another bench.
+        ValueError: none is finished.
     """
-    missing = [f"{cell.task} {cell.arm}" for cell in bench.cells if not cell.runs]
-    if missing:
-        raise ValueError(f"expected a score in every cell, found none in {listed(missing)}: run the bench to its end")
-    sentences = [_of_arm(bench, arm, other) for arm in bench.arms if (other := bench.opponent(arm)) is not None]
-    fewest, most = min(cell.n for cell in bench.cells), max(cell.n for cell in bench.cells)
+    tasks = finished_tasks(bench)
+    if not tasks:
+        raise ValueError(f"{bench.grid.name}: expected a task of which all runs are over, found none: run the bench")
+    cells = [cell for cell in bench.cells if cell.task in tasks]
+    sentences = [_of_arm(arm, other, cells) for arm in bench.arms if (other := bench.opponent(arm)) is not None]
+    fewest, most = min(cell.n for cell in cells), max(cell.n for cell in cells)
     seeds = f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds"
-    tasks = f"{len(bench.tasks)} task{'s' if len(bench.tasks) > 1 else ''}"
-    return f"**Judged over {seeds} of {tasks}:** {' '.join(sentences)}"
+    of = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}"
+    rest = [task for task in bench.tasks if task not in tasks]
+    return f"**Judged over {seeds} of {of}:** {' '.join(sentences)}" + (
+        f" Not over yet: {listed(rest)}." if rest else ""
+    )
 
 
-def _of_arm(bench: Bench, arm: str, other: str) -> str:
+def _of_arm(arm: str, other: str, cells: Sequence[Cell]) -> str:
     """Return the sentence of an arm: its tasks by the judge's word."""
-    cells = [cell for cell in bench.cells if cell.arm == arm and cell.delta is not None]
-    by_word = {word: [c.task for c in cells if c.delta and c.delta.word == word] for word in get_args(Word)}
-    than = {"same": "the same as", "open": "not told apart from (*open*)"}
-    parts = [
-        f"{than.get(word, f'*{word}* than')} `{other}` on {listed(tasks)}" for word, tasks in by_word.items() if tasks
-    ]
-    return f"`{arm}`{_kept(cells)} is {'; '.join(parts)}."
+    own = [cell for cell in cells if cell.arm == arm]
+    said = {**SAID_OF_OPPONENT, "open": "open beside {0}"}
+    parts = [f"*{said[word].format(f'`{other}`')}* on {listed(names)}" for word, names in tasks_by_word(own).items()]
+    return f"`{arm}`{_kept(own)} is {'; '.join(parts)}."
 
 
 def _kept(cells: Sequence[Cell]) -> str:
@@ -62,14 +69,15 @@ def _kept(cells: Sequence[Cell]) -> str:
 
 
 def scores(bench: Bench) -> str:
-    """Return a table in Markdown: tasks down, arms across with score and verdict, then what needs no body."""
+    """Return a table in Markdown of the finished tasks: arms across with score and verdict, then what needs no body."""
     lines = [f"| task | {' | '.join(f'`{arm}`' for arm in bench.arms)} | best rule | best simple learner |"]
     lines.append("|---" * (len(bench.arms) + 3) + "|")
-    for task in bench.tasks:
-        cells = bench.of_task(task)
+    for task in finished_tasks(bench):
+        cells, record = bench.of_task(task), bench.simple_of(task)
         first = cells[0]
-        rules = [points(first.floor, "", first.is_fraction), _learner(first)]
-        fields = [cell_label(first), *(_score(cell) for cell in cells), *rules]
+        learner = None if record is None or record.best_learner is None else record.learners[record.best_learner]
+        bodiless = (points(score, "", first.is_fraction) for score in (first.floor, learner))
+        fields = [cell_label(first), *map(_score, cells), *bodiless]
         lines.append(f"| {' | '.join(map(for_markdown_cell, fields))} |")
     return "\n".join(lines)
 
@@ -78,11 +86,13 @@ def _score(cell: Cell) -> str:
     return cell_score(cell) + ("" if cell.delta is None else f", {cell.delta.word}")
 
 
-def _learner(cell: Cell) -> str:
-    """Write the best simple learner's score on a cell's data, from as many examples."""
-    reached = list(cell.simple.learners.values()) if cell.simple else []
-    best = (max if cell.higher_is_better else min)(reached, default=None)
-    return points(best, "", cell.is_fraction)
+def block(bench: Bench) -> str:
+    """Return what stands between the marks."""
+    return (
+        f"{answer(bench)}\n\n{scores(bench)}\n\n"
+        "Test accuracy in %, mean over seeds ± half-width of Student's 95 % interval, and the judge's word on the "
+        "difference.\n"
+    )
 
 
 def rewrite(page: Path, bench: Bench) -> None:
@@ -98,16 +108,21 @@ def rewrite(page: Path, bench: Bench) -> None:
     page.write_text(f"{head}{BEGIN}\n{block(bench)}\n{END}{tail}", encoding="utf-8")
 
 
-def block(bench: Bench) -> str:
-    """Return what stands between the marks."""
-    return f"{answer(bench)}\n\n{scores(bench)}\n"
-
-
 def kept_bench(results: Path, name: str) -> Bench:
-    """Return a bench that is kept in a folder of results, by its name."""
-    found, _ = collect_results(results)
-    return Bench.of(next(grid for grid in map(read_grid, find_grids(results)) if grid.name == name), found)
+    """Return a bench that is kept in a folder of results, by its name.
+
+    Raises:
+        ValueError: there is none of that name, or a result that cannot be read.
+    """
+    grids = {grid.name: grid for grid in map(read_grid, find_grids(results))}
+    require_known(f"bench in {results}", name, grids)
+    found, problems = collect_results(results)
+    if problems:
+        raise ValueError(" ".join(problems))
+    return Bench.of(grids[name], found)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("expected three arguments: a folder of results, the name of a bench there, a page with both marks")
     rewrite(Path(sys.argv[3]), kept_bench(Path(sys.argv[1]), sys.argv[2]))

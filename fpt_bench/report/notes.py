@@ -49,12 +49,12 @@ def bench_notes(bench: Bench) -> list[str]:
 
 
 def _opponent(bench: Bench) -> str:
-    return f"`{bench.opponents[0]}`" if len(bench.opponents) == 1 else opponent_in_words(bench)
+    return opponent_in_words(bench) if bench.own_opponents else f"`{bench.baseline}`"
 
 
 def _difference_note(bench: Bench) -> str:
     margin = points(bench.grid.experiment.margin)
-    other = f"the arm {_opponent(bench)}" if len(bench.opponents) == 1 else "the arm named beside it"
+    other = "the arm named beside it" if bench.own_opponents else f"the arm `{bench.baseline}`"
     return (
         f"Δ: difference to {other} in percentage points ± half-width of Welch's 95 % interval, for "
         "a number of seeds fixed beforehand; p (Holm): of no difference, adjusted for all of this table. Verdict, the "
@@ -130,8 +130,8 @@ def _overall_notes(bench: Bench) -> list[str]:
         "Over tasks: mean of (accuracy - floor) / (1 - floor), every task alike, over "
         f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval: how far other seeds could move the "
         "figure, and nothing about other tasks. What counts is the difference of arms. Beats it: how often a run's "
-        f"score is above that of a run of {_opponent(bench)}, every task alike, with the percentile bootstrap's 95 % "
-        "interval over seeds (Agarwal et al. 2021), too narrow where seeds are few; no verdict rests on it."
+        f"score is better than that of a run of {_opponent(bench)}, every task alike, with the percentile bootstrap's "
+        "95 % interval over seeds (Agarwal et al. 2021), too narrow where seeds are few; no verdict rests on it."
     ]
 
 
@@ -217,7 +217,9 @@ def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
         notes.append(f"Left out: {', '.join(grid.left_out)}; the profile {grid.profile} has no budget for them.")
     if grid.arms_left_out:
         notes.append(f"Left out: {', '.join(grid.arms_left_out)}; the profile {grid.profile} has no body for them.")
-    return notes + [f"Left out: {who}; {why}." for who, why in grid.missing.items()]
+    notes += [f"Left out: {who}; {why}." for who, why in grid.missing.items()]
+    alone = {arm: own for arm, own in bench.own_opponents.items() if own not in bench.arms}
+    return notes + [f"`{arm}` is compared with none: `{own}` is not in this bench." for arm, own in alone.items()]
 
 
 def grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:

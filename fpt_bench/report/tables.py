@@ -130,7 +130,7 @@ Compared = TypeVar("Compared", Cell, Overall)
 def _ranked(lines: Sequence[Compared], bench: Bench) -> list[Compared]:
     """Put what has opponents of its own in the order of its differences, largest first: scores of several bodies do not
     rank them. Other benches stay in the order of their arms."""
-    if len(bench.opponents) == 1:
+    if not bench.own_opponents:
         return list(lines)
     return sorted(lines, key=lambda line: -math.inf if (found := _difference(line)) is None else found, reverse=True)
 
@@ -149,12 +149,11 @@ def _accuracy_entries(cell: Cell, bench: Bench) -> dict[str, Entry]:
     if cell.accuracy is None:
         return {"accuracy %": Entry("FAIL" if cell.count("failed") else "…")}
     delta, diverged, fraction = cell.delta, cell.count("diverged"), cell.is_fraction
-    own = len(bench.opponents) > 1 and bench.opponent(cell.arm)
     return {
         "accuracy %": Entry(cell_score(cell), cell.accuracy.mean),
         "n": Entry(str(cell.n) + (f" ({diverged} diverged)" if diverged else ""), cell.n),
         "floor %": _number(cell.floor, points(cell.floor, "", fraction)),
-        "compared with": Entry(own or ""),
+        **_compared_with(cell.arm, bench),
         f"Δ to {opponent_in_words(bench)}, pp": Entry(cell_delta(cell), delta.estimate.mean) if delta else Entry(""),
         "p (Holm)": _number(delta.holm, p_value(delta.holm)) if delta else Entry(""),
         "verdict": Entry(delta.word) if delta else Entry(""),
@@ -256,16 +255,21 @@ def _chance(found: Estimate | None) -> Entry:
     return Entry(f"{100 * found.mean:.0f} %{ends}", found.mean)
 
 
+def _compared_with(arm: str, bench: Bench) -> dict[str, Entry]:
+    """Return whom an arm is compared with, where that is not the same for all."""
+    return {"compared with": Entry(bench.opponent(arm) or "")} if bench.own_opponents else {}
+
+
 def _overall_lines(bench: Bench) -> list[dict[str, Entry]]:
-    opponent = opponent_in_words(bench)
-    return [_overall_entries(overall, opponent) for overall in _ranked(bench.overall, bench)]
+    return [_overall_entries(overall, bench) for overall in _ranked(bench.overall, bench)]
 
 
-def _overall_entries(overall: Overall, opponent: str) -> dict[str, Entry]:
+def _overall_entries(overall: Overall, bench: Bench) -> dict[str, Entry]:
     found, delta = overall.estimate, overall.delta
     return {
         "arm": Entry(overall.arm),
-        f"Δ to {opponent}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
+        **_compared_with(overall.arm, bench),
+        f"Δ to {opponent_in_words(bench)}": Entry("") if delta is None else Entry(f"{delta.mean:+.3f}", delta.mean),
         "95 % interval of Δ": _interval(delta, "+"),
         "beats it": _chance(overall.improvement),
         "mean": Entry(f"{found.mean:.3f}", found.mean),

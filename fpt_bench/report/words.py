@@ -8,11 +8,19 @@ from fpt_bench.report.metric_words import metric_in_words, significant, with_hal
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
+    from fpt_bench.analysis.judge import Word
     from fpt_bench.analysis.statistics import Estimate
     from fpt_bench.results.result import RunResult
 
 DAGGER = "†"
 """Marks embedded data, small stand-ins."""
+SAID_OF_OPPONENT: dict["Word", str] = {
+    "better": "better than {0}",
+    "worse": "worse than {0}",
+    "same": "as good as {0}",
+    "open": "open",
+}
+"""How the judge's words are said of an arm beside the one that it is compared with."""
 DOUBLE_DAGGER = "‡"
 """Marks a task's own data in other sizes than the published ones."""
 
@@ -151,9 +159,15 @@ def panel_label(bench: "Bench", task: str) -> str:
     return label.removesuffix(")") + ", %)" if cell.is_fraction else label
 
 
+def tasks_by_word(cells: "Sequence[Cell]") -> dict["Word", list[str]]:
+    """Return the tasks of cells by the judge's word on them: better, worse, same, open."""
+    words = {word: [cell.task for cell in cells if cell.delta and cell.delta.word == word] for word in SAID_OF_OPPONENT}
+    return {word: tasks for word, tasks in words.items() if tasks}
+
+
 def opponent_in_words(bench: "Bench") -> str:
-    """Write what arms are compared with: an arm, or that each has its own."""
-    return bench.opponents[0] if len(bench.opponents) == 1 else "its own baseline"
+    """Write what arms are compared with: the baseline, or that some have their own."""
+    return "its own baseline" if bench.own_opponents else bench.baseline
 
 
 def listed(words: Sequence[str]) -> str:

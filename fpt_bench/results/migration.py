@@ -34,7 +34,12 @@ def _with_scores(fields: Fields) -> Fields:
     return {re.sub("accurac(y|ies)$", lambda found: names[found[0]], name): value for name, value in fields.items()}
 
 
-STEPS: dict[int, Callable[[Fields], Fields]] = {1: _with_attempts, 2: _with_scores}
+def _with_shape(fields: Fields) -> Fields:
+    """From 3 to 4: a body says its shape and what it scored where it was trained; before, that is not recorded."""
+    return fields
+
+
+STEPS: dict[int, Callable[[Fields], Fields]] = {1: _with_attempts, 2: _with_scores, 3: _with_shape}
 """By schema, what leads to the next one."""
 
 
@@ -43,7 +48,7 @@ def moved(fields: Fields) -> Fields:
 
     Example:
         >>> moved({"status": "failed", "provenance": None})
-        {'status': 'failed', 'attempts': [], 'schema': 3}
+        {'status': 'failed', 'attempts': [], 'schema': 4}
     """
     for schema in range(fields.get("schema", 1), SCHEMA):
         fields = {**STEPS[schema](dict(fields)), "schema": schema + 1}

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from rich.console import Console
 
-from datamodules.metrics import best_of
+from datamodules.metrics import METRICS, best_of
 from fpt_bench.config.spec import Argument, RunSpec, explain
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.results.atomic import write_atomically
@@ -44,6 +44,14 @@ class SimpleRecord(BaseModel):
     """By simple learner; empty where the task has none."""
     versions: dict[str, str]
     """Of Python and the libraries that it was made with."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, fields: Any) -> Any:
+        """Take from the metric whether scores are fractions, where a record of before does not say it."""
+        if not isinstance(fields, dict) or "is_fraction" in fields or fields.get("metric") not in METRICS:
+            return fields
+        return {**fields, "is_fraction": METRICS[fields["metric"]].is_fraction}
 
     @property
     def key(self) -> tuple[str, str, int]:

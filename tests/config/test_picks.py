@@ -89,6 +89,13 @@ def test_body_and_fields_hold_over_files_but_not_over_an_arm_s_own_body(files: t
     assert {spec.learning_rate for spec in specs.values()} == {3e-4}
 
 
+def test_the_baseline_has_to_be_picked_where_arms_stand_against_their_own() -> None:
+    with pytest.raises(ValueError, match="--arms: expected language-random-fanin among them, got speech, identity"):
+        named_grid("one-shape", "embedded", picks=typed(arms="speech,identity"))
+    grid = named_grid("one-shape", "embedded", picks=typed(arms="*-random-fanin"))
+    assert {grid.experiment.opponent(arm) for arm in grid.experiment.arms} == {None}, "twins are compared with none"
+
+
 def test_the_first_arm_is_the_baseline_where_the_experiment_s_is_not_picked(files: tuple[str, str]) -> None:
     assert named_grid(*files, picks=typed(arms="lstm,language")).experiment.baseline == "language"
     assert named_grid(*files, picks=typed(arms="lstm,random")).experiment.baseline == "random"

@@ -1,12 +1,13 @@
-"""The README's answer says what the judge said, of the whole bench or not at all."""
+"""The README's answer says what the judge said, of tasks that are over."""
 
 from pathlib import Path
 
 import pytest
 
 from fpt_bench.analysis.cells import Bench
-from fpt_bench.report.front_page import BEGIN, END, answer, block, rewrite, scores
+from fpt_bench.report.front_page import BEGIN, END, answer, block, kept_bench, rewrite, scores
 from tests.made_up_bench import made_up_bench
+from tests.paths import KEPT_RESULTS
 
 HIGH, LOW = [0.60 + seed / 500 for seed in range(8)], [0.20 + seed / 500 for seed in range(8)]
 
@@ -26,8 +27,8 @@ def judged() -> Bench:
 
 def test_the_answer_is_the_judges_word_arm_by_arm() -> None:
     assert answer(judged()) == (
-        "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better* than `random` on "
-        "mnist. `full` is the same as `random` on mnist."
+        "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better than "
+        "`random`* on mnist. `full` is *as good as `random`* on mnist."
     )
 
 
@@ -37,11 +38,19 @@ def test_the_table_has_every_arm_with_its_word_and_what_needs_no_body() -> None:
     assert row.startswith("| mnist† | 60.7 ± 0.4, better | 20.7 ± 0.4 | 20.7 ± 0.4, same | 10.0 |")
 
 
-def test_an_unfinished_bench_has_no_answer() -> None:
-    grid, results = made_up_bench(tasks=("mnist",))
-    bench = Bench.of(grid, [r for r in results if r.spec.init == "pretrained"])
-    with pytest.raises(ValueError, match="expected a score in every cell, found none in mnist random and mnist full"):
-        answer(bench)
+def test_a_task_that_is_not_over_is_named_and_nothing_is_said_of_it() -> None:
+    grid, results = made_up_bench(tasks=("bit-xor", "mnist"))
+    bench = Bench.of(grid, [r for r in results if (r.spec.task, r.spec.seed) != ("mnist", 2)])
+    assert answer(bench).endswith(" Not over yet: mnist.")
+    assert answer(bench).count("mnist") == 1
+    assert "mnist" not in scores(bench)
+    with pytest.raises(ValueError, match="expected a task of which all runs are over, found none"):
+        answer(Bench.of(grid, [r for r in results if r.spec.seed != 2]))
+
+
+def test_a_bench_that_is_not_kept_is_said_to_be_none() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'headline-embedded'"):
+        kept_bench(KEPT_RESULTS, "headline-embeded")
 
 
 def test_only_what_stands_between_the_marks_is_rewritten(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def draw_forest(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 
 def _name(cell: Cell, bench: Bench) -> str:
-    return cell.arm if len(bench.opponents) == 1 else f"{cell.arm} minus {bench.opponent(cell.arm)}"
+    return f"{cell.arm} minus {bench.opponent(cell.arm)}" if bench.own_opponents else cell.arm
 
 
 def _drawn(cell: Cell, mixed: bool) -> tuple[float, float, float]:

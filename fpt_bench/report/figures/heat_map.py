@@ -8,7 +8,6 @@ import numpy as np
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.statistics import normalise
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, PAPER, Drawing, Look
-from fpt_bench.report.metric_words import significant
 from fpt_bench.report.words import cell_label, points
 
 _ROW_INCHES = 0.15
@@ -53,7 +52,7 @@ def draw_heat_map(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         figure,
         "The sweep",
         "Best validation accuracy (%) by learning rate, mean over the seeds that choose; shaded from the task's floor "
-        "(white) to perfect (black); framed: the rate that stands for the arm. Empty: not run.",
+        "(faint) to perfect (strong); framed: the rate that stands for the arm. Empty: not run.",
         f"Mean best validation accuracy by learning rate. {words}.",
         cells,
     )
@@ -65,5 +64,4 @@ def _shade(cell: Cell, mean: float) -> float:
 
 
 def _in_words(cell: Cell, means: Mapping[float, float]) -> str:
-    texts = {rate: points(mean) if cell.is_fraction else significant(mean) for rate, mean in means.items()}
-    return ", ".join(f"{rate:g} gives {text}" for rate, text in texts.items())
+    return ", ".join(f"{rate:g} gives {points(mean, '', cell.is_fraction)}" for rate, mean in means.items())

@@ -9,7 +9,8 @@ from fpt_bench.analysis.improvement import performance_profile
 from fpt_bench.report.figures.style import COLUMN_INCHES, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.words import listed
 
-_POINTS = 101
+_LOWEST = -0.5
+"""Where the axis is cut: a score without a lower end can be far below its floor."""
 
 
 def draw_profiles(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
@@ -19,18 +20,20 @@ def draw_profiles(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
     if not bench.overall:
         return None
-    lowest = min(score for overall in bench.overall for task in overall.scores for score in task)
-    reached = np.linspace(min(lowest, 0.0), 1.0, _POINTS)
+    scores = {score for overall in bench.overall for task in overall.scores for score in task}
+    reached = sorted({*scores, 0.0, 1.0})
     figure = Figure(figsize=(COLUMN_INCHES, 2.4), layout="constrained")
     axes = figure.subplots()
     halves = []
     for overall in bench.overall:
-        look, shares = looks[overall.arm], performance_profile(overall.scores, list(reached))
+        look, shares = looks[overall.arm], performance_profile(overall.scores, reached)
         half = 100 * performance_profile(overall.scores, [0.5])[0]
         halves.append(f"{overall.arm} {half:.0f} %")
-        with drawn_as(look, axes, 0, f"{overall.arm}: {half:.0f} % of runs get half-way"):
+        # Of no task: whoever hides one on the page hides no line that is over all of them.
+        with drawn_as(look, axes, len(bench.tasks), f"{overall.arm}: {half:.0f} % of runs get half-way"):
             axes.step(reached, 100 * np.array(shares), where="pre", color=look.colour, ls=look.line)
     axes.set(xlabel="way from the task's floor (0) to perfect (1)", ylabel="runs that get as far (%)", ylim=(-2, 103))
+    axes.set_xlim(max(_LOWEST, reached[0]) - 0.02, 1.02)
     axes.grid(color=RULE, lw=0.5)
     axes.set_axisbelow(True)
     shown = [looks[overall.arm] for overall in bench.overall]
@@ -42,8 +45,8 @@ def draw_profiles(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         figure,
         "Runs by how far they get",
         "Share of runs whose test score is at least so far from floor to perfect, every task alike, over "
-        f"{listed(tasks)} (performance profiles, Agarwal et al. 2021). A line above another everywhere is the better "
-        "arm on these tasks; lines that cross do not say which is.",
+        f"{listed(tasks)} (performance profiles, Agarwal et al. 2021). Where a line is above another, more of "
+        "that arm's runs got there; whether the arm is better is the judge's word.",
         f"Share of runs by normalised score. Half-way get: {', '.join(halves)}.",
         [cell for cell in bench.cells if cell.runs and cell.task in tasks],
     )

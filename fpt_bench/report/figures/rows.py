@@ -87,10 +87,11 @@ def draw_gap(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
 
 def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
-    """Draw how many times fewer steps than the baseline arm each arm needs to the target."""
+    """Draw how many times fewer steps than the arm that it is compared with each arm needs to the target."""
     baseline = opponent_in_words(bench)
-    tasks = [task for task in bench.tasks if any(_speed_up(cell) for cell in bench.of_task(task))]
-    cells = [c for c in bench.cells if c.task in tasks and bench.opponent(c.arm) and c.convergence is not None]
+    cells = [cell for cell in bench.cells if cell.convergence is not None and _opponent_arrives(cell, bench)]
+    tasks = [task for task in bench.tasks if any(_speed_up(cell) for cell in cells if cell.task == task)]
+    cells = [cell for cell in cells if cell.task in tasks]
     if not cells:
         return None
 
@@ -121,11 +122,17 @@ def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         "speed-up",
         figure,
         f"Speed-up over {baseline}",
-        f"Median steps of {baseline} to the target over those of the arm, on a logarithmic axis; tasks on which "
-        f"{baseline} does not reach the target have no speed-up and are left out.",
+        f"Median steps of {baseline} to the target over those of the arm, on a logarithmic axis. What "
+        f"{baseline} does not reach has no speed-up and is left out.",
         f"Speed-up in steps to target. {words}.",
         cells,
     )
+
+
+def _opponent_arrives(cell: Cell, bench: Bench) -> bool:
+    """Return whether the arm that a cell's arm is compared with reaches the target on its task."""
+    other = bench.cell(cell.task, bench.opponent(cell.arm) or "")
+    return other is not None and other.convergence is not None and math.isfinite(other.convergence.steps)
 
 
 def _speed_up(cell: Cell) -> float | None:
