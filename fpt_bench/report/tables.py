@@ -175,7 +175,7 @@ def _cost_entries(cell: Cell) -> dict[str, Entry]:
         "bytes kept": _number(cell.bytes_kept, f"{cell.bytes_kept or 0:,}"),
         "seconds a run": Entry(f"{cell.seconds:,.0f}", cell.seconds),
         "examples a run": Entry(f"{cell.examples:,.0f}", cell.examples),
-        "core hours": _number(cell.core_hours, f"{cell.core_hours or 0:.2f}"),
+        "core hours": _number(cell.core_hours, f"{cell.core_hours or 0:.3f}"),
         "tuning runs": Entry(f"{len(cell.tuning):,}" if cell.tuning else "", len(cell.tuning)),
         "tuning s": Entry(f"{cell.tuning_seconds:,.0f}" if cell.tuning else "", cell.tuning_seconds),
     }
