@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
 from fpt_bench.report.words import SAID_OF_OPPONENT, cell_label, cell_score, listed, points, tasks_by_word
@@ -41,9 +42,18 @@ def answer(bench: Bench) -> str:
     seeds = f"{fewest} seeds" if fewest == most else f"{fewest} to {most} seeds"
     of = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}"
     rest = [task for task in bench.tasks if task not in tasks]
-    return f"**Judged over {seeds} of {of}:** {' '.join(sentences)}" + (
-        f" Not over yet: {listed(rest)}." if rest else ""
-    )
+    sentences += [f"Not over yet: {listed(rest)}."] if rest else []
+    return f"**Judged over {seeds} of {of}:** {' '.join((*sentences, *_of_claims(bench)))}"
+
+
+def _of_claims(bench: Bench) -> list[str]:
+    """Return what has become of the bench's claims: those that are settled in words, the others counted."""
+    judged = [judge_claim(claim, bench) for claim in bench.grid.experiment.claims]
+    settled = [f"“{each.claim.sentence}” is *{each.outcome}*" for each in judged if each.outcome != "open"]
+    if not judged:
+        return []
+    still = f"{len(judged) - len(settled)} of {len(judged)} claims on file are open"
+    return [f"{'; '.join((*settled, still))}."]
 
 
 def _of_arm(arm: str, other: str, cells: Sequence[Cell]) -> str:
