@@ -13,7 +13,16 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
-from fpt_bench.report.words import SAID_OF_OPPONENT, cell_label, cell_score, listed, points, tasks_by_word
+from fpt_bench.report.words import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    SAID_OF_OPPONENT,
+    cell_label,
+    cell_score,
+    listed,
+    points,
+    tasks_by_word,
+)
 from fpt_bench.results.folder import collect_results, find_grids, read_grid
 
 BEGIN = "<!-- written by fpt_bench.report.front_page from here on -->\n"
@@ -101,7 +110,7 @@ def block(bench: Bench) -> str:
     return (
         f"{answer(bench)}\n\n{scores(bench)}\n\n"
         "Test accuracy in %, mean over seeds ± half-width of Student's 95 % interval, and the judge's word on the "
-        "difference.\n"
+        f"difference. {DAGGER}: small embedded data; {DOUBLE_DAGGER}: other sizes than published.\n"
     )
 
 
