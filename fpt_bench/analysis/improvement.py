@@ -28,25 +28,27 @@ def probability_of_improvement(first: Strata, second: Strata) -> Estimate:
         (0.75, 0.75, 0.75, 2)
     """
     pairs = list(zip(first, second, strict=True))
-    mean = float(np.mean([_wins(np.asarray(a), np.asarray(b)) for a, b in pairs]))
+    won = [_wins(np.asarray(a), np.asarray(b)) for a, b in pairs]
+    mean = float(np.mean([wins.mean() for wins in won]))
     n = min(len(values) for pair in pairs for values in pair)
     if n < 2:
         return Estimate(mean, np.nan, -np.inf, np.inf, n)
     generator = np.random.default_rng(0)
-    again = np.mean([_wins(_resampled(a, generator), _resampled(b, generator)) for a, b in pairs], axis=0)
+    again = np.mean([_resampled(wins, generator) for wins in won], axis=0)
     low, high = np.quantile(again, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(mean, float(np.std(again)), float(low), float(high), n)
 
 
-def _resampled(values: Sequence[float], generator: np.random.Generator) -> np.ndarray:
-    """Return values drawn again with replacement, (resamples, values)."""
-    return generator.choice(np.asarray(values), size=(_RESAMPLES, len(values)))
-
-
 def _wins(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the share of pairs that the first wins, over the last axis of each; a tie counts half."""
-    apart = first[..., :, None] - second[..., None, :]
-    return np.asarray(np.where(np.abs(apart) < ALIKE, 0.5, apart > 0).mean(axis=(-2, -1)))
+    """Return what each of the first (down) gets of each of the second (across): 1, 0, or of a tie a half."""
+    apart = first[:, None] - second[None, :]
+    return np.where(np.abs(apart) < ALIKE, 0.5, apart > 0)
+
+
+def _resampled(wins: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the mean of wins with both sides' runs drawn again with replacement, (resamples,)."""
+    sides = [generator.multinomial(size, np.full(size, 1 / size), _RESAMPLES) / size for size in wins.shape]
+    return np.asarray(((sides[0] @ wins) * sides[1]).sum(axis=1))
 
 
 def performance_profile(strata: Strata, scores: Sequence[float]) -> list[float]:

@@ -66,7 +66,7 @@ def test_the_policy_lets_no_script_run_but_the_pages_own(index: Path) -> None:
 
 def test_a_verdict_line_counts_the_judges_words() -> None:
     grid, results = made_up_bench(tasks=("bit-memory", "mnist"), seeds=range(12))
-    assert verdict_line(Bench.of(grid, [])) == "No arm has a score beside the baseline's yet."
+    assert verdict_line(Bench.of(grid, [])) == "No arm has a score beside that of the arm that it is compared with."
     line = verdict_line(Bench.of(grid, results))
     assert line.startswith("language against random: better than random on 1 of 2 tasks (mnist); open on 1.")
     two = verdict_line(Bench.of(*made_up_bench(tasks=("mnist",), seeds=(0, 1))))
