@@ -75,7 +75,7 @@ def test_list_floors_prints_kept_records_and_those_of_a_folder(learned: tuple[Pa
     done = in_process("list", "floors", "--runs", str(learned[0]))
     assert done.exit_code == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert lines[0] == "task name kind accuracy test examples learned from data"
+    assert lines[0] == "task name kind score test examples learned from data"
     kept = "bit-memory copy and average floor 84.6 % 500 real pattern_bits=250"
     assert kept in lines
     assert "bit-memory guess floor 50.0 % 9 real pattern_bits=50 validation_examples=4 test_examples=9" in lines
