@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from datamodules.metrics import best_of
+from fpt_bench.analysis.across_tasks import Overall, compare_across_tasks
 from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
-from fpt_bench.analysis.improvement import probability_of_improvement
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
     Estimate,
     estimate_mean,
-    estimate_mean_of_means,
     estimate_speed_up,
     normalise,
     steps_to_reach,
@@ -304,22 +303,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Overall:
-    """An arm over all tasks in which every arm has a score."""
-
-    arm: str
-    tasks: tuple[str, ...]
-    estimate: Estimate
-    """Mean over tasks of the normalised accuracy: 0 is a task's floor, 1 perfect."""
-    delta: Estimate | None
-    """The same minus that of the arm that it is compared with; None where it is compared with none."""
-    improvement: Estimate | None
-    """The chance that a run beats one of that arm, every task alike; None where there is none."""
-    scores: tuple[tuple[float, ...], ...]
-    """Normalised, a tuple a task, in the order of the seeds."""
-
-
-@dataclass(frozen=True)
 class Bench:
     """One experiment at one profile: what was asked for and what came out so far."""
 
@@ -356,10 +339,10 @@ class Bench:
             key: _beside(Cell.alone(*key, specs, by_id, grid.tuning_seeds), records)
             for key, specs in grid.cells().items()
         }
-        cells = tuple(_compared(cell, _baseline_of(cell, alone, grid), grid, figures) for cell in alone.values())
+        cells = tuple(_compared(cell, _opponent_of(cell, alone, grid), grid, figures) for cell in alone.values())
         found = _differences(alone, grid)
         cells = tuple(
-            replace(cell, delta=found.get((cell.task, cell.arm)), codes=codes_of(cell, _baseline_of(cell, alone, grid)))
+            replace(cell, delta=found.get((cell.task, cell.arm)), codes=codes_of(cell, _opponent_of(cell, alone, grid)))
             for cell in cells
         )
         return cls(grid, cells, _overall(cells, grid), folder)
@@ -453,13 +436,13 @@ def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tupl
     """Compare every arm with its opponent on the same task, all comparisons of the bench as one family."""
     pairs = {}
     for key, cell in alone.items():
-        baseline = _baseline_of(cell, alone, grid)
+        baseline = _opponent_of(cell, alone, grid)
         if baseline is not None and cell.runs and baseline.runs:
             pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
     return compare_family(pairs, grid.experiment.margin)
 
 
-def _baseline_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:
+def _opponent_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:
     """Return the cell that a cell is compared with."""
     opponent = grid.experiment.opponent(cell.arm)
     return None if opponent is None else alone.get((cell.task, opponent))
@@ -505,23 +488,7 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
         scores.setdefault(cell.task, {})[cell.arm] = [
             normalise(_score(r), r.floor or 0.0, r.perfect) for r in cell.runs
         ]
-    tasks = tuple(task for task, arms in scores.items() if all(map(arms.get, grid.experiment.arms)))
-    if len(tasks) < 2:
-        return ()
-    by_arm = {arm: [scores[task][arm] for task in tasks] for arm in grid.experiment.arms}
-    weights = [1 / len(tasks)] * len(tasks) + [-1 / len(tasks)] * len(tasks)
-    beside = {arm: by_arm.get(grid.experiment.opponent(arm) or "") for arm in by_arm}
-    return tuple(
-        Overall(
-            arm,
-            tasks,
-            estimate_mean_of_means(strata),
-            None if (other := beside[arm]) is None else estimate_mean_of_means([*strata, *other], weights),
-            None if other is None else probability_of_improvement(strata, other),
-            tuple(map(tuple, strata)),
-        )
-        for arm, strata in by_arm.items()
-    )
+    return compare_across_tasks(scores, {arm: grid.experiment.opponent(arm) for arm in grid.experiment.arms})
 
 
 def _mean(values: Iterable[float]) -> float | None:

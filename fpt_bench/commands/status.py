@@ -125,7 +125,8 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     from fpt_bench.analysis.sweep import given_up_runs
 
     grids = read_grids(runs, console) if has_bench(runs) or not begun_runs(runs) else {}
-    single = begun_runs(runs) if len(grids) == len(find_grids(runs) if grids else ()) else []
+    # Of a bench that cannot be read nobody knows which runs are its own.
+    begun = begun_runs(runs) if not grids or len(grids) == len(find_grids(runs)) else []
     runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
     results = {result.spec.run_id: result for result in read_results(runs, console)}
     jobs, problems = sent_jobs(runs)
@@ -141,9 +142,9 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
         given_up = given_up_runs(grid, over)
         states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)
     asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
-    found = run_states((run_id for run_id in single if run_id not in asked), runs, results, jobs, queued)
-    if begun := [state for state in found if state.state != "open"]:  # else a result that cannot be read
-        states[SINGLE] = begun
+    found = run_states((run_id for run_id in begun if run_id not in asked), runs, results, jobs, queued)
+    if single := [state for state in found if state.state != "open"]:  # else a result that cannot be read
+        states[SINGLE] = single
     return states
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from fpt_bench.analysis.cells import Bench, Cell, Overall
+from fpt_bench.analysis.across_tasks import Overall
+from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.codes import short
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.analysis.export import as_csv, as_json, cells_frame, overall_frame, rates_frame

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DAGGER = "†"
 """Marks embedded data, small stand-ins."""
+DOUBLE_DAGGER = "‡"
+"""Marks a task's own data in other sizes than the published ones."""
 SAID_OF_OPPONENT: dict["Word", str] = {
     "better": "better than {0}",
     "worse": "worse than {0}",
@@ -21,8 +23,6 @@ SAID_OF_OPPONENT: dict["Word", str] = {
     "open": "open",
 }
 """How the judge's words are said of an arm beside the one that it is compared with."""
-DOUBLE_DAGGER = "‡"
-"""Marks a task's own data in other sizes than the published ones."""
 
 
 def percent(score: float | None, is_fraction: bool = True) -> str:

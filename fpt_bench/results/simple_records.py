@@ -49,9 +49,10 @@ class SimpleRecord(BaseModel):
     @classmethod
     def _of_before(cls, fields: Any) -> Any:
         """Take from the metric whether scores are fractions, where a record of before does not say it."""
-        if not isinstance(fields, dict) or "is_fraction" in fields or fields.get("metric") not in METRICS:
+        metric = fields.get("metric") if isinstance(fields, dict) else None
+        if not isinstance(metric, str) or metric not in METRICS:
             return fields
-        return {**fields, "is_fraction": METRICS[fields["metric"]].is_fraction}
+        return {"is_fraction": METRICS[metric].is_fraction, **fields}
 
     @property
     def key(self) -> tuple[str, str, int]:

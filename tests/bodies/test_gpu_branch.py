@@ -127,6 +127,7 @@ def test_indices_are_made_once_a_shape_and_serve_training_after_a_validation(
         module(batch)
     monkeypatch.setattr(packing, "to_device", lambda *_: pytest.fail("an index was made again"))
     module.loss(batch).backward()
+    assert all(parameter.grad is not None for parameter in module.trained_parameters().values())
 
 
 @pytest.fixture

@@ -250,7 +250,9 @@ def test_details_that_are_lost_are_said_to_be(browser: Any, index: Path, tmp_pat
     alone.write_bytes(page.read_bytes())
     visit = Visit(browser, alone.as_uri())
     visit.page.get_by_text("Runs", exact=True).click()
-    visit.page.get_by_text("Expected made-up-embedded.details.js beside this page").wait_for(state="visible")
+    said = visit.page.get_by_text("Expected made-up-embedded.details.js beside this page")
+    said.wait_for(state="visible")
+    assert said.count() == 1
 
 
 def test_no_other_script_runs(browser: Any, index: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from fpt_bench.config.grid import named_grid
 from fpt_bench.results.folder import simple_learners_file
 from fpt_bench.results.simple_records import (
     KEPT_FILE,
+    SimpleRecord,
     examples_shown,
     known_records,
     read_records,
@@ -33,6 +34,13 @@ def test_the_best_is_of_floors_and_learners() -> None:
     assert lower.best == "linear"
 
 
+def test_a_record_of_before_takes_from_its_metric_whether_its_scores_are_fractions() -> None:
+    fields = made_up_record("mnist", {"linear": 0.05}).model_dump(exclude={"is_fraction"})
+    assert SimpleRecord.model_validate(fields).is_fraction
+    assert not SimpleRecord.model_validate({**fields, "metric": "r2"}).is_fraction
+    assert SimpleRecord.model_validate({**fields, "metric": "r2", "is_fraction": True}).is_fraction, "as it says"
+
+
 def test_those_in_a_folder_of_runs_win_over_the_kept_ones(tmp_path: Path) -> None:
     kept = read_records()[0]
     own = kept.model_copy(update={"source": "measured here"})
@@ -43,8 +51,12 @@ def test_those_in_a_folder_of_runs_win_over_the_kept_ones(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"records": [{"task": "mnist"}]}', '{"records": [], "more": 1}', "\xff"]
-)
+    "content",
+    [
+        "{", "[]", '{"records": [{"task": "mnist"}]}', '{"records": [], "more": 1}', "\xff", '{"records": [1]}',
+        '{"records": [{"metric": []}]}', '{"records": [{"metric": {}}]}',
+    ],
+)  # fmt: skip
 def test_what_is_no_file_of_records_is_named_and_passed_over(content: str, tmp_path: Path) -> None:
     path = simple_learners_file(tmp_path)
     path.write_bytes(content.encode("latin-1"))

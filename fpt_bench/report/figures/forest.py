@@ -11,7 +11,7 @@ from fpt_bench.report.words import cell_delta, cell_label, opponent_in_words
 
 
 def draw_forest(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
-    """Draw each arm's difference to the baseline arm on each task, with its interval."""
+    """Draw each arm's difference to the arm that it is compared with on each task, with its interval."""
     cells = [cell for cell in bench.cells if cell.runs and cell.delta is not None]
     if not cells:
         return None

@@ -1,19 +1,59 @@
-"""How often a run of one arm beats a run of another, over tasks, and which share of runs gets how far.
+"""Arms over several tasks: their means, how often a run of one beats one of another, which share of runs gets how far.
 
-Both after Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice (section 4).
-Strata are tasks, each a list of normalised scores, one a seed; pure functions over numbers.
+The latter two after Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice (section
+4). Strata are tasks, each a list of normalised scores, one a seed; pure functions over numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from fpt_bench.analysis.statistics import CONFIDENCE, Estimate
+from fpt_bench.analysis.statistics import CONFIDENCE, Estimate, estimate_mean_of_means
 
 Strata = Sequence[Sequence[float]]
 _RESAMPLES = 2000
 ALIKE = 1e-9
 """Scores nearer than this are a tie."""
+
+
+@dataclass(frozen=True)
+class Overall:
+    """An arm over all tasks in which every arm has a score."""
+
+    arm: str
+    tasks: tuple[str, ...]
+    estimate: Estimate
+    """Mean over tasks of the normalised accuracy: 0 is a task's floor, 1 perfect."""
+    delta: Estimate | None
+    """The same minus that of the arm that it is compared with; None where it is compared with none."""
+    improvement: Estimate | None
+    """The chance that a run beats one of that arm, every task alike; None where there is none."""
+    scores: tuple[tuple[float, ...], ...]
+    """Normalised, a tuple a task, in the order of the seeds."""
+
+
+def compare_across_tasks(
+    scores: Mapping[str, Mapping[str, Sequence[float]]], opponents: Mapping[str, str | None]
+) -> tuple[Overall, ...]:
+    """Judge all arms by the same tasks: those in which every arm has a score; nothing where those are fewer than two.
+
+    Args:
+        scores: normalised, one a seed, by task and arm.
+        opponents: by arm, in the order of the outcome, the arm that it is compared with.
+    """
+    tasks = tuple(task for task, arms in scores.items() if all(map(arms.get, opponents)))
+    if len(tasks) < 2:
+        return ()
+    by_arm = {arm: [scores[task][arm] for task in tasks] for arm in opponents}
+    weights = [1 / len(tasks)] * len(tasks) + [-1 / len(tasks)] * len(tasks)
+    found = []
+    for arm, strata in by_arm.items():
+        other = by_arm.get(opponents[arm] or "")
+        delta = None if other is None else estimate_mean_of_means([*strata, *other], weights)
+        improvement = None if other is None else probability_of_improvement(strata, other)
+        found.append(Overall(arm, tasks, estimate_mean_of_means(strata), delta, improvement, tuple(map(tuple, strata))))
+    return tuple(found)
 
 
 def probability_of_improvement(first: Strata, second: Strata) -> Estimate:
