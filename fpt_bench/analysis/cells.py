@@ -15,6 +15,7 @@ from fpt_bench.analysis.codes import codes_of
 from fpt_bench.analysis.comparisons import Difference, Pair, compare_family
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.statistics import (
+    Arrival,
     Estimate,
     estimate_mean,
     estimate_speed_up,
@@ -450,11 +451,10 @@ def _opponent_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) 
 
 def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Convergence:
     target, what = target_of(cell.data, cell.simple) if stated is None else (stated, STATED)
-    steps = [_steps(r, target) for r in cell.runs]
-    faster = None
+    arrivals, faster = [_arrival(r, target) for r in cell.runs], None
+    steps = [step for step, _ in arrivals]
     if baseline is not None and baseline.runs:
-        resolution = max(c.first.spec.eval_every for c in (cell, baseline))
-        faster = estimate_speed_up(steps, [_steps(r, target) for r in baseline.runs], resolution)
+        faster = estimate_speed_up(arrivals, [_arrival(r, target) for r in baseline.runs])
     return Convergence(
         target=target,
         what=what,
@@ -501,7 +501,8 @@ def _score(result: RunResult) -> float:
     return result.score
 
 
-def _steps(result: RunResult, target: float) -> float:
+def _arrival(result: RunResult, target: float) -> Arrival:
     if result.status == "diverged":
-        return math.inf
-    return steps_to_reach(result.curve, target, result.higher_is_better)
+        return math.inf, 0
+    step = steps_to_reach(result.curve, target, result.higher_is_better)
+    return step, max((before for before, _ in result.curve if before < step), default=0)

@@ -28,7 +28,7 @@ class Code:
 CODES = {
     "FPT001": Code(
         "still rising at the end",
-        "at least half of the runs found a new best, by two points or more, in the last quarter of their validations: "
+        "at least half of the runs found a new best, by two points or more, in the last quarter of their steps: "
         "the score is one of a budget, not of what the arm can learn",
         "more steps",
     ),

@@ -136,7 +136,11 @@ def area_under_curve(curve: Curve, floor: float, max_steps: int, perfect: float 
     return float(np.trapezoid(normalised, steps) / max_steps)
 
 
-def estimate_speed_up(steps: Sequence[float], baseline_steps: Sequence[float], resolution: int) -> Estimate | None:
+Arrival = tuple[float, float]
+"""First validated step at a target, infinity where a run never arrives; and the validation before it, else 0."""
+
+
+def estimate_speed_up(ours: Sequence[Arrival], theirs: Sequence[Arrival]) -> Estimate | None:
     """Estimate how many times fewer steps the median run needs than the baseline's; None unless both are finite.
 
     The interval is Welch's on logarithms of steps, for steps of which the logarithm is about normal. A step is known to
@@ -144,21 +148,21 @@ def estimate_speed_up(steps: Sequence[float], baseline_steps: Sequence[float], r
     It is infinite where a run does not arrive, or an arm has one; `deviation` is NaN: there is none of a ratio.
 
     Args:
-        steps, baseline_steps: first validated steps at the target, infinity where a run never arrives.
-        resolution: steps between validations.
+        ours, theirs: of each run, those of the baseline second.
 
     Example:
-        >>> e = estimate_speed_up([100, 100, 125], [900, 925, 975], resolution=25)
+        >>> e = estimate_speed_up([(100, 75), (100, 75), (125, 100)], [(900, 875), (925, 900), (975, 950)])
         >>> round(e.mean, 2), round(e.low, 1), round(e.high, 1), e.n
         (9.25, 6.3, 16.6, 3)
     """
-    median, baseline, n = np.median(steps), np.median(baseline_steps), min(len(steps), len(baseline_steps))
+    steps, before = np.asarray(ours, dtype=float).T
+    baseline_steps, baseline_before = np.asarray(theirs, dtype=float).T
+    median, baseline, n = np.median(steps), np.median(baseline_steps), min(len(ours), len(theirs))
     if not math.isfinite(median) or not math.isfinite(baseline):
         return None
     low, high = -math.inf, math.inf
     if n > 1 and np.isfinite([*steps, *baseline_steps]).all():
-        ours, theirs = (np.asarray(values, dtype=float) for values in (steps, baseline_steps))
-        before = [np.log(np.maximum(values - resolution, 1)) for values in (ours, theirs)]
-        low = math.exp(welch_difference(before[1], np.log(ours), 1 - CONFIDENCE).interval.low)
-        high = math.exp(welch_difference(np.log(theirs), before[0], 1 - CONFIDENCE).interval.high)
+        first, last = (np.log(np.maximum(values, 1)) for values in (before, baseline_before))
+        low = math.exp(welch_difference(last, np.log(steps), 1 - CONFIDENCE).interval.low)
+        high = math.exp(welch_difference(np.log(baseline_steps), first, 1 - CONFIDENCE).interval.high)
     return Estimate(float(baseline / median), math.nan, low, high, n)

@@ -5,7 +5,7 @@ The rule, for each task and arm whose rates are swept:
 1. Every rate is given its first seed.
 2. A rate is given up where the validation accuracy of that one run is hopeless: more than HOPELESS, and more than half
    of the best rate's rise above the floor, below the best rate; and the rate is no neighbour of the best in the grid;
-   and its accuracy was no longer rising (by RISING or more over the last quarter of its validations).
+   and its accuracy was no longer rising (by RISING or more over the last quarter of its steps).
 3. All other rates are given their remaining seeds, and the rate with the best mean validation accuracy among those
    that have all seeds is chosen. Ties, as at a ceiling, go to the larger mean area under the validation curve, then
    to the smaller rate. A diverged run scores its floor.
@@ -31,7 +31,7 @@ from fpt_bench.results.result import RunResult
 HOPELESS = 0.1
 """Validation accuracy that a rate may always stay below the best one without being given up; see `merit`."""
 RISING = 0.02
-"""Gain of validation accuracy over the last quarter of a curve that counts as still rising; see `merit`."""
+"""Gain of validation accuracy over the last quarter of the steps that counts as still rising; see `merit`."""
 
 Results = Mapping[str, RunResult]
 """Outcomes by run id."""
@@ -88,7 +88,7 @@ def validation_area(result: RunResult) -> float:
     """
     floor, curve = result.floor or 0.0, list(result.curve)
     if result.status == "diverged":
-        curve.append((min(result.spec.max_steps, (curve[-1][0] if curve else 0) + result.spec.eval_every), floor))
+        curve.append((result.spec.validation_after(curve[-1][0] if curve else 0), floor))
     return area_under_curve(curve, floor, result.spec.max_steps, result.perfect)
 
 
@@ -250,9 +250,10 @@ def _neighbours(rates: Sequence[float], best: Collection[float]) -> set[float]:
 
 
 def is_still_rising(result: RunResult | None, floor: float) -> bool:
-    """Return whether the last quarter of a run's validations brought a new best by RISING or more."""
+    """Return whether the last quarter of a run's steps brought a new best by RISING or more."""
     if result is None or result.status == "diverged" or not result.curve:
         return False
-    merits = [merit(score, result) for _, score in result.curve]
-    last = math.ceil(len(merits) / 4)
-    return max(merits[-last:]) - max(merits[:-last], default=floor) >= RISING
+    start = 0.75 * result.curve[-1][0]
+    late = [merit(score, result) for step, score in result.curve if step > start]
+    early = [merit(score, result) for step, score in result.curve if step <= start]
+    return max(late) - max(early, default=floor) >= RISING

@@ -5,6 +5,7 @@ Nothing here imports torch: a grid can be planned, hashed and tabulated on a mac
 
 import hashlib
 import json
+import math
 import re
 import reprlib
 from collections.abc import Collection, Iterable, Iterator
@@ -91,6 +92,13 @@ class RunSpec(BaseModel):
         description="whose forward pass: native (ours, packed), reference (Hugging Face's); auto: ours where it can",
     )
     warmup_steps: int = Field(0, ge=0, description="first steps, over which the learning rate rises to its full size")
+    eval_growth: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="validations thin out: each comes after about this share of the steps before it, "
+        "and never sooner than eval_every; 0: evenly spaced",
+    )
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 
     @field_validator("train", mode="before")
@@ -121,6 +129,22 @@ class RunSpec(BaseModel):
                 "what is learned after the last validation would be lost"
             )
         return self
+
+    def validation_after(self, step: int) -> int:
+        """Return the first step after `step` that ends with a validation; the last one where none is left.
+
+        Example:
+            >>> spec, steps = RunSpec(task="bit-xor", max_steps=50, eval_every=5, eval_growth=0.5), [0]
+            >>> while steps[-1] < 50:
+            ...     steps.append(spec.validation_after(steps[-1]))
+            >>> steps
+            [0, 5, 10, 15, 20, 30, 45, 50]
+        """
+        every = min(self.eval_every, self.max_steps)
+        due = 0 if self.eval_growth else step - step % every
+        while due <= step:
+            due += every * max(1, math.floor(due * self.eval_growth / every))
+        return min(due, self.max_steps)
 
     def canonical(self, without: Collection[str] = ()) -> str:
         """Return the spec as one text that is equal for equal specs, whatever the order of their data arguments.

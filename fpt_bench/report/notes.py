@@ -8,7 +8,7 @@ from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING
 from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.metric_words import worded
-from fpt_bench.report.words import mark_of, opponent_in_words, percent, plus_minus, points
+from fpt_bench.report.words import mark_of, opponent_in_words, percent, plus_minus, points, spacing
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -82,7 +82,7 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     where = "; ".join(
         f"{task} {percent(found.target, cell.is_fraction)}, {found.what}" for task, (cell, found) in known.items()
     )
-    resolution = ", ".join(f"{task} {cell.first.spec.eval_every}" for task, (cell, _) in known.items())
+    resolution = ", ".join(f"{task} {spacing(cell.first.spec)}" for task, (cell, _) in known.items())
     return [
         "Steps to target: median over seeds of the first validation that reaches the target "
         f"({where}); `>` means not reached. Resolution in steps: {resolution}. "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.report.notes import LOW_N
-from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, percent, points
+from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, percent, points, spacing
 
 _ROUNDING = 1e-6
 """Accuracies are counted in 32 bits: one at its floor can lie this much above it."""
@@ -92,7 +92,7 @@ def _speed(cells: Sequence[Cell]) -> str:
     )
     missed = [arm for arm in known if arm not in reached]
     rest = f"; not reached by {listed(missed)}" if missed else ""
-    return f"The median run reaches the target: {by_arm}{rest} (validated every {cells[0].first.spec.eval_every})."
+    return f"The median run reaches the target: {by_arm}{rest} (validated every {spacing(cells[0].first.spec)})."
 
 
 def _describe_claim(judged: JudgedClaim) -> str:

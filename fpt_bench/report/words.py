@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Bench, Cell
     from fpt_bench.analysis.judge import Word
     from fpt_bench.analysis.statistics import Estimate
+    from fpt_bench.config.spec import RunSpec
     from fpt_bench.results.result import RunResult
 
 DAGGER = "†"
@@ -47,6 +48,19 @@ def points(value: float | None, sign: str = "", is_fraction: bool = True) -> str
     if value is None:
         return ""
     return f"{100 * value:{sign}.1f}" if is_fraction else significant(value, sign)
+
+
+def spacing(spec: "RunSpec") -> str:
+    """Say how many steps lie between validations.
+
+    Example:
+        >>> from fpt_bench.config.spec import RunSpec
+        >>> spacing(RunSpec(task="mnist")), spacing(RunSpec(task="mnist", eval_growth=0.1))
+        ('50', '50, later 10 % of the steps so far')
+    """
+    return f"{spec.eval_every}" + (
+        f", later {100 * spec.eval_growth:g} % of the steps so far" if spec.eval_growth else ""
+    )
 
 
 def plus_minus(estimate: "Estimate", sign: str = "", is_fraction: bool = True) -> str:

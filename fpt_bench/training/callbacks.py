@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback
 
 from datamodules.contract import Batch
 from datamodules.metrics import Metric, best_of
+from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.result import SCORE_BOUND
 from fpt_bench.training.module import FPTModule
@@ -91,6 +92,19 @@ class RunRecorder(Callback):
         self.report(Progress(self.run_id, trainer.global_step, int(trainer.max_steps), loss, last, fraction))
 
 
+class SpacedValidations(Callback):
+    """Validate at the steps that a spec says: Lightning knows one interval, and validates at its multiples."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.val_check_batch = self.spec.validation_after(trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.val_check_batch = self.spec.validation_after(trainer.global_step)
+
+
 class LeaveWhenAsked(Callback):
     """Save what resuming needs after the step in which the process was asked to leave, and raise PreemptedError.
 
@@ -98,8 +112,8 @@ class LeaveWhenAsked(Callback):
     processes of a distributed run leave when one of them is asked.
     """
 
-    def __init__(self, notice: Notice, checkpoint: Path, eval_every: int) -> None:
-        self.notice, self.checkpoint, self.eval_every = notice, checkpoint, eval_every
+    def __init__(self, notice: Notice, checkpoint: Path) -> None:
+        self.notice, self.checkpoint = notice, checkpoint
         self._just_validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -113,7 +127,7 @@ class LeaveWhenAsked(Callback):
         self._just_validated = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step % self.eval_every and self._is_asked(trainer):
+        if trainer.global_step != trainer.val_check_batch and self._is_asked(trainer):
             trainer.save_checkpoint(self.checkpoint)
             raise PreemptedError(f"left at step {trainer.global_step}")
 

@@ -21,7 +21,7 @@ from fpt_bench.training.module import FPTModule
 
 _WITHOUT_EFFECT = {
     "train", "learning_rate", "batch_size", "eval_batch_size", "max_steps", "eval_every", "patience", "gradient_clip",
-    "warmup_steps",
+    "warmup_steps", "eval_growth",
 }  # fmt: skip
 """Fields of a spec that features do not depend on."""
 _FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"

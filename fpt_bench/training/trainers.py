@@ -18,7 +18,7 @@ from datamodules.metrics import Metric
 from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import LAST, checkpoint_file
-from fpt_bench.training.callbacks import LeaveWhenAsked
+from fpt_bench.training.callbacks import LeaveWhenAsked, SpacedValidations
 from fpt_bench.training.checkpoints import AtomicCheckpoints, checkpoint_callbacks, early_stopping
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.preemption import Notice
@@ -45,13 +45,12 @@ def make_trainer(
 
     Either srun starts the processes or Lightning does, whose own requeue is off: it knows no step.
     """
-    eval_every = min(spec.eval_every, spec.max_steps)
-    leave = [] if notice is None else [LeaveWhenAsked(notice, checkpoint_file(folder, LAST), eval_every)]
+    leave = [] if notice is None else [LeaveWhenAsked(notice, checkpoint_file(folder, LAST))]
     with no_defaults_of_the_shell():
         return pl.Trainer(
             max_steps=spec.max_steps,
             max_epochs=-1,
-            val_check_interval=eval_every,
+            val_check_interval=spec.validation_after(0),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             gradient_clip_val=spec.gradient_clip,
@@ -64,6 +63,7 @@ def make_trainer(
             use_distributed_sampler=False,
             callbacks=[
                 *callbacks,
+                SpacedValidations(spec),
                 *leave,
                 early_stopping(spec.patience, measure),
                 *checkpoint_callbacks(folder, measure),

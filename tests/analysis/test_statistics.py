@@ -61,18 +61,26 @@ def test_area_by_hand() -> None:
     assert area_under_curve([(10, 0.75), (20, 1.0)], floor=0.5, max_steps=40) == pytest.approx(0.75)
 
 
+NEVER = (math.inf, 0.0)
+
+
 def test_speed_up_counts_missed_targets_as_infinite() -> None:
-    some = estimate_speed_up([100, 100, math.inf], [300, 400, 500], 50)
+    theirs = [(300.0, 250.0), (400.0, 350.0), (500.0, 450.0)]
+    some = estimate_speed_up([(100, 50), (100, 50), NEVER], theirs)
     assert some is not None
     assert (some.mean, some.low, some.high) == (4, -math.inf, math.inf), "no interval where a run does not arrive"
-    assert estimate_speed_up([100, 100, 100], [300, math.inf, math.inf], 50) is None
+    assert estimate_speed_up([(100, 50)] * 3, [(300, 250), NEVER, NEVER]) is None
 
 
 def test_the_interval_of_a_speed_up_without_spread_is_what_the_resolution_leaves_open() -> None:
     # The true steps lie in (75, 100] and in (375, 400].
-    found = estimate_speed_up([100, 100], [400, 400], 25)
+    found = estimate_speed_up([(100, 75)] * 2, [(400, 375)] * 2)
     assert found is not None
     assert (found.mean, found.low, found.high) == pytest.approx((4, 3.75, 400 / 75))
+    # Where validations thin out, theirs lie in (200, 400].
+    found = estimate_speed_up([(100, 75)] * 2, [(400, 200)] * 2)
+    assert found is not None
+    assert (found.mean, found.low, found.high) == pytest.approx((4, 2, 400 / 75))
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 8])
@@ -88,7 +96,7 @@ def test_intervals_of_speed_ups_hold_the_true_one_in_95_of_100_benches(
             np.ceil(median * np.exp(spread * rng.standard_normal(seeds)) / resolution) * resolution
             for median in (120, 120 * true)
         )
-        found = estimate_speed_up(ours.tolist(), theirs.tolist(), resolution)
+        found = estimate_speed_up(*([(step, step - resolution) for step in steps] for steps in (ours, theirs)))
         assert found is not None
         held += found.low <= true <= found.high
     assert held >= 500 * 0.95 - 2 * math.sqrt(500 * 0.95 * 0.05), f"{held} of 500"

@@ -56,7 +56,8 @@ def test_every_field_changes_the_id() -> None:
         "task": "mnist", "data": "real", "data_arguments": {"string_bits": 4}, "body": "gpt2", "body_path": "x",
         "layers": 3, "init": "random", "train": ("norm",), "learning_rate": 2e-3, "batch_size": 8,
         "eval_batch_size": 8, "max_steps": 5, "eval_every": 5, "patience": 2, "dropout": 0.2, "gradient_clip": 2.0,
-        "precision": "bfloat16", "body_execution": "reference", "warmup_steps": 2, "seed": 3,
+        "precision": "bfloat16", "body_execution": "reference", "warmup_steps": 2,
+        "eval_growth": 0.1, "seed": 3,
     }  # fmt: skip
     assert set(changes) == set(RunSpec.model_fields)
     ids = {base.model_copy(update={name: value}).run_id for name, value in changes.items()}

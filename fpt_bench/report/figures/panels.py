@@ -79,7 +79,7 @@ def _carried_on(run: RunResult) -> list[tuple[int, float]]:
     """Return a run's curve; one that diverged falls to its floor at the validation that did not come."""
     curve = list(run.curve)
     if run.status == "diverged":
-        curve.append((min(run.spec.max_steps, curve[-1][0] + run.spec.eval_every), run.floor or 0.0))
+        curve.append((run.spec.validation_after(curve[-1][0]), run.floor or 0.0))
     return curve
 
 
