@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from fpt_bench.analysis.cells import Bench
@@ -16,7 +17,7 @@ from fpt_bench.commands.docket_view import derive_docket
 from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
-from fpt_bench.report.front_page import BEGIN, END, block, kept_bench
+from fpt_bench.report.front_page import blocks, forest, kept_bench
 from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
 from tests.paths import KEPT_RESULTS, MEASURED, ROOT
 
@@ -89,8 +90,12 @@ def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
 
 def test_the_readme_answers_what_the_kept_headline_does() -> None:
     readme = (ROOT / "README.md").read_text()
-    again = "python -m fpt_bench.report.front_page docs/results headline-embedded README.md"
-    assert f"{BEGIN}\n{block(kept_bench(MEASURED, 'headline-embedded'))}\n{END}" in readme, again
+    bench, picture = kept_bench(MEASURED, "headline-embedded"), "docs/pictures/headline-forest.png"
+    again = f"python -m fpt_bench.report.front_page docs/results headline-embedded README.md {picture}"
+    for block in blocks(bench).values():
+        assert block in readme, again
+    with Image.open(ROOT / picture) as shown:
+        assert shown.info["Description"] == forest(bench).alt, again
 
 
 def test_the_pages_say_open_because_the_judge_does() -> None:

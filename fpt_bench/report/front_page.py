@@ -1,8 +1,8 @@
-"""The README's answer, from a kept bench: a sentence of the judge's verdicts, and one small table.
+"""The README's answer, from a kept bench: a sentence of the judge's verdicts, a small table, and the forest plot.
 
-    python -m fpt_bench.report.front_page docs/results headline-embedded README.md
+    python -m fpt_bench.report.front_page docs/results headline-embedded README.md docs/pictures/headline-forest.png
 
-rewrites what stands between the README's two marks.
+rewrites what stands between the README's marks, and draws the picture.
 """
 
 import sys
@@ -13,6 +13,9 @@ from fpt_bench.analysis.cells import Bench, Cell
 from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
+from fpt_bench.report.figures.draw import house_style
+from fpt_bench.report.figures.forest import draw_forest
+from fpt_bench.report.figures.style import Drawing, make_looks, save_png, settle
 from fpt_bench.report.words import (
     DAGGER,
     DOUBLE_DAGGER,
@@ -25,7 +28,7 @@ from fpt_bench.report.words import (
 )
 from fpt_bench.results.folder import collect_results, find_grids, read_grid
 
-BEGIN = "<!-- written by fpt_bench.report.front_page from here on -->\n"
+BEGIN = "<!-- {} by fpt_bench.report.front_page, from here -->\n"
 END = "<!-- to here -->\n"
 
 
@@ -105,26 +108,52 @@ def _score(cell: Cell) -> str:
     return cell_score(cell) + ("" if cell.delta is None else f", {cell.delta.word}")
 
 
-def block(bench: Bench) -> str:
-    """Return what stands between the marks."""
-    return (
-        f"{answer(bench)}\n\n{scores(bench)}\n\n"
+def blocks(bench: Bench) -> dict[str, str]:
+    """Return what stands on the page, by what its first mark calls it, with both marks."""
+    legend = (
         "Test accuracy in %, mean over seeds ± half-width of Student's 95 % interval, and the judge's word on the "
-        f"difference. {DAGGER}: small embedded data; {DOUBLE_DAGGER}: other sizes than published.\n"
+        f"difference. {DAGGER}: small embedded data; {DOUBLE_DAGGER}: other sizes than published."
     )
+    written = {"answered": answer(bench), "tabulated": f"{scores(bench)}\n\n{legend}"}
+    return {name: f"{BEGIN.format(name)}\n{text}\n\n{END}" for name, text in written.items()}
 
 
 def rewrite(page: Path, bench: Bench) -> None:
-    """Write answer and table between a page's two marks.
+    """Write answer and table between a page's marks.
 
     Raises:
-        ValueError: the page has not both marks.
+        ValueError: the page has not all marks.
     """
-    head, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page}: expected the lines {BEGIN.strip()!r} and {END.strip()!r}, found not both")
-    page.write_text(f"{head}{BEGIN}\n{block(bench)}\n{END}{tail}", encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    for name, block in blocks(bench).items():
+        head, begin, rest = text.partition(BEGIN.format(name))
+        _, end, tail = rest.partition(END)
+        if not begin or not end:
+            raise ValueError(
+                f"{page}: expected the lines {BEGIN.format(name).strip()!r} and {END.strip()!r}, found not both"
+            )
+        text = f"{head}{block}{tail}"
+    page.write_text(text, encoding="utf-8")
+
+
+def forest(bench: Bench) -> Drawing:
+    """Return the picture of the answer: each arm's difference on each task.
+
+    Raises:
+        ValueError: no two arms can be compared.
+    """
+    with house_style():
+        drawing = draw_forest(bench, make_looks(bench.arms))
+    if drawing is None:
+        raise ValueError(f"{bench.grid.name}: expected two arms with runs on one task, found none: run the bench")
+    return drawing
+
+
+def draw(bench: Bench, picture: Path) -> None:
+    """Draw the picture of the answer, a PNG that holds its description."""
+    drawing = forest(bench)
+    with house_style():
+        save_png(drawing, picture, settle(drawing.figure))
 
 
 def kept_bench(results: Path, name: str) -> Bench:
@@ -142,6 +171,10 @@ def kept_bench(results: Path, name: str) -> Bench:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("expected three arguments: a folder of results, the name of a bench there, a page with both marks")
-    rewrite(Path(sys.argv[3]), kept_bench(Path(sys.argv[1]), sys.argv[2]))
+    if len(sys.argv) != 5:
+        sys.exit(
+            "expected four arguments: a folder of results, the name of a bench there, a page with marks, a PNG file"
+        )
+    kept = kept_bench(Path(sys.argv[1]), sys.argv[2])
+    rewrite(Path(sys.argv[3]), kept)
+    draw(kept, Path(sys.argv[4]))

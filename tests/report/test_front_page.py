@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fpt_bench.analysis.cells import Bench
-from fpt_bench.report.front_page import BEGIN, END, answer, block, kept_bench, rewrite, scores
+from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, kept_bench, rewrite, scores
 from tests.made_up_bench import made_up_bench
 from tests.paths import KEPT_RESULTS
 
@@ -57,10 +58,22 @@ def test_a_bench_that_is_not_kept_is_said_to_be_none() -> None:
 
 def test_only_what_stands_between_the_marks_is_rewritten(tmp_path: Path) -> None:
     page, bench = tmp_path / "README.md", judged()
-    page.write_text(f"before\n\n{BEGIN}old{END}\nafter\n")
+    old = {name: f"{BEGIN.format(name)}old{END}" for name in ("answered", "tabulated")}
+    page.write_text(f"before\n\n{old['answered']}\nbetween\n{old['tabulated']}after\n")
     rewrite(page, bench)
-    assert page.read_text() == f"before\n\n{BEGIN}\n{block(bench)}\n{END}\nafter\n"
-    page.write_text("no marks")
+    new = blocks(bench)
+    assert page.read_text() == f"before\n\n{new['answered']}\nbetween\n{new['tabulated']}after\n"
+    assert (answer(bench) in new["answered"], scores(bench) in new["tabulated"]) == (True, True)
+    page.write_text(no_marks := f"no marks but {old['answered']}")
     with pytest.raises(ValueError, match="expected the lines"):
         rewrite(page, bench)
-    assert page.read_text() == "no marks"
+    assert page.read_text() == no_marks
+
+
+def test_the_picture_says_in_words_what_it_shows(tmp_path: Path) -> None:
+    draw(judged(), tmp_path / "forest.png")
+    with Image.open(tmp_path / "forest.png") as picture:
+        assert "language +40.0 ± 0.5 pp, better" in picture.info["Description"]
+    grid, results = made_up_bench(tasks=("mnist",))
+    with pytest.raises(ValueError, match="expected two arms with runs on one task"):
+        draw(Bench.of(grid, results[:1]), tmp_path / "none.png")

@@ -160,12 +160,18 @@ def settle(figure: Any) -> Any:
 
 
 def save_files(drawing: Drawing, stem: Path, box: Any) -> list[Path]:
-    """Write what is in the box of a figure as PDF and as PNG of 300 dots an inch, and return the paths."""
+    """Write what is in the box of a figure as PDF and as PNG, and return the paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png")]
-    drawing.figure.savefig(paths[0], bbox_inches=box, metadata={"CreationDate": None})
-    drawing.figure.savefig(paths[1], bbox_inches=box, dpi=300, facecolor="white")
-    return paths
+    pdf, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png"))
+    drawing.figure.savefig(pdf, bbox_inches=box, metadata={"CreationDate": None})
+    save_png(drawing, png, box)
+    return [pdf, png]
+
+
+def save_png(drawing: Drawing, path: Path, box: Any) -> None:
+    """Write what is in the box of a figure as PNG of 300 dots an inch, with what is read out instead of it."""
+    said = {"Description": drawing.alt}
+    drawing.figure.savefig(path, bbox_inches=box, dpi=300, facecolor="white", metadata=said)
 
 
 def make_svg(drawing: Drawing, prefix: str, box: Any) -> str:
