@@ -7,6 +7,7 @@ PROFILE ?= embedded
 EXPERIMENTS ?= headline
 RUNS ?= runs
 WORKERS ?=
+KEPT ?=
 INPUTS ?= 400
 SEED ?= 0
 PYTHON ?= python3
@@ -14,7 +15,7 @@ LOCK ?= requirements-lock.txt requirements-lock-dev.txt
 UPGRADE ?=
 override BASELINE := configs/baselines/smoke.json
 override SMOKE = $(RUNS)/smoke
-export PROFILE EXPERIMENTS RUNS WORKERS INPUTS SEED PYTHON SMOKE
+export PROFILE EXPERIMENTS RUNS WORKERS KEPT INPUTS SEED PYTHON SMOKE
 
 override VENV := .venv
 override READY := $(VENV)/.ready
@@ -46,9 +47,10 @@ bodies: $(READY)  ## Install the packages of pretrained weights and digits that 
 lock:  ## Write the lock files for PYTHON and this system, in minutes; UPGRADE=1 takes the newest of everything
 	"$$PYTHON" $(ENVIRONMENT) lock requirements-lock.txt requirements-lock-dev.txt $(if $(UPGRADE),--upgrade)
 
-bench: $(READY)  ## Run EXPERIMENTS (headline) at PROFILE (embedded) and print the tables
+bench: $(READY)  ## Run EXPERIMENTS (headline) at PROFILE (embedded) and print the tables; KEPT names results not to do again
 	$(NAMED)
-	$(RUN) bench --experiments "$$EXPERIMENTS" --profile "$$PROFILE" --runs "$$RUNS" $(if $(WORKERS),--workers "$$WORKERS")
+	$(RUN) bench --experiments "$$EXPERIMENTS" --profile "$$PROFILE" --runs "$$RUNS" $(if $(WORKERS),--workers "$$WORKERS") \
+		$(if $(strip $(KEPT)),--kept "$$KEPT")
 
 smoke: $(READY)  ## Run the headline experiment at the smoke profile, from nothing, in minutes
 	$(NAMED)

@@ -63,6 +63,7 @@ def test_a_name_is_one_word_and_its_neighbours_stay(place: Path, tmp_path: Path,
     ("words", "asked"),
     [
         (("bench", "EXPERIMENTS=a b.yaml,c.yaml", "WORKERS=2"), "<--experiments><a b.yaml,c.yaml>"),
+        (("bench", "KEPT=my results"), "<--runs><runs><--kept><my results>"),
         (("bench", "PROFILE=my profile.yaml"), "<--profile><my profile.yaml>"),
         (("report", "RUNS=my runs"), "<report><my runs><-o>"),
         (("check", "RUNS=my runs"), "<my runs/smoke/tables/headline-smoke>"),
