@@ -6,7 +6,6 @@ somebody had made it to do harm: what it says of itself is believed only where i
 
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from fpt_bench.bodies.raw_bytes import RawBytes
 
 VERSION = 6
 """Of the binary form, which is the first number in the file."""
@@ -91,25 +92,8 @@ def read_variables(data: bytes, where: str) -> dict[str, NDArray[np.floating] | 
     return found
 
 
-class _Bytes:
-    """The bytes of a file, taken from front to back and never beyond its end."""
-
-    def __init__(self, data: bytes, where: str) -> None:
-        self.data, self.where, self.place = data, where, 0
-
-    def take(self, count: int, what: str) -> memoryview:
-        left = len(self.data) - self.place
-        if count > left:
-            raise ValueError(
-                f"{self.where}: expected {count:,} bytes of {what} at byte {self.place:,}, got {left:,}: the file is "
-                "cut short or damaged"
-            )
-        self.place += count
-        return memoryview(self.data)[self.place - count : self.place]
-
-    def number(self, form: str, what: str) -> int:
-        (value,) = struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}"), what))
-        return int(value)
+class _Bytes(RawBytes):
+    """The bytes of a model.bin."""
 
     def name(self, what: str) -> str:
         """Take a text: its length, a zero behind it included, then its letters."""

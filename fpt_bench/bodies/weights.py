@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import GGUFReader
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
@@ -50,8 +49,6 @@ class BodyFiles:
     """A folder, or a repository id on the Hub; None: nobody pretrained this architecture."""
     source: str
     """One sentence for people: what this is and where it lies."""
-    gguf: str | None = None
-    """Name of the GGUF file in that folder, for weights in that format."""
     weights: tuple[Path, ...] = ()
     """Local weights files that are read; empty for the Hub."""
     architecture: tuple[tuple[str, Any], ...] = ()
@@ -60,7 +57,7 @@ class BodyFiles:
     """Commit of a repository on the Hub."""
     reader: str | None = None
     """`module:attribute` of what reads the files, where the library does not."""
-    number_bytes: int = 4
+    number_bytes: float = 4
     """That a number has in a file with such a reader."""
     is_own: bool = False
     """Whether it is a folder that somebody brought, whose files may change."""
@@ -72,7 +69,7 @@ class BodyFiles:
     """Of the entry: groups that the architecture has not."""
 
     def config(self, offline: bool) -> PretrainedConfig:
-        """Read the architecture; never touches weights, except that GGUF keeps both in one file.
+        """Read the architecture; never touches weights.
 
         Raises:
             FileNotFoundError: it cannot be loaded.
@@ -121,7 +118,7 @@ class BodyFiles:
             FileNotFoundError, ValueError: as `load`, but for what the report says.
         """
         self.require_checkpoint()
-        if getattr(config, "quantization_config", None) and not self.gguf:
+        if getattr(config, "quantization_config", None):
             raise ValueError(f"{self.source}: expected weights that are floats, got quantization_config in "
                              "config.json. Save the model in float32, float16 or bfloat16")  # fmt: skip
         if self.reader is not None:
@@ -134,7 +131,7 @@ class BodyFiles:
                     config=config,
                     dtype="float32",
                     attn_implementation=attention,
-                    use_safetensors=None if self.gguf else True,
+                    use_safetensors=True,
                     # What does not fit is for the report; a vocabulary may be of any size.
                     ignore_mismatched_sizes=True,
                     **self._where(offline),
@@ -143,7 +140,7 @@ class BodyFiles:
             raise self._cannot_be_loaded("weights", error) from error
         except Exception as error:  # the library raises what it meets, down to its own parts'
             raise ValueError(f"the weights of {self.source} cannot be loaded: {_first_line(error)}") from error
-        report = account(model, self._stored(config, heard), heard, self._left_out(config, offline))
+        report = account(model, self._stored(config), heard, self._left_out(config, offline))
         chances = self._copy_unstored(model, config, attention, heard.missing)
         reason = "drawn at random and stored in no file: what it was is lost. Register it as a persistent buffer"
         return model, replace(report, refused={**report.refused, **dict.fromkeys(chances, reason)})
@@ -162,10 +159,8 @@ class BodyFiles:
         """Return the layers that the files have and `config` leaves out, counted from 0."""
         return range(config.num_hidden_layers or 0, self.config(offline).num_hidden_layers or 0)
 
-    def _stored(self, config: PretrainedConfig, heard: LibrarySays) -> dict[str, StoredTensor]:
-        """Return the tensors of the files that were read; of a GGUF those that its reader made of it."""
-        if self.gguf:
-            return {name: StoredTensor("F32", (), 0) for name in heard.renamed}
+    def _stored(self, config: PretrainedConfig) -> dict[str, StoredTensor]:
+        """Return the tensors of the files that were read."""
         if self.weights:
             return stored_tensors(self.weights)
         commit = self._commit(config)
@@ -204,9 +199,6 @@ class BodyFiles:
 
     def bytes_a_number(self) -> float:
         """Return how many bytes a number of its weights has in its file, on average; 4 where nothing says."""
-        if self.gguf:
-            tensors = GGUFReader(self.weights[0]).tensors
-            return sum(int(t.n_bytes) for t in tensors) / sum(int(t.n_elements) for t in tensors)
         read = [path for path in self.weights if path.suffix == ".safetensors"]
         held = [tensor for tensor in stored_tensors(read).values() if "F" in tensor.dtype]
         return sum(t.stored_bytes for t in held) / sum(t.numbers for t in held) if held else self.number_bytes
@@ -224,11 +216,10 @@ class BodyFiles:
 
     def _where(self, offline: bool) -> dict[str, Any]:
         """Return the arguments of transformers that say which files to read, and whether it may download them."""
-        gguf = {"gguf_file": self.gguf} if self.gguf else {}
         revision = {"revision": self.revision} if self.revision else {}
         # A configuration can name code of its own to run; without a word of ours transformers asks whoever sits there.
         code = {"trust_remote_code": False}
-        return {"local_files_only": offline or Path(str(self.location)).is_dir(), **code, **gguf, **revision}
+        return {"local_files_only": offline or Path(str(self.location)).is_dir(), **code, **revision}
 
     def _cannot_be_loaded(self, what: str, error: OSError) -> FileNotFoundError:
         return FileNotFoundError(
@@ -268,11 +259,9 @@ def _named(entry: BodyEntry) -> BodyFiles:
             packaged_file(file.distribution, file.path, f"sha256:{file.sha256}", _REMEDY[file.optional])
             for file in (pinned, *entry.pieces)
         )
-        gguf = weights[0].name if weights[0].suffix == ".gguf" else None
         return BodyFiles(
             str(weights[0].parent),
             f"{entry.description}; from pip package {pinned.distribution}",
-            gguf,
             weights,
             tuple(entry.architecture.items()),
             reader=entry.reader,

