@@ -12,7 +12,7 @@ API = """
 ::: fpt_bench.commands.notebook
 ::: fpt_bench.config.spec.RunSpec
 ::: fpt_bench.results.result.RunResult
-::: fpt_bench.analysis.cells.Bench
+::: fpt_bench.analysis.benches.Bench
 ::: fpt_bench.analysis.cells.Cell
 ::: fpt_bench.training.module.FPTModule
 ::: datamodules.contract

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.commands.notebook import bench, load_results, results_frame, run
     from fpt_bench.config.spec import RunSpec
     from fpt_bench.training.module import FPTModule
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["Bench", "FPTModule", "RunSpec", "bench", "load_results", "results_frame", "run"]
 
 _LENT = {
-    "Bench": "fpt_bench.analysis.cells",
+    "Bench": "fpt_bench.analysis.benches",
     "FPTModule": "fpt_bench.training.module",
     "RunSpec": "fpt_bench.config.spec",
     **dict.fromkeys(("run", "bench", "load_results", "results_frame"), "fpt_bench.commands.notebook"),

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.commands.docket_view import derive_docket
 from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
 from fpt_bench.report.front_page import blocks, forest, kept_bench
-from fpt_bench.results.folder import GRID_FILE, collect_results, find_grids, read_grid
+from fpt_bench.results.folder import GRID_FILE, collect_results
+from fpt_bench.results.grids import find_grids, read_grid
 from tests.paths import KEPT_RESULTS, MEASURED, ROOT
 
 PLACES = {"before": KEPT_RESULTS, "today": MEASURED}

@@ -2,7 +2,7 @@
 
 import re
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import cells_frame, overall_frame, rates_frame
 from tests.made_up import made_up_record
 from tests.made_up_bench import made_up_bench

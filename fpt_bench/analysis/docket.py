@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.comparisons import rule_for
 from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
 from fpt_bench.config.claims import Claim

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import Estimate
 from fpt_bench.results.result import RunResult

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
 from fpt_bench.analysis.power import judged_seeds, pooled_spread
 from fpt_bench.config.claim_files import FiledClaim

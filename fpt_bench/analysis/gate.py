@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from fpt_bench.analysis.asked_alike import asked_alike
 from fpt_bench.analysis.baseline import Baseline, KeptCell, KeptRun, keep_cell
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.seed_noise import Spread, mean, spreads
 
 SAME = 1e-6

@@ -10,7 +10,8 @@ from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.layers import ARGUMENTS
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import folder_of, has_bench, read_grids, read_results, runs_of, with_results
+from fpt_bench.results.folder import folder_of, read_results, runs_of
+from fpt_bench.results.grids import has_bench, read_grids, with_results
 from fpt_bench.results.result import RunResult
 
 NAME = "single"

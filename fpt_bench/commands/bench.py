@@ -42,16 +42,8 @@ from fpt_bench.config.yaml_files import find_config, listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import (
-    collect_results,
-    folder_of,
-    grid_before,
-    read_result,
-    read_results,
-    require_own_grid,
-    table_file,
-    tables_folder,
-)
+from fpt_bench.results.folder import collect_results, folder_of, read_result, read_results, table_file, tables_folder
+from fpt_bench.results.grids import grid_before, require_own_grid
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
@@ -234,7 +226,7 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path |
         ValueError: submitit is not installed.
         OSError: Slurm is not available or refuses.
     """
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.sweep import next_runs
     from fpt_bench.report.tables import write_tables
 
@@ -270,7 +262,7 @@ def run_grid(
             is not `mix_releases`; the tables stay as they are.
     """
     # All that will be needed: Ctrl-C in the middle of an import would leave half a library, and no sentence.
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.releases import releases, require_one_release
     from fpt_bench.analysis.sweep import given_up_runs, next_runs
     from fpt_bench.commands.grid_view import GridView

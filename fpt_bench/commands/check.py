@@ -9,7 +9,8 @@ from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import Kept, MixReleases
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import read_grids, read_results, runs_of, with_results
+from fpt_bench.results.folder import read_results, runs_of
+from fpt_bench.results.grids import read_grids, with_results
 from fpt_bench.results.simple_records import known_records
 
 
@@ -24,7 +25,7 @@ def check(
 ) -> None:
     """Compare a bench's table with a kept one. Exit code 0: no regression; 1: a regression; 2: wrong input."""
     from fpt_bench.analysis.baseline import make_baseline, read_baseline, write_baseline
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.gate import check_bench
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.verdict import render_junit, render_summary

@@ -12,7 +12,8 @@ from fpt_bench.config.named import named_experiment
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import read_grids, read_results, runs_of
+from fpt_bench.results.folder import read_results, runs_of
+from fpt_bench.results.grids import read_grids
 from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def judge_runs(runs: Path, claims: Path | None, output: Path | None, verify: Pat
 
 def derive_docket(runs: Path, claims: Path | None = None) -> "list[Entry]":
     """Return the docket by the benches in a folder of runs; claims of configs/claims unless another folder is said."""
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.filed_docket import judge_filed
 
     filed = filed_claims(claims or CONFIGS / "claims")

@@ -18,7 +18,7 @@ from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.export import Frame
 
 
@@ -75,7 +75,7 @@ def bench(
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
 
     workspace = _workspace(runs, data_root, offline)
     picks = picks_from_options(",".join(tasks) or None, ",".join(arms) or None, body, written_settings(fields or {}))

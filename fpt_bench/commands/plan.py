@@ -27,15 +27,8 @@ from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    RESULT_FILE,
-    collect_results,
-    read_grid,
-    read_results,
-    tables_folder,
-    warn_of,
-)
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_results, tables_folder, warn_of
+from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult
 

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.power import MOST_SEEDS, POWER, Spread, fixed_seeds, judged_seeds, pooled_spread
 from fpt_bench.config.command_line import written_seeds

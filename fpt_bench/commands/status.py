@@ -13,16 +13,8 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import (
-    LEASE_FILE,
-    begun_runs,
-    find_grids,
-    has_bench,
-    read_grids,
-    read_results,
-    runs_of,
-    warn_of,
-)
+from fpt_bench.results.folder import LEASE_FILE, begun_runs, read_results, runs_of, warn_of
+from fpt_bench.results.grids import find_grids, has_bench, read_grids
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult

@@ -14,12 +14,12 @@ from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
 
 
 def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixReleases = False) -> None:
     """Render the tables of a bench again from its results, without training; of single runs, print one."""
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.plain_runs import grids_and_results
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.tables import markdown
@@ -46,7 +46,7 @@ def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console
 
     Where they cannot be written, as in somebody else's folder, a line says so.
     """
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.report.tables import write_tables
 
     bench = Bench.of(grid, results, simple=known_records(runs_of(folder / GRID_FILE), console))

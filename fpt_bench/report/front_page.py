@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
@@ -26,7 +27,8 @@ from fpt_bench.report.words import (
     points,
     tasks_by_word,
 )
-from fpt_bench.results.folder import collect_results, find_grids, read_grid
+from fpt_bench.results.folder import collect_results
+from fpt_bench.results.grids import find_grids, read_grid
 
 BEGIN = "<!-- {} by fpt_bench.report.front_page, from here -->\n"
 END = "<!-- to here -->\n"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.analysis.sweep import HOPELESS, RISING

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.report.notes import LOW_N
 from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, percent, points, spacing

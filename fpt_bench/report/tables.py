@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from fpt_bench.analysis.across_tasks import Overall
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.codes import short
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.analysis.export import as_csv, as_json, cells_frame, overall_frame, rates_frame
@@ -19,7 +20,8 @@ from fpt_bench.report.metric_words import head_of, unit_of
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.report.words import cell_delta, cell_score, line_label, opponent_in_words, p_value, points, steps, times
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import GRID_FILE, require_own_grid, table_file
+from fpt_bench.results.folder import GRID_FILE, table_file
+from fpt_bench.results.grids import require_own_grid
 
 NOT_REACHED = 1e15
 """Added, in sorting, to what a text is only a lower bound of."""

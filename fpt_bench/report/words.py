@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from fpt_bench.report.metric_words import metric_in_words, significant, with_half_width
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.cells import Bench, Cell
+    from fpt_bench.analysis.benches import Bench
+    from fpt_bench.analysis.cells import Cell
     from fpt_bench.analysis.judge import Word
     from fpt_bench.analysis.statistics import Estimate
     from fpt_bench.config.spec import RunSpec

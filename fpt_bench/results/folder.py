@@ -22,14 +22,13 @@ import contextlib
 import gc
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
 
-from fpt_bench.config.grid import GRID_SCHEMA, Grid
-from fpt_bench.config.spec import explain
+from fpt_bench.config.grid import Grid
 from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.lines import is_packed, one_of_each, read_lines
@@ -59,23 +58,18 @@ def is_of_a_bench(entry: Path) -> bool:
     if entry.is_symlink() or not entry.is_dir():
         return not entry.is_symlink() and entry.name in (SIMPLE_LEARNERS_FILE, *CHECKED)
     if entry.name == TABLES:
-        return all((folder / GRID_FILE).is_file() for folder in _entries(entry))
+        return all((folder / GRID_FILE).is_file() for folder in entries_in(entry))
     if entry.name in (BODIES, FEATURES, SLURM):
         return True
     return any((entry / name).exists() for name in (RESULT_FILE, LEASE_FILE, CHECKPOINTS, LOGS))
 
 
-def entries_of(runs: Path) -> list[Path]:
-    """Return what is in a folder of runs, whatever it is, by name; nothing where there is no folder."""
-    return _entries(runs)
-
-
 def runs_with(run: Path) -> Path:
     """Return the folder of runs that a run's folder is in."""
-    return _real(run).parent
+    return real_path(run).parent
 
 
-def _real(path: Path) -> Path:
+def real_path(path: Path) -> Path:
     """Return a path without links, as `Path.resolve`, which raises RuntimeError where links lead round in a circle."""
     return Path(os.path.realpath(path))
 
@@ -92,7 +86,7 @@ def attention_picture(run: Path, example: int) -> Path:
 
 def attention_pictures(run: Path) -> dict[str, Path]:
     """Return the pictures of attention in a run's folder, by the test example that they show."""
-    return {path.stem.partition("-")[2]: path for path in _entries(run) if path.match("attention-*.png")}
+    return {path.stem.partition("-")[2]: path for path in entries_in(run) if path.match("attention-*.png")}
 
 
 def tables_folder(runs: Path, grid: Grid) -> Path:
@@ -113,7 +107,7 @@ def runs_of(grid_path: Path) -> Path:
 def begun_runs(runs: Path) -> list[str]:
     """Return the ids of the runs in a folder that are over or that somebody has begun, by name."""
     begun = (RESULT_FILE, LEASE_FILE)
-    return [entry.name for entry in _entries(runs) if any(os.path.lexists(entry / name) for name in begun)]
+    return [entry.name for entry in entries_in(runs) if any(os.path.lexists(entry / name) for name in begun)]
 
 
 def simple_learners_file(runs: Path) -> Path:
@@ -159,7 +153,7 @@ def read_run(run: Path) -> RunResult:
         ValueError: the file is no result.
     """
     # A link to a run, or `.` within it, is that run.
-    result = read_result(_real(run))
+    result = read_result(real_path(run))
     if result is None:
         raise FileNotFoundError(f"{run}: expected the folder of a run that is over, found no {RESULT_FILE} there")
     return result
@@ -205,7 +199,7 @@ def parse_result(content: bytes, place: Path | str, runs: Path) -> RunResult:
 
 def _require_schema(content: bytes, place: Path | str, runs: Path) -> None:
     """Raise a RefusedError if this is a whole result of another schema than ours."""
-    schema = _schema_of(content, {"spec", "status"})
+    schema = schema_of(content, {"spec", "status"})
     if schema in (None, SCHEMA):
         return
     advice = (
@@ -216,7 +210,7 @@ def _require_schema(content: bytes, place: Path | str, runs: Path) -> None:
     raise RefusedError(f"{place}: expected a result of schema {SCHEMA}, got one of schema {schema}. {advice}.")
 
 
-def _schema_of(content: bytes, keys: set[str]) -> int | None:
+def schema_of(content: bytes, keys: set[str]) -> int | None:
     """Return the schema that a file says, the first where it says none; None where it is no mapping with these keys."""
     try:
         fields = json.loads(content)
@@ -224,25 +218,6 @@ def _schema_of(content: bytes, keys: set[str]) -> int | None:
         return None
     schema = fields.get("schema", 1) if isinstance(fields, dict) and keys <= fields.keys() else None
     return schema if isinstance(schema, int) else None
-
-
-def require_own_grid(tables: Path, grid: Grid) -> None:
-    """Raise a RefusedError where the bench in a folder of tables is another, or a later version's: it would be lost."""
-    path = tables / GRID_FILE
-    if (before := grid_before(tables)) is not None and (why := grid.other_than(before)) is not None:
-        raise RefusedError(
-            f"{tables}: expected tables of this bench or none, got those of another one of its name: {why}. They would "
-            "be written over: rename the YAML file, take another --runs folder, or move that one away."
-        )
-    try:
-        schema = _schema_of(read_regular(path), {"experiment", "runs"})
-    except (OSError, ValueError):
-        return
-    if schema is not None and schema > GRID_SCHEMA:
-        raise RefusedError(
-            f"{path}: expected a grid of schema {GRID_SCHEMA}, got one of schema {schema}. "
-            "A newer fpt_bench made it: update this one, or take another --runs folder."
-        )
 
 
 def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResult], list[str]]:
@@ -272,9 +247,9 @@ def read_places(runs: Path, problems: list[str]) -> Iterator[tuple[str, RunResul
 
     What cannot be read becomes a sentence among the problems.
     """
-    for entry in [runs] if is_packed(runs) else _entries(runs):
+    for entry in [runs] if is_packed(runs) else entries_in(runs):
         if is_packed(entry):
-            yield from _read_packed(entry, problems)
+            yield from read_packed(entry, problems)
             continue
         try:
             result = read_result(entry)
@@ -285,7 +260,8 @@ def read_places(runs: Path, problems: list[str]) -> Iterator[tuple[str, RunResul
             yield str(entry / RESULT_FILE), result
 
 
-def _read_packed(path: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
+def read_packed(path: Path, problems: list[str]) -> Iterator[tuple[str, RunResult]]:
+    """Yield place and result of each line of a packed file, and add a sentence for each line that is none."""
     bad = 0
     try:
         for number, line in read_lines(path):
@@ -312,7 +288,7 @@ def folder_of(runs: Path) -> Path:
 
 def packed_files(runs: Path) -> list[Path]:
     """Return the packed files in a folder of runs, or the one that it is."""
-    return [path for path in ([runs] if is_packed(runs) else _entries(runs)) if is_packed(path)]
+    return [path for path in ([runs] if is_packed(runs) else entries_in(runs)) if is_packed(path)]
 
 
 def read_of_run(run: Path, name: str) -> bytes:
@@ -325,13 +301,13 @@ def read_of_run(run: Path, name: str) -> bytes:
     try:
         return read_regular(run / name)
     except (FileNotFoundError, NotADirectoryError):
-        for path in _entries(run.parent):
+        for path in entries_in(run.parent):
             if path.name.endswith(PACKED_PREDICTIONS) and f"{run.name}/{name}" in members(path):
                 return read_member(path, f"{run.name}/{name}")
         raise
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries_in(folder: Path) -> list[Path]:
     """Return what is in a folder, whatever it is, by name; nothing where there is no folder."""
     try:
         return sorted(folder.iterdir())
@@ -362,140 +338,6 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def has_bench(runs: Path) -> bool:
-    """Return whether a bench was begun in a folder of runs, or has this folder of tables."""
-    return bool(_grid_files(runs))
-
-
-def find_grids(runs: Path) -> list[Path]:
-    """Return the grid files of the benches in a place.
-
-    Args:
-        runs: a folder of runs: all of its benches; a bench's folder of tables: that one; a packed file: those beside it
-            of the experiment that it is named after or, where there is none, those that have a run in it.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    grids = _grid_files(runs)
-    if not grids:
-        raise FileNotFoundError(
-            f"{_real(runs)}: expected {GRID_FILE} of a bench there or in {TABLES}/*/, found none. Run `bench` first."
-        )
-    return grids
-
-
-def _grid_files(runs: Path) -> list[Path]:
-    runs = _real(runs)
-    if os.path.lexists(runs / GRID_FILE):
-        return [runs / GRID_FILE]
-    if is_packed(runs):
-        return _grids_of_packed(runs)
-    paths = (folder / GRID_FILE for folder in _entries(runs / TABLES))
-    return [path for path in paths if os.path.lexists(path)]
-
-
-def _grids_of_packed(path: Path) -> list[Path]:
-    """Return the grid files beside a packed file that are its own; and those that cannot be read."""
-    read = {grid_path: grid_before(grid_path.parent) for grid_path in _grid_files(path.parent)}
-    named = [at for at, grid in read.items() if grid is not None and grid.experiment.name == path.stem]
-    if named:
-        return named
-    held = {result.spec.run_id for _, result in _read_packed(path, [])}
-    return [at for at, grid in read.items() if grid is None or held & {run.spec.run_id for run in grid.runs}]
-
-
-def read_grid(path: Path) -> Grid:
-    """Read the grid that a bench wrote.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: the file is no grid.
-    """
-    content = read_regular(path)
-    try:
-        grid = Grid.model_validate_json(content)
-    except ValueError as error:
-        wrong = explain(error.errors(), Grid) if isinstance(error, ValidationError) else str(error)
-        raise ValueError(
-            f"{path}: expected a grid in JSON ({wrong}). Run the bench again, or "
-            f"move what an earlier version wrote: python -m fpt_bench.results.migration FOLDER"
-        ) from error
-    return grid
-
-
-def with_results(grids: Mapping[Path, Grid], results: Iterable[RunResult], console: Console) -> dict[Path, Grid]:
-    """Return the grids of which some run is over or has failed, and print a sentence for each of the others.
-
-    Raises:
-        FileNotFoundError: there is none: what was rendered before is worth more than a table of nothing.
-    """
-    known = {result.spec.run_id for result in results}
-    found = {path: grid for path, grid in grids.items() if any(run.spec.run_id in known for run in grid.runs)}
-    without = [
-        f"{path.parent}: expected results of its {len(grid.runs)} runs in {runs_of(path)}, found none; what is there "
-        f"stays as it is. Tables belong beside their runs: RUNS/{TABLES}/NAME"
-        for path, grid in grids.items()
-        if path not in found
-    ]
-    if not found:
-        raise FileNotFoundError(". ".join(without))
-    warn_of(without, console)
-    return found
-
-
-def grid_before(tables: Path) -> Grid | None:
-    """Return the grid of the bench whose tables are in a folder; None where there is none that can be read."""
-    try:
-        return read_grid(tables / GRID_FILE)
-    except (OSError, ValueError):
-        return None
-
-
-def read_grids(runs: Path, console: Console) -> dict[Path, Grid]:
-    """Return the grids that `find_grids` finds, by file, and print a sentence for each that cannot be read.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: there is one alone, or several, and none of them can be read.
-    """
-    grids, problems = {}, []
-    for path in find_grids(runs):
-        try:
-            grids[path] = _in_its_place(read_grid(path), path)
-        except (OSError, ValueError) as error:
-            problems.append(why_unread(path, error))
-    if not grids:
-        raise ValueError(" ".join(problems))
-    warn_of(problems, console)
-    return grids
-
-
-def _in_its_place(grid: Grid, path: Path) -> Grid:
-    if grid.name != path.parent.name:
-        raise ValueError(
-            f"{path}: expected it in the folder {grid.name}, as it says of itself. A copy of a bench belongs into "
-            "another folder of runs, tables and runs."
-        )
-    return grid
-
-
-def state_of_results(runs: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes when a run is over or a bench begins: file, time of change, size."""
-    grids = _grid_files(runs)
-    roots = {runs_of(path) for path in grids} or {_real(runs)}
-    marks = []
-    packed = [path for root in roots for path in packed_files(root)]
-    for path in sorted([*grids, *packed, *(run / RESULT_FILE for root in roots for run in _entries(root))]):
-        try:
-            found = path.stat()
-        except OSError:  # a run that is not over, or what nobody can read
-            continue
-        # A bench writes its grid again after each run, always the same: its time says nothing.
-        marks.append((str(path), 0 if path.name == GRID_FILE else found.st_mtime_ns, found.st_size))
-    return tuple(marks)
 
 
 def sizes_of_runs(runs: Path, results: Iterable[RunResult]) -> list[int]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from fpt_bench.config.places import expanded, home
-from fpt_bench.results.folder import entries_of, is_of_a_bench
+from fpt_bench.results.folder import entries_in, is_of_a_bench
 
 
 def remove_runs(named: str) -> None:
@@ -23,7 +23,7 @@ def remove_runs(named: str) -> None:
         raise ValueError(f"{folder}: expected a folder of runs, got one that holds more than that")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ValueError(f"{folder}: expected a folder of runs, got {'a link' if folder.is_symlink() else 'a file'}")
-    strange = [entry.name for entry in entries_of(folder) if not is_of_a_bench(entry)]
+    strange = [entry.name for entry in entries_in(folder) if not is_of_a_bench(entry)]
     if strange:
         raise ValueError(
             f"{folder}: expected what a bench leaves and nothing else, got {', '.join(strange[:5])} too; nothing was "

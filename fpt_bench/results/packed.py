@@ -18,15 +18,13 @@ from fpt_bench.results.folder import (
     PREDICTIONS_FILE,
     TEST_PREDICTIONS_FILE,
     collect_results,
-    find_grids,
     folder_of,
-    has_bench,
-    read_grid,
     read_of_run,
     read_places,
     simple_learners_file,
     tables_folder,
 )
+from fpt_bench.results.grids import find_grids, has_bench, read_grid
 from fpt_bench.results.lines import PACKED, is_packed, line_of, one_of_each
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.simple_records import read_records, write_records

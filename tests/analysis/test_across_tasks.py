@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from fpt_bench.analysis.across_tasks import performance_profile, probability_of_improvement
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import overall_frame
 from fpt_bench.report.tables import markdown
 from tests.made_up_bench import made_up_bench

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.analysis.export import as_json, cells_frame
 from fpt_bench.report.notes import bench_notes

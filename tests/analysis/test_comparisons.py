@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from scipy import stats
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.comparisons import Pair, compare_family
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
 from fpt_bench.config.claims import Claim

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.filed_docket import Entry, judge_filed
 from fpt_bench.cli import app
 from fpt_bench.config.claim_files import FiledClaim

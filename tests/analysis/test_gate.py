@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from fpt_bench.analysis.baseline import Baseline, make_baseline, read_baseline, write_baseline
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.gate import Verdict, check_bench
 from fpt_bench.config.claims import Claim
 from fpt_bench.report.verdict import render_junit, render_summary

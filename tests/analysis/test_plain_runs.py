@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.plain_runs import grid_of_runs
 from fpt_bench.cli import app
 from fpt_bench.commands.console import notes

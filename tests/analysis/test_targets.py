@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from fpt_bench.analysis.cells import STATED, Bench
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import STATED
 from fpt_bench.analysis.export import cells_frame
 from fpt_bench.analysis.targets import HALF_WAY, target_of
 from fpt_bench.config.grid import Grid

@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import read_grid, read_run, write_result
+from fpt_bench.results.folder import read_run, write_result
+from fpt_bench.results.grids import read_grid
 from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources

@@ -12,7 +12,8 @@ from fpt_bench.cli import app
 from fpt_bench.commands.console import PlainConsole
 from fpt_bench.commands.grid_view import GridView
 from fpt_bench.results.events import Started
-from fpt_bench.results.folder import GRID_FILE, PREDICTIONS_FILE, RESULT_FILE, find_grids
+from fpt_bench.results.folder import GRID_FILE, PREDICTIONS_FILE, RESULT_FILE
+from fpt_bench.results.grids import find_grids
 from tests.made_up_bench import made_up_bench, write_bench
 
 pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fpt_bench.cli import app
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, read_grid
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE
+from fpt_bench.results.grids import read_grid
 from tests.made_up_bench import made_up_bench, write_bench
 
 pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fpt_bench.results.folder import find_grids, read_grid, read_run
+from fpt_bench.results.folder import read_run
+from fpt_bench.results.grids import find_grids, read_grid
 from fpt_bench.results.lines import line_of
 from tests.commands.test_bench import Bench, bench, made_with
 

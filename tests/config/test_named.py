@@ -11,7 +11,7 @@ from fpt_bench.commands.bench import plan_grid
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.published import PublishedRow, published_figures
-from fpt_bench.results.folder import read_grid
+from fpt_bench.results.grids import read_grid
 from fpt_bench.results.workspace import Workspace
 from tests.made_up import made_up_grid
 

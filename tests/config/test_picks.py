@@ -143,7 +143,7 @@ def test_a_wrong_pick_is_refused_before_torch_is_loaded(files: tuple[str, str], 
 
 
 def test_the_docket_is_of_whole_benches() -> None:
-    from fpt_bench.analysis.cells import Bench
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.config.claim_files import filed_claims
     from tests.made_up import made_up_grid
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.yaml_files import CONFIGS, read_value, read_yaml
 from fpt_bench.report.page.report_page import build_report
 from fpt_bench.report.page.verdict_line import verdict_line

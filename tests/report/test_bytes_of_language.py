@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.intervals import mean_of_means, share_of_gain
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fpt_bench.analysis.baseline import make_baseline, read_baseline, write_baseline
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import as_csv
 from fpt_bench.analysis.gate import Finding, Verdict
 from fpt_bench.report.escapes import for_markdown, for_markdown_cell, for_terminal

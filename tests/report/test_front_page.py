@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, kept_bench, rewrite, scores
 from tests.made_up_bench import made_up_bench
 from tests.paths import KEPT_RESULTS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.report.figures.panels import draw_curves
 from fpt_bench.report.figures.rows import draw_accuracy
 from fpt_bench.report.figures.style import DARK, LIGHT, make_looks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import cells_frame, overall_frame
 from fpt_bench.config.experiment import NOBODY, Arm, Experiment
 from fpt_bench.report.figures.forest import draw_forest

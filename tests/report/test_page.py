@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from fpt_bench.analysis.across_tasks import performance_profile
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.cli import app
 from fpt_bench.config.command_line import make_command, spec_from_options
 from fpt_bench.config.experiment import Experiment, Profile

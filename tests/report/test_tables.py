@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.summary import summarize

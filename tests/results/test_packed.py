@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.tables import markdown
 from fpt_bench.results import folder as layout
@@ -19,12 +19,10 @@ from fpt_bench.results.folder import (
     PREDICTIONS_FILE,
     TEST_PREDICTIONS_FILE,
     collect_results,
-    find_grids,
-    read_grid,
     sizes_of_runs,
-    state_of_results,
     tables_folder,
 )
+from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.packed import merge_grids, pack

@@ -7,16 +7,8 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.results import regular_files
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    RESULT_FILE,
-    collect_results,
-    find_grids,
-    read_grid,
-    sizes_of_runs,
-    state_of_results,
-    write_result,
-)
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, sizes_of_runs, write_result
+from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.predictions import read_predictions
 from fpt_bench.results.regular_files import LIMIT, read_regular
 from tests.made_up import made_up_grid, made_up_result

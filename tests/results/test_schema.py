@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
@@ -18,11 +18,11 @@ from fpt_bench.results.folder import (
     RESULT_FILE,
     collect_results,
     packed_files,
-    read_grid,
     read_result,
     tables_folder,
     write_result,
 )
+from fpt_bench.results.grids import read_grid
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError

@@ -13,7 +13,7 @@ from rich.console import Console
 from sklearn import metrics as theirs
 
 from datamodules.metrics import IGNORED
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun

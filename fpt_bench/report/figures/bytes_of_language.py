@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.intervals import Interval, share_of_gain
 from fpt_bench.report.figures.style import COLUMN_INCHES, MUTED, PAPER, RULE, Drawing, Look, make_looks
 from fpt_bench.report.words import task_label

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.forest import draw_forest
 from fpt_bench.report.figures.heat_map import draw_heat_map

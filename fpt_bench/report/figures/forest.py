@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.report.figures.rows import draw_rows_of
 from fpt_bench.report.figures.style import Drawing, Look
 from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.statistics import normalise
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, PAPER, Drawing, Look
 from fpt_bench.report.words import cell_label, points

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fpt_bench.analysis.across_tasks import performance_profile
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.report.figures.style import COLUMN_INCHES, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.words import listed
 

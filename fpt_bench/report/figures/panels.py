@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fpt_bench.analysis.cells import Bench, Cell, Convergence
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell, Convergence
 from fpt_bench.analysis.sweep import validation_score
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.metric_words import scale_of, significant, worded

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.statistics import estimate_mean
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.metric_words import WAY_TO_PERFECT, length_of, place_of

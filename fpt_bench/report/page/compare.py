@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.statistics import Estimate, estimate_paired_difference, estimate_welch_difference
 from fpt_bench.report.figures.draw import Picture, finish, house_style, reworded
 from fpt_bench.report.figures.rows import draw_rows_of

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.config.command_line import make_command
 from fpt_bench.config.published import is_resized
 from fpt_bench.report.figures.draw import Picture, draw_bench

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from rich.console import Console
 
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.filed_docket import judge_filed
 from fpt_bench.config.claim_files import filed_claims

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from datamodules.metrics import best_of
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.report.figures.style import Look
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.tables import Entry

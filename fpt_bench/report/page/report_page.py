@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fpt_bench import __version__
-from fpt_bench.analysis.cells import Bench
+from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import as_csv, cells_frame
 from fpt_bench.analysis.plain_runs import grids_and_results
 from fpt_bench.analysis.releases import require_one_release
@@ -28,7 +28,7 @@ from fpt_bench.report.page.contents import make_section
 from fpt_bench.report.page.docket_panel import docket_panel
 from fpt_bench.report.tables import latex
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import has_bench, state_of_results
+from fpt_bench.results.grids import has_bench, state_of_results
 from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from fpt_bench.analysis.cells import Bench, Cell
+from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.report.words import SAID_OF_OPPONENT, listed, opponent_in_words, tasks_by_word
 
 _FEW_ARMS = 3
