@@ -195,6 +195,9 @@ def test_the_sweep_is_drawn_as_a_heat_map_with_the_chosen_rate_framed() -> None:
     framed = {(round(p.get_y() + 0.44), round(p.get_x() + 0.48)) for p in axes.patches if not p.get_fill()}
     assert framed == {(row, (1e-4, 1e-3, 1e-2).index(cell.choice.rate)) for row, cell in enumerate(bench.cells)}
     assert "mnist† full" in drawing.alt
+    rows = {f"mnist† {arm}": [text for text in axes.texts if f" {arm}:" in text.get_gid()] for arm in bench.arms}
+    assert all(texts[0].get_text() == row for row, texts in rows.items()), "the page hides a row with its arm"
+    assert sum(map(len, rows.values())) == len(axes.texts) == 12
 
 
 def test_profiles_show_which_share_of_runs_gets_how_far() -> None:

@@ -1,6 +1,6 @@
 """A sweep as a heat map: every task and arm a row, every learning rate a column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.statistics import normalise
-from fpt_bench.report.figures.style import COLUMN_INCHES, INK, PAPER, Drawing, Look
+from fpt_bench.report.figures.style import COLUMN_INCHES, INK, PAPER, Drawing, Look, drawn_as
 from fpt_bench.report.words import cell_label, points
 
 _ROW_INCHES = 0.15
@@ -29,19 +29,16 @@ def draw_heat_map(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     figure = Figure(figsize=(COLUMN_INCHES, 0.6 + _ROW_INCHES * len(cells)), layout="constrained")
     axes = figure.subplots()
     for row, (cell, mean) in enumerate(zip(cells, means, strict=True)):
-        for column, rate in enumerate(rates):
-            if rate in mean:
-                shade = _shade(cell, mean[rate])
-                # Ink of some strength, and no fixed grey: the page turns both colours over on a dark ground.
-                axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=INK, alpha=shade, linewidth=0))
-                text, colour = points(mean[rate], "", cell.is_fraction), PAPER if shade > _DARK else INK
-                axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
-            if rate == cell.choice.rate:
-                frame: Any = {"fill": False, "edgecolor": looks[cell.arm].colour, "linewidth": 1.4}
-                axes.add_patch(Rectangle((column - 0.48, row - 0.44), 0.96, 0.88, **frame))
+        words = f"{cell_label(cell)} {cell.arm}: {_in_words(cell, mean)}"
+        with drawn_as(looks[cell.arm], axes, bench.tasks.index(cell.task), words):
+            axes.text(-0.65, row, f"{cell_label(cell)} {cell.arm}", ha="right", va="center", fontsize=6.5)
+            _draw_row(axes, row, [mean.get(rate) for rate in rates], cell)
+            frame: Any = {"fill": False, "edgecolor": looks[cell.arm].colour, "linewidth": 1.4}
+            chosen = rates.index(cell.choice.rate)
+            axes.add_patch(Rectangle((chosen - 0.48, row - 0.44), 0.96, 0.88, **frame))
     axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(cells) - 0.5, -0.5))
     axes.set_xticks(range(len(rates)), [np.format_float_scientific(rate, trim="-", exp_digits=1) for rate in rates])
-    axes.set_yticks(range(len(cells)), [f"{cell_label(cell)} {cell.arm}" for cell in cells])
+    axes.set_yticks([])
     axes.set_xlabel("learning rate of Adam")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -57,6 +54,19 @@ def draw_heat_map(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         f"Mean best validation accuracy by learning rate. {words}.",
         cells,
     )
+
+
+def _draw_row(axes: Any, row: int, means: Sequence[float | None], cell: Cell) -> None:
+    from matplotlib.patches import Rectangle
+
+    for column, mean in enumerate(means):
+        if mean is None:
+            continue
+        shade = _shade(cell, mean)
+        # Ink of some strength, and no fixed grey: the page turns both colours over on a dark ground.
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=INK, alpha=shade, linewidth=0))
+        text, colour = points(mean, "", cell.is_fraction), PAPER if shade > _DARK else INK
+        axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
 
 
 def _shade(cell: Cell, mean: float) -> float:
