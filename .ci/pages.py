@@ -16,6 +16,7 @@ API = """
 ::: fpt_bench.analysis.cells.Cell
 ::: fpt_bench.training.module.FPTModule
 ::: datamodules.contract
+::: datamodules.task_spec.TaskSpec
 """
 """Behind docs/python.md, read from docstrings without importing anything."""
 PAGES = ("*.md", "CITATION.cff", "docs/**/*", "configs/**/*", "Makefile", "LICENSE", "requirements-lock*.txt")

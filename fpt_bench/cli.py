@@ -83,6 +83,6 @@ def main() -> None:
     let_printing_never_raise()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     working_directory_last()
-    # Reading a GGUF file, transformers draws a bar of its own over ours; Hugging Face's downloads still show theirs.
+    # Loading weights, transformers draws bars of its own over ours; Hugging Face's downloads still show theirs.
     os.environ.setdefault("TQDM_DISABLE", "1")
     app()

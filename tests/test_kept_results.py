@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from rich.console import Console
 
@@ -97,6 +98,17 @@ def test_the_readme_answers_what_the_kept_headline_does() -> None:
         assert block in readme, again
     with Image.open(ROOT / picture) as shown:
         assert shown.info["Description"] == forest(bench).alt, again
+
+
+def test_the_headlines_rates_are_those_that_the_kept_sweep_chooses() -> None:
+    profile = yaml.safe_load((ROOT / "configs" / "profiles" / "embedded.yaml").read_text())
+    written = profile["experiments"]["headline"]["rates"]
+    chosen: dict[str, dict[str, float]] = {arm: {} for arm in written}
+    for cell in kept_bench(MEASURED, "rates-embedded").cells:
+        chosen[cell.arm][cell.task] = cell.choice.rate
+        tried = [score.rate for score in cell.choice.scores if score.n]
+        assert min(tried) < cell.choice.rate < max(tried), f"{cell.task} {cell.arm}: a better rate may lie outside"
+    assert written == chosen
 
 
 def test_the_pages_say_open_because_the_judge_does() -> None:

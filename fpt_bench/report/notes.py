@@ -83,7 +83,7 @@ def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
     where = "; ".join(
         f"{task} {percent(found.target, cell.is_fraction)}, {found.what}" for task, (cell, found) in known.items()
     )
-    resolution = ", ".join(f"{task} {spacing(cell.first.spec)}" for task, (cell, _) in known.items())
+    resolution = "; ".join(f"{task} {spacing(cell.first.spec)}" for task, (cell, _) in known.items())
     return [
         "Steps to target: median over seeds of the first validation that reaches the target "
         f"({where}); `>` means not reached. Resolution in steps: {resolution}. "

@@ -57,10 +57,10 @@ def spacing(spec: "RunSpec") -> str:
     Example:
         >>> from fpt_bench.config.spec import RunSpec
         >>> spacing(RunSpec(task="mnist")), spacing(RunSpec(task="mnist", eval_growth=0.1))
-        ('50', '50, later 10 % of the steps so far')
+        ('50', '50, later up to 10 % of the steps so far')
     """
     return f"{spec.eval_every}" + (
-        f", later {100 * spec.eval_growth:g} % of the steps so far" if spec.eval_growth else ""
+        f", later up to {100 * spec.eval_growth:g} % of the steps so far" if spec.eval_growth else ""
     )
 
 

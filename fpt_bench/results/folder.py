@@ -1,4 +1,4 @@
-"""The layout of a folder of runs: the only file that knows what lies where, under which name.
+"""The layout of a folder of runs: only this file, and `grids.py` of benches, know what lies where, under which name.
 
 RUNS/
   RUN_ID/                      a run

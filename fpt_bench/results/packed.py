@@ -5,11 +5,11 @@ tables/ the grids of its benches, with the times at which their claims were regi
 folder of runs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.results.archive import write_members
 from fpt_bench.results.atomic import replaced_when_whole, write_atomically
 from fpt_bench.results.folder import (
@@ -55,7 +55,7 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
             there.
     """
     read: list[tuple[str, RunResult]] = []
-    grids: dict[str, tuple[Path, Grid]] = {}
+    held: list[tuple[Path, Grid]] = []
     problems: list[str] = []
     for source in sources:
         own = {path: read_grid(path) for path in (find_grids(source) if has_bench(source) else ())}
@@ -64,20 +64,28 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
             wanted = {run.spec.run_id for grid in own.values() for run in grid.runs}
             wanted -= {result.spec.run_id for _, result in read}
             read += [found for found in read_places(folder_of(source), []) if found[1].spec.run_id in wanted]
-        for path, grid in own.items():
-            before = grids.get(grid.name)
-            grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid))
+        held += own.items()
     if not read:
         raise ValueError(" ".join(problems) or f"expected results in {', '.join(map(str, sources))}, found none")
     found = one_of_each(read)
+    grids: dict[str, tuple[Path, Grid]] = {}
+    for path, grid in held:
+        before = grids.get(grid.name)
+        grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, found))
     named = {name: grids[name][1] for name in sorted(grids)}
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
 
 
-def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid) -> Grid:
+def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
     """Return the grid of all runs of one bench that was done in two places.
 
-    A claim was registered when the first of them held it. What one place left out and the other has is not left out.
+    A claim was registered when the first of them held it. What one place left out and the other has is not left out. Of
+    a seed of a cell that they would do in two ways, as after a rate was changed, the way that nobody went gives way.
+
+    Args:
+        path, other_path: where the grids lie, for messages.
+        grid, other: the grids.
+        done: ids of the runs that are over.
 
     Raises:
         ValueError: they are of two experiments; or one seed of one cell was done in two ways, so that it would count
@@ -89,21 +97,24 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid) -> Grid:
             f"{both}: expected one experiment under the name {grid.name}, got two that differ. "
             "Pack them into two folders."
         )
-    runs = {(r.task, r.arm, r.spec.run_id): r for r in (*grid.runs, *other.runs)}
-    replicates: dict[tuple[str, str, float, int], str] = {}
-    for run in runs.values():
+    fixed = {name for name, arm in grid.experiment.arms.items() if grid.experiment.rates_of(arm) == "fixed"}
+    replicates: dict[tuple[str, str, float | None, int], GridRun] = {}
+    for run in (*grid.runs, *other.runs):
         spec = run.spec
-        before = replicates.setdefault((run.task, run.arm, spec.learning_rate, spec.seed), spec.run_id)
-        if before != spec.run_id:
+        key = (run.task, run.arm, None if run.arm in fixed else spec.learning_rate, spec.seed)
+        before = replicates.setdefault(key, run).spec.run_id
+        if before != spec.run_id and before in done and spec.run_id in done:
             raise ValueError(
                 f"{both}: expected seed {spec.seed} of {run.task} / {run.arm} once, got the runs {before} and "
                 f"{spec.run_id}: it would count twice. Pack them into two folders."
             )
+        if before not in done:
+            replicates[key] = run
     times = [(claim, when) for each in (grid, other) for claim, when in each.registered.items()]
     first = {claim: min(when for name, when in times if name == claim) for claim, _ in times}
     return grid.model_copy(
         update={
-            "runs": tuple(runs.values()),
+            "runs": tuple(replicates.values()),
             "registered": first,
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},
         }
@@ -141,7 +152,7 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     else:
         folder, files = output, split(gathered)
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
-    grids = [_beside_kept(grid, folder) for grid in gathered.grids.values()]
+    grids = [_beside_kept(grid, folder, gathered.results) for grid in gathered.grids.values()]
     for path in paths:
         _require_kept(path, gathered)
     # All of it before any is written: what is read may lie in the files that are.
@@ -156,14 +167,14 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     return {path: len(results) for path, results in paths.items() if results}, problems
 
 
-def _beside_kept(grid: Grid, folder: Path) -> Grid | None:
+def _beside_kept(grid: Grid, folder: Path, done: Collection[str]) -> Grid | None:
     """Return a bench's grid with what the one of the same bench holds that is there already; None where that is all."""
     path = tables_folder(folder, grid) / GRID_FILE
     try:
         kept = read_grid(path)
     except FileNotFoundError:
         return grid
-    both = merge_grids(path, kept, Path("what is packed"), grid)
+    both = merge_grids(path, kept, Path("what is packed"), grid, done)
     return None if both == kept else both
 
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from fpt_bench.config.spec import RunSpec
 
-SCHEMA = 4
+SCHEMA = 5
 """Number of the form that results have here. It grows with every field, a RunSpec's included, that older code would not
 know; `results/migration.py` moves older files."""
 

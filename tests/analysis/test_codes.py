@@ -75,3 +75,27 @@ def test_another_release_than_the_baselines_is_mixed() -> None:
 def test_every_code_says_why_and_what_to_do() -> None:
     assert list(CODES) == [f"FPT{number:03}" for number in range(1, len(CODES) + 1)]
     assert all(code.name and code.why and code.to_do for code in CODES.values())
+
+
+def thinning(init: str, arrives: int) -> list[RunResult]:
+    """Runs whose validations thin out: 60 % until the 98 % that they have from a step on."""
+    steps = (2, 4, 6, 8, 12, 18, 24)
+    curve = tuple((step, 0.98 if step >= arrives else 0.6) for step in steps)
+    return [made_up_result("bit-xor", seed, 0.9, init, curve=curve) for seed in range(3)]
+
+
+def test_where_validations_thin_out_the_last_quarter_is_one_of_steps() -> None:
+    # The new best at 18 is among the last two of seven validations, and not in the last quarter of 24 steps.
+    _, cell = of_language(thinning("pretrained", arrives=18))
+    assert "FPT001" not in cell.codes
+    _, cell = of_language(thinning("pretrained", arrives=24))
+    assert "FPT001" in cell.codes
+
+
+def test_a_speed_up_is_as_wide_as_the_gaps_of_both_curves() -> None:
+    _, cell = of_language(thinning("pretrained", arrives=8), thinning("random", arrives=18))
+    assert cell.convergence is not None
+    found = cell.convergence.speed_up
+    assert found is not None
+    # The true steps lie in (6, 8] and in (12, 18].
+    assert (found.mean, found.low, found.high) == pytest.approx((18 / 8, 12 / 8, 18 / 6))

@@ -100,6 +100,11 @@ def replaced(path: Path, to: Path, old: bytes, new: bytes) -> Path:
             "expected general.architecture to be llama, got 'bloom'",
         ),
         (
+            b"output_norm.weight" + struct.pack("<I", 1),
+            b"output_norm.weight" + struct.pack("<I", 0),
+            "expected 1 to 4 axes of 'output_norm.weight', got 0",
+        ),
+        (
             b"blk.0.attn_v.weight",
             b"blk.0.attn_w.weight",
             "expected the tensors of a Llama alone, got 'blk.0.attn_w.weight'",

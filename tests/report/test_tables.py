@@ -142,7 +142,7 @@ def test_tables_of_5000_results_take_seconds(tmp_path: Path) -> None:
     seconds = time.process_time() - started
     print(f"{len(results)} results: {seconds:.2f} s of one core")
     assert (len(results), problems) == (5000, [])
-    assert seconds < 5, "1.2 s when this was written"
+    assert seconds < 10, "1.2 s when this was written, and four times that beside two other programs"
 
 
 def test_numbers_by_hand() -> None:

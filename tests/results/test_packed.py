@@ -173,7 +173,18 @@ def test_grids_that_are_not_of_one_bench_are_not_one() -> None:
     spec = grid.runs[0].spec.model_copy(update={"precision": "bfloat16"})
     twice = grid.model_copy(update={"runs": (grid.runs[0].model_copy(update={"spec": spec}),)})
     with pytest.raises(ValueError, match=r"^a and b: expected seed 0 of mnist / language once, .* would count twice"):
-        merge_grids(Path("a"), grid, Path("b"), twice)
+        merge_grids(Path("a"), grid, Path("b"), twice, {grid.runs[0].spec.run_id, spec.run_id})
+
+
+@pytest.mark.parametrize("field", [{"precision": "bfloat16"}, {"learning_rate": 0.03}])
+def test_of_two_ways_to_do_a_seed_the_one_that_nobody_went_gives_way(field: dict[str, object]) -> None:
+    grid, results = bench_of("one")
+    changed = [run.model_copy(update={"spec": run.spec.model_copy(update=field)}) for run in grid.runs]
+    other = grid.model_copy(update={"runs": tuple(changed)})
+    done = {result.spec.run_id for result in results}
+    for first, second in ((grid, other), (other, grid)):
+        both = merge_grids(Path("a"), first, Path("b"), second, done)
+        assert {run.spec.run_id for run in both.runs} == done
 
 
 def longer(result: RunResult) -> RunResult:

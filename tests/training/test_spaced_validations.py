@@ -54,9 +54,28 @@ def test_resumed_and_asked_to_leave_they_lie_where_they_lie_undisturbed(
     signal.signal(signal.SIGUSR1, before)
 
 
+def test_asked_to_leave_where_a_validation_is_due_it_is_done_first(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.training.callbacks.REPORT_SECONDS", 0.0)
+
+    def ask(progress: Progress) -> None:
+        if progress.step == 12 and not notice:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    notice, before = Notice(), signal.getsignal(signal.SIGUSR1)
+    notice.listen()
+    with pytest.raises(PreemptedError, match=r"left at step 12$"):
+        run_one(SPEC, workspace, ask, notice)
+    resumed = run_one(SPEC, workspace)
+    assert tuple(step for step, _ in resumed.curve) == STEPS
+    assert [attempt.first_step for attempt in resumed.attempts] == [0, 12]
+    signal.signal(signal.SIGUSR1, before)
+
+
 def test_patience_counts_validations(workspace: Workspace) -> None:
-    still = SPEC.model_copy(update={"learning_rate": 1e-12, "patience": 3})
-    assert tuple(step for step, _ in run_one(still, workspace).curve) == STEPS[:4]
+    still = SPEC.model_copy(update={"learning_rate": 1e-12, "patience": 5})
+    assert tuple(step for step, _ in run_one(still, workspace).curve) == STEPS[:6]
 
 
 @pytest.mark.parametrize(
