@@ -42,7 +42,8 @@ def test_a_broken_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("tests.test_links.ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text(
-        '# A heading, of sorts\n[a](gone.md) [b](#a-heading-of-sorts) [c](#no) `[d](code.md)` [e](../out.md) <img src="no.png">'
+        "# A heading, of sorts\n[a](gone.md) [b](#a-heading-of-sorts) [c](#no) `[d](code.md)` "
+        '[e](../out.md) <img src="no.png">'
     )
     (tmp_path.parent / "out.md").touch()
     assert broken(page) == ["gone.md", "#no", "../out.md", "no.png"]
