@@ -66,7 +66,7 @@ def _of_claims(bench: Bench) -> list[str]:
     settled = [f"“{each.claim.sentence}” is *{each.outcome}*" for each in judged if each.outcome != "open"]
     if not judged:
         return []
-    still = f"{len(judged) - len(settled)} of {len(judged)} claims on file are open"
+    still = f"{len(judged) - len(settled)} of the {len(judged)} claims about this bench are open"
     return [f"{'; '.join((*settled, still))}."]
 
 
@@ -74,7 +74,10 @@ def _of_arm(arm: str, other: str, cells: Sequence[Cell]) -> str:
     """Return the sentence of an arm: its tasks by the judge's word."""
     own = [cell for cell in cells if cell.arm == arm]
     said = {**SAID_OF_OPPONENT, "open": "open beside {0}"}
-    parts = [f"*{said[word].format(f'`{other}`')}* on {listed(names)}" for word, names in tasks_by_word(own).items()]
+    parts = [
+        f"*{said[word].format(f'`{other}`')}* on {f'all {len(own)}' if len(names) == len(own) > 1 else listed(names)}"
+        for word, names in tasks_by_word(own).items()
+    ]
     return f"`{arm}`{_kept(own)} is {'; '.join(parts)}."
 
 

@@ -98,7 +98,7 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     if not cells:
         return []
     if not bench.was_swept:
-        return ["Learning rates: one for each cell, fixed beforehand; nothing was swept."]
+        return ["Learning rates: one for each cell, fixed before these runs; nothing was swept in this bench."]
     notes = [
         f"Learning rates: swept; chosen by mean validation accuracy on {_choosing_seeds(bench)}; ties to the larger "
         "mean area under the validation curve, then to the smaller rate; a diverged run counts as its floor. `*`: the "

@@ -30,8 +30,13 @@ def test_the_answer_is_the_judges_word_arm_by_arm() -> None:
     assert answer(judged()) == (
         "**Judged over 8 seeds of 1 task:** `language` (5.0 MB of pretrained numbers) is *better than "
         "`random`* on mnist. `full` is *as good as `random`* on mnist. “language better than random on mnist, "
-        "margin 0.05” is *supported*; 0 of 1 claims on file are open."
+        "margin 0.05” is *supported*; 0 of the 1 claims about this bench are open."
     )
+
+
+def test_tasks_are_counted_where_one_word_is_of_all_of_them() -> None:
+    bench = Bench.of(*made_up_bench(tasks=("bit-xor", "mnist")))
+    assert "*open beside `random`* on all 2." in answer(bench)
 
 
 def test_the_table_has_every_arm_with_its_word_and_what_needs_no_body() -> None:
@@ -45,7 +50,7 @@ def test_a_task_that_is_not_over_is_named_and_nothing_is_said_of_it() -> None:
     bench = Bench.of(grid, [r for r in results if (r.spec.task, r.spec.seed) != ("mnist", 2)])
     of_arms, rest = answer(bench).split(" Not over yet: mnist.")
     assert "mnist" not in of_arms
-    assert rest.endswith("1 of 1 claims on file are open.")
+    assert rest.endswith("1 of the 1 claims about this bench are open.")
     assert "mnist" not in scores(bench)
     with pytest.raises(ValueError, match="expected a task of which all runs are over, found none"):
         answer(Bench.of(grid, [r for r in results if r.spec.seed != 2]))
