@@ -215,7 +215,7 @@ def idea() -> Figure:
     arrow(6.75, 7.0)
     part(7.0, 1.1, 0.9, 1.0, "readout", trained)
     note(axes, 7.98, 1.6, "class")
-    for place, (colour, text) in enumerate([(frozen, "frozen: 99.9 % of the parameters"), (trained, "learns")]):
+    for place, (colour, text) in enumerate([(frozen, "frozen: over 99 % of the parameters"), (trained, "learns")]):
         part(1.4 + 3.1 * place, 0.1, 0.25, 0.22, "", colour)
         note(axes, 1.72 + 3.1 * place, 0.21, text)
     return figure
