@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -173,7 +174,16 @@ def stopped_workers() -> list[int]:
     return [pid for pid, state in states if state == "T"]
 
 
+@pytest.fixture
+def heard_ctrl_c() -> Iterator[None]:
+    """Let SIGINT be Ctrl-C where these tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_proc
+@pytest.mark.usefixtures("heard_ctrl_c")
 @pytest.mark.parametrize("ctrl_c", [False, True])
 def test_stopped_workers_are_killed_after_a_while_or_at_a_second_ctrl_c(
     tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, ctrl_c: bool
@@ -233,6 +243,7 @@ SCRIPT = """
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 

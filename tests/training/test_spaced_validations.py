@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
-from fpt_bench.training.preemption import Notice, PreemptedError
+from fpt_bench.training.preemption import SIGNALS, Notice, PreemptedError
 
 SPEC = RunSpec(
     task="bit-xor",
@@ -24,6 +25,14 @@ SPEC = RunSpec(
 )
 STEPS = (2, 4, 6, 8, 12, 18, 24)
 """By hand: two apart until half of the steps so far is four, at 8."""
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_resumed_and_asked_to_leave_they_lie_where_they_lie_undisturbed(
@@ -42,7 +51,6 @@ def test_resumed_and_asked_to_leave_they_lie_where_they_lie_undisturbed(
     with pytest.raises(InterruptedError):
         run_one(SPEC, workspace, die)
     notice = Notice()
-    before = signal.getsignal(signal.SIGUSR1)
     notice.listen()
     with pytest.raises(PreemptedError, match=r"left at step 16$"):
         run_one(SPEC, workspace, ask, notice)
@@ -51,7 +59,6 @@ def test_resumed_and_asked_to_leave_they_lie_where_they_lie_undisturbed(
     undisturbed = run_one(SPEC, Workspace(workspace.runs.parent / "others", offline=True))
     assert tuple(step for step, _ in undisturbed.curve) == STEPS
     assert resumed.numbers() == undisturbed.numbers()
-    signal.signal(signal.SIGUSR1, before)
 
 
 def test_asked_to_leave_where_a_validation_is_due_it_is_done_first(
@@ -63,14 +70,13 @@ def test_asked_to_leave_where_a_validation_is_due_it_is_done_first(
         if progress.step == 12 and not notice:
             os.kill(os.getpid(), signal.SIGUSR1)
 
-    notice, before = Notice(), signal.getsignal(signal.SIGUSR1)
+    notice = Notice()
     notice.listen()
     with pytest.raises(PreemptedError, match=r"left at step 12$"):
         run_one(SPEC, workspace, ask, notice)
     resumed = run_one(SPEC, workspace)
     assert tuple(step for step, _ in resumed.curve) == STEPS
     assert [attempt.first_step for attempt in resumed.attempts] == [0, 12]
-    signal.signal(signal.SIGUSR1, before)
 
 
 def test_patience_counts_validations(workspace: Workspace) -> None:
