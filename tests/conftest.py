@@ -16,6 +16,7 @@ import torch
 import fpt_bench.commands.console  # noqa: F401 - a console is for good as wide as COLUMNS says when it is made
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.preemption import SIGNALS
 from tests.counting import forget_shapes
 
 torch.set_num_threads(1)
@@ -45,6 +46,15 @@ def gpu_branch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget_shapes()
     yield
     forget_shapes()
+
+
+@pytest.fixture
+def handlers_as_before() -> Iterator[None]:
+    """Take back what `Notice.listen` does to the process that tests run in."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

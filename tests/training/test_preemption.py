@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,10 @@ from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
-from fpt_bench.training.preemption import SIGNALS, Notice, PreemptedError
+from fpt_bench.training.preemption import Notice, PreemptedError
 
+pytestmark = pytest.mark.usefixtures("handlers_as_before")
 SPEC = RunSpec(task="bit-xor", data="real", layers=1, max_steps=30, eval_every=10, dropout=0.1, precision="float32")
-
-
-@pytest.fixture(autouse=True)
-def handlers_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

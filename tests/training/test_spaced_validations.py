@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -11,8 +10,9 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
-from fpt_bench.training.preemption import SIGNALS, Notice, PreemptedError
+from fpt_bench.training.preemption import Notice, PreemptedError
 
+pytestmark = pytest.mark.usefixtures("handlers_as_before")
 SPEC = RunSpec(
     task="bit-xor",
     data="real",
@@ -25,14 +25,6 @@ SPEC = RunSpec(
 )
 STEPS = (2, 4, 6, 8, 12, 18, 24)
 """By hand: two apart until half of the steps so far is four, at 8."""
-
-
-@pytest.fixture(autouse=True)
-def handlers_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_resumed_and_asked_to_leave_they_lie_where_they_lie_undisturbed(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fpt_bench.report.figures.draw import house_style, show_as_text
-from fpt_bench.report.figures.style import INK, MUTED
+from fpt_bench.report.figures.draw import house_style
+from fpt_bench.report.figures.style import INK, MUTED, show_as_text
 from fpt_bench.results.atomic import replaced_when_whole
 
 if TYPE_CHECKING:

@@ -138,18 +138,8 @@ def reworded(drawing: Drawing, mixed: bool) -> Drawing:
     return replace(drawing, title=title, caption=caption, alt=f"{first}{end}{rest}")
 
 
-def show_as_text(figure: Any) -> None:
-    """Let no name be read as a formula, as what stands between two dollars is; ticks of powers are ours."""
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):
-        if "$" in text.get_text() and not text.get_text().startswith("$\\mathdefault"):
-            text.set_parse_math(False)
-
-
 def finish(drawing: Drawing, prefix: str, folder: Path) -> Picture:
     """Write a drawing's files and give it as the page shows it."""
-    show_as_text(drawing.figure)
     name = f"{prefix}-{drawing.name}"
     box = settle(drawing.figure)
     files = tuple(save_files(drawing, folder / name, box))

@@ -152,8 +152,18 @@ class Drawing:
     """What it shows."""
 
 
+def show_as_text(figure: Any) -> None:
+    """Let no name be read as a formula, as what stands between two dollars is; ticks of powers are ours."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and not text.get_text().startswith("$\\mathdefault"):
+            text.set_parse_math(False)
+
+
 def settle(figure: Any) -> Any:
     """Lay a figure out for good, and return the box around all that it shows: each file would do both anew."""
+    show_as_text(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure.get_tightbbox().padded(0.02)
