@@ -1,8 +1,8 @@
 """The one rule by which fields of a run are put together: layers, of which the later wins, field by field.
 
-`data_arguments` are merged in the same way, name by name. Who says what, earliest first: RunSpec's own default;
-tasks.yaml; the profile for all tasks, and for one; the profile for an experiment's tasks, and for one; the role's body;
-the rate that the profile says for the arm; the arm; the command line.
+`data_arguments` are merged in the same way, name by name; `null` takes one back, so that the task's own default holds.
+Who says what, earliest first: RunSpec's own default; tasks.yaml; the profile for all tasks, and for one; the profile for
+an experiment's tasks, and for one; the role's body; the rate that the profile says for the arm; the arm; the command line.
 """
 
 import re
@@ -45,12 +45,15 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
     Example:
         >>> merge([Layer("profile", {"data_arguments": {"length": 9}}), Layer("arm", {"data_arguments": {"folds": 5}})])
         {'data_arguments': {'length': 9, 'folds': 5}}
+        >>> merge([Layer("profile", {"data_arguments": {"length": 9}}), Layer("arm", {"data_arguments": {"length": None}})])
+        {}
     """
     fields: dict[str, Any] = {}
     for path, (value, _) in origins(layers).items():
         field, _, argument = path.partition(".")
         if argument:
-            fields.setdefault(field, {})[argument] = value
+            if value is not None:
+                fields.setdefault(field, {})[argument] = value
         else:
             fields[field] = value
     return fields
@@ -75,8 +78,11 @@ def checked_fields(fields: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"expected no `{field}` here: {where}")
     if words := [f"{field}: {value}" for field, value in fields.items() if isinstance(value, bool)]:
         raise ValueError(f"expected numbers and names, got {', '.join(words)}")
+    said = dict(fields)
+    if isinstance(said.get(ARGUMENTS), Mapping):
+        said[ARGUMENTS] = {name: value for name, value in said[ARGUMENTS].items() if value is not None}
     try:
-        RunSpec.model_validate({"task": "any", **fields})
+        RunSpec.model_validate({"task": "any", **said})
     except ValidationError as error:
         # How fields fit together is said of a run, when all layers have spoken.
         if wrong := [finding for finding in error.errors() if finding["loc"]]:

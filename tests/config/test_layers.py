@@ -210,13 +210,20 @@ def test_a_data_argument_that_is_doubled_or_no_value_is_said(pairs: list[str], m
     assert message in str(caught.value)
 
 
+def test_a_data_argument_is_taken_back_by_null() -> None:
+    stand_in = {"data_arguments": {"folds": 10, "shuffled": True}}
+    taken_back = {"data": "real", "data_arguments": {"folds": None}}
+    spec = spec_of([Layer("tasks", {"task": "homology", **stand_in}), Layer("arm", checked_fields(taken_back))])
+    assert spec.data_arguments == {"shuffled": True}
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"laerning_rate": 1}, "unknown key 'laerning_rate'. Did you mean 'learning_rate'?"),
         ({"learning_rate": 0}, "learning_rate: Input should be greater than 0, got 0"),
         ({"train": ["norms"]}, "unknown parameter group 'norms'. Did you mean 'norm'?"),
-        ({"data_arguments": {"shuffled": None}}, "data_arguments.shuffled"),
+        ({"data_arguments": {"shuffled": [1]}}, "data_arguments.shuffled"),
         ({"data_arguments": ["shuffled"]}, "data_arguments: Input should be a valid dictionary"),
         ({"seed": 3}, "expected no `seed` here: a profile lists the seeds"),
         ({"task": "mnist"}, "expected no `task` here: an experiment lists its tasks"),
