@@ -38,7 +38,7 @@ from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.config.yaml_files import find_config, listed_experiments
+from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, find_config, listed_experiments
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, run_all
 from fpt_bench.results.events import Finished
@@ -86,8 +86,14 @@ def bench(
         named_grid(name, profile, asked, picks)  # every name is checked before torch is loaded for the first of them
     runs.mkdir(parents=True, exist_ok=True)
     _require_own_names(names)
-    plans = [plan_grid(name, profile, workspace, asked, mix_releases, kept, picks) for name in names]
-    results = []
+    plans, results = [], []
+    for name in names:
+        try:
+            plans.append(plan_grid(name, profile, workspace, asked, mix_releases, kept, picks))
+        except FileNotFoundError as error:
+            if experiments != ALL_EXPERIMENTS or (name == names[-1] and not plans):
+                raise
+            notes.print(f"left out: {name}; {error}", style="yellow", markup=False, soft_wrap=True)
     for grid, warnings in plans:
         for warning in warnings:
             notes.print(warning, style="yellow", markup=False)

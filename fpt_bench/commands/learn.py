@@ -10,7 +10,7 @@ from fpt_bench.commands.options import EXPERIMENTS_HELP, DataRoot, Offline, Prof
 from fpt_bench.config.command_line import spec_from_options
 from fpt_bench.config.grid import named_grid
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.config.yaml_files import listed_experiments
+from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, listed_experiments
 from fpt_bench.report.words import percent
 from fpt_bench.results.folder import simple_learners_file
 from fpt_bench.results.simple_records import KEPT_FILE, examples_shown, read_records, write_records
@@ -23,7 +23,7 @@ def learn(
     data_arguments: Annotated[
         list[str] | None, typer.Option(help="arguments of the task's class, as name=value; may be repeated")
     ] = None,
-    experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "all",
+    experiments: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = ALL_EXPERIMENTS,
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
     keep: Annotated[bool, typer.Option("--keep", help="write into configs/reference, not into the folder")] = False,
@@ -39,7 +39,12 @@ def learn(
     specs = _shown(experiments, profile) if task is None else [spec_from_options(fields, profile)]
     path = KEPT_FILE if keep else simple_learners_file(runs)
     for spec in specs:
-        _learn(spec, Workspace(runs, data_root, offline), path, is_asked_for=task is not None)
+        try:
+            _learn(spec, Workspace(runs, data_root, offline), path, is_asked_for=task is not None)
+        except FileNotFoundError as error:
+            if task is not None or experiments != ALL_EXPERIMENTS:
+                raise
+            notes.print(f"left out: {spec.task}, {spec.data}; {error}", style="yellow", markup=False, soft_wrap=True)
     out.print(f"records: {path}", soft_wrap=True)
 
 

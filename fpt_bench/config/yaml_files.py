@@ -166,6 +166,10 @@ def config_names(kind: str, configs: Path = CONFIGS) -> list[str]:
     return sorted(path.stem for path in (configs / kind).glob("*.yaml"))
 
 
+ALL_EXPERIMENTS = "all"
+"""Every experiment; those whose data are not there are left out with a sentence, where one that is named is refused."""
+
+
 def listed_experiments(names: str) -> list[str]:
     """Return the experiments that are meant by names separated by commas, each once, or by `all`: headline first.
 
@@ -176,7 +180,7 @@ def listed_experiments(names: str) -> list[str]:
         ['norms', 'depth']
     """
     known = sorted(config_names("experiments"), key=lambda name: name != "headline")
-    wanted = known if names == "all" else [name.strip() for name in names.split(",")]
+    wanted = known if names == ALL_EXPERIMENTS else [name.strip() for name in names.split(",")]
     return list(dict.fromkeys(wanted))
 
 

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fpt_bench.cli import app
+from fpt_bench.commands.console import WRONG_INPUT
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
 from fpt_bench.results.folder import read_run, write_result
@@ -110,6 +111,21 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path)
     monkeypatch.setattr("fpt_bench.commands.bench.run_all", made.run_all)
     return made
+
+
+def test_all_leaves_out_experiments_whose_data_are_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = HEADLINE.replace("bit-xor", "mnist").replace("init: pretrained", "init: pretrained, data: real")
+    (bench.folder / "real.yaml").write_text(real)
+    (bench.folder / "short.yaml").write_text(PROFILE.replace("tasks: {", "tasks: {mnist: {max_steps: 20}, "))
+    refused = bench.bench("real", "headline", more=("--data-root", str(bench.folder / "none")))
+    assert refused.exit_code == WRONG_INPUT
+    assert not bench.done
+    files = [str(bench.folder / f"{name}.yaml") for name in ("real", "headline")]
+    monkeypatch.setattr("fpt_bench.commands.bench.ALL_EXPERIMENTS", ",".join(files))
+    done = bench.bench("real", "headline", more=("--data-root", str(bench.folder / "none")))
+    assert done.exit_code == 0, done.output
+    assert f"left out: {files[0]}; " in done.output
+    assert {spec.task for spec in bench.done} == {"bit-xor"}
 
 
 def test_runs_that_experiments_share_are_done_once(bench: Bench) -> None:
