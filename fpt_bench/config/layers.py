@@ -1,8 +1,9 @@
 """The one rule by which fields of a run are put together: layers, of which the later wins, field by field.
 
-`data_arguments` are merged in the same way, name by name; `null` takes one back, so that the task's own default holds. Who
-says what, earliest first: RunSpec's own default; tasks.yaml; the profile for all tasks, and for one; the profile for an
-experiment's tasks, and for one; the role's body; the rate that the profile says for the arm; the arm; the command line.
+`data_arguments` are merged in the same way, name by name; `null` takes one back, so that the task's own default holds.
+Who says what, earliest first: RunSpec's own default; tasks.yaml; the profile for all tasks, and for one; the profile
+for an experiment's tasks, and for one; the role's body; the rate that the profile says for the arm; the arm; the
+command line.
 """
 
 import re
@@ -45,7 +46,7 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
     Example:
         >>> merge([Layer("profile", {"data_arguments": {"length": 9}}), Layer("arm", {"data_arguments": {"folds": 5}})])
         {'data_arguments': {'length': 9, 'folds': 5}}
-        >>> merge([Layer("profile", {"data_arguments": {"folds": 5}}), Layer("arm", {"data_arguments": {"folds": None}})])
+        >>> merge([Layer(name, {"data_arguments": {"folds": folds}}) for name, folds in (("task", 5), ("arm", None))])
         {}
     """
     fields: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from typing import Any
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
+from fpt_bench.report.figures.fonts import light_family
 from fpt_bench.report.figures.forest import draw_forest
 from fpt_bench.report.figures.heat_map import draw_heat_map
 from fpt_bench.report.figures.over_tasks import draw_profiles
@@ -119,7 +120,7 @@ def house_style() -> Any:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+        mpl.rcParams.update(SETTINGS | {"font.family": light_family()})
         yield
 
 

@@ -24,8 +24,8 @@ _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _ARM_ID = "arm-of-figure-"
 
 SETTINGS: Any = {
-    "font.family": "DejaVu Sans",
     "font.size": 7,
+    "text.hinting": "none",  # letters are as wide at each resolution: no name reaches past the box of its figure
     "axes.titlesize": 7.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -165,7 +165,7 @@ def settle(figure: Any) -> Any:
     """Lay a figure out for good, and return the box around all that it shows: each file would do both anew."""
     show_as_text(figure)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # "none" leaves a placeholder, for which each file would draw it once more
     return figure.get_tightbbox().padded(0.02)
 
 
