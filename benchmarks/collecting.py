@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import collect_results, write_result
-from fpt_bench.results.result import GroupCount, RunResult
+from fpt_bench.results.result import DataRecord, GroupCount, RunResult
 
 
 def make(folder: Path, count: int) -> None:
@@ -19,7 +19,11 @@ def make(folder: Path, count: int) -> None:
         spec = RunSpec(task="bit-xor", data="real", seed=seed)
         curve = tuple((step, step / 3000) for step in range(50, 2550, 50))
         groups = {name: GroupCount(trained=1000, total=1000) for name in ("input", "readout", "norm", "position")}
-        result = RunResult(spec=spec, status="ok", curve=curve, test_score=0.5, parameters=groups, seconds=60.0)
+        data = DataRecord(kind="real", source="none", fingerprint="0" * 64, trivial={"guess": 0.5}, floor=0.5)
+        result = RunResult(
+            spec=spec, status="ok", curve=curve, best_step=curve[-1][0], validation_score=curve[-1][1],
+            test_score=0.5, test_examples=128, data=data, parameters=groups, seconds=60.0,
+        )  # fmt: skip
         write_result(result, folder / spec.run_id)
 
 

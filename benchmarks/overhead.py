@@ -27,7 +27,7 @@ LIMIT_SECONDS = 0.3
 def short_grid(count: int) -> Grid:
     """Return a grid of two arms of Bit XOR with one layer and 40 steps, `count` runs in all."""
     arms = {"language": Arm(run={"init": "pretrained"}), "random": Arm(run={"init": "random"})}
-    experiment = Experiment(name="overhead", claim="None.", tasks=("bit-xor",), baseline="random", arms=arms)
+    experiment = Experiment(name="overhead", question="None.", tasks=("bit-xor",), baseline="random", arms=arms)
     runs = tuple(
         GridRun(
             task="bit-xor",

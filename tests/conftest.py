@@ -1,5 +1,6 @@
-"""Shared by all tests: one thread, no network, small specs."""
+"""Shared by all tests: one thread, no network, small specs; and which of them share a process."""
 
+import functools
 import os
 import signal
 
@@ -9,6 +10,7 @@ os.environ.pop("COLUMNS", None)
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +22,30 @@ from fpt_bench.training.preemption import SIGNALS
 from tests.counting import forget_shapes
 
 torch.set_num_threads(1)
+
+ROOT = Path(__file__).parent.parent
+
+
+@functools.cache
+def builds_for_all_its_tests(file: str) -> bool:
+    """Return whether a file of tests has something that is built once for all of them: a report, a cluster."""
+    return 'scope="module"' in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the tests of such a file to one process, and deal out all others one by one.
+
+    Marks cannot say it: xdist's groups are lost with pytest 9 (pytest-dev/pytest-xdist#1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsBuilt(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, _ = nodeid.partition("::")
+            return file if builds_for_all_its_tests(file) else nodeid
+
+    return ByWhatIsBuilt(config, log)
 
 
 @pytest.fixture(autouse=True)

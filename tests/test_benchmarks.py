@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks import collecting, overhead
 from benchmarks.machine import Instructions, precisions
 from benchmarks.products import Executed, Probes, Product, count_executed, limit_seconds
 from benchmarks.step_time import COLUMNS
@@ -18,6 +19,15 @@ from tests.paths import ROOT
 
 NEAR = 1e-4
 """Relative: the CSV has six digits."""
+
+
+def test_results_are_collected_and_a_grid_of_short_runs_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collecting.main(3, tmp_path)
+    assert capsys.readouterr().out.count("3 results, 0 problems") == 3
+    grid = overhead.short_grid(4)
+    assert [len(specs) for specs in grid.cells().values()] == [2, 2]
 
 
 @pytest.mark.slow

@@ -62,10 +62,8 @@ class Bench:
         }
         cells = tuple(_compared(cell, _opponent_of(cell, alone, grid), grid, figures) for cell in alone.values())
         found = _differences(alone, grid)
-        cells = tuple(
-            replace(cell, delta=found.get((cell.task, cell.arm)), codes=codes_of(cell, _opponent_of(cell, alone, grid)))
-            for cell in cells
-        )
+        cells = tuple(replace(cell, delta=found.get((cell.task, cell.arm))) for cell in cells)
+        cells = tuple(replace(cell, codes=codes_of(cell, _opponent_of(cell, alone, grid))) for cell in cells)
         return cls(grid, cells, _overall(cells, grid), folder)
 
     @property

@@ -66,11 +66,17 @@ CODES = {
         "tokens are replaced: it hardly hears them, and what it lacks may be scale, not knowledge",
         "compare with an init of another scale",
     ),
+    "FPT008": Code(
+        "one arm flat",
+        "beside the other arm's seeds one arm's hardly vary, a fifth of their range or less, as at a floor or a "
+        "ceiling: what has not happened yet is no part of them, and the judge gives no word, by any number of seeds",
+        "count who learns (`judge --reached`), or a budget at which both arms vary",
+    ),
 }
 """By code, in the order in which they are listed."""
 
 
-OF_THE_MACHINE = frozenset({"FPT001", "FPT002", "FPT004", "FPT005", "FPT007"})
+OF_THE_MACHINE = frozenset({"FPT001", "FPT002", "FPT004", "FPT005", "FPT007", "FPT008"})
 """Codes that come and go with seed, processor and release, though nobody changed anything."""
 
 
@@ -78,13 +84,14 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
     """Return the codes that hold for a cell, in their order; none where it has no score.
 
     Args:
-        cell: of a bench.
+        cell: of a bench, with its difference.
         baseline: the cell that it is compared with.
     """
     if not cell.runs:
         return ()
     body, moves = cell.first.body, [r.readout_moves for r in cell.runs if r.readout_moves is not None]
     releases = {release for c in (cell, baseline) if c for release in c.releases}
+    verdict = None if cell.delta is None else cell.delta.verdict
     holds = {
         "FPT001": 2 * sum(_rises(r) for r in cell.runs) >= cell.n,
         "FPT002": cell.beaten_by is not None,
@@ -93,6 +100,7 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
         "FPT005": len(releases) > 1,
         "FPT006": body is not None and body.pinned is False,
         "FPT007": bool(moves) and float(np.median(moves)) < DEAF,
+        "FPT008": verdict is not None and verdict.flat and verdict.stuck,
     }
     return tuple(code for code in CODES if holds[code])
 

@@ -8,6 +8,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
 from fpt_bench.analysis.power import judged_seeds, pooled_spread
 from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.config.claims import Claim
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.yaml_files import config_names
 
@@ -24,6 +25,8 @@ class Entry:
     judged: JudgedClaim | None = None
     seeds: float = math.nan
     """An arm, by which the judge resolves the margin on its noisiest task, at the deviations seen; NaN: unknown."""
+    held: tuple[str, ...] = ()
+    """Tasks that more seeds will not settle: an arm hardly varies there beside the other, or falls into two groups."""
     seeds_now: int = 0
     """Of the arm and task that has fewest."""
     reported: tuple[int, ...] = ()
@@ -68,7 +71,7 @@ def _is_own(grid: Grid) -> bool:
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
-        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked]
+        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked and _answers(b.grid)]
         judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
         found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
         if found:
@@ -76,19 +79,25 @@ def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     return []
 
 
+def _answers(grid: Grid) -> bool:
+    return grid.experiment.profile in (None, grid.profile)
+
+
 def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
     by_task = seeds_by_task(filed.claim, bench)
     now = min((len(arm) for pair in by_task.values() for arm in pair), default=0)
-    seeds = _seeds_to_resolve(by_task, filed.claim.margin) if judged.outcome == "open" else math.nan
+    held = tuple(verdict.task for verdict in judged.verdicts if verdict.stuck)
+    helped = {task: pair for task, pair in by_task.items() if task not in held}
+    seeds = _seeds_to_resolve(helped, filed.claim) if judged.outcome == "open" else math.nan
     cells = [bench.cell(task, arm) for task in filed.tasks for arm in (filed.better, filed.worse)]
     reported = {run.spec.seed for cell in cells if cell is not None for run in cell.runs}
-    return Entry(filed, bench.grid.name, judged, seeds, now, tuple(sorted(reported)))
+    return Entry(filed, bench.grid.name, judged, seeds, held, now, tuple(sorted(reported)))
 
 
-def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], margin: float) -> float:
-    """Return the seeds an arm after which a difference of the margin would be found on the noisiest task."""
+def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], claim: Claim) -> float:
+    """Return the seeds an arm after which a difference of the margin would be found on the noisiest of these tasks."""
     spreads = [spread for pair in by_task.values() if (spread := pooled_spread(pair)) is not None]
     deviation = max((spread.deviation for spread in spreads), default=0.0)
     if not deviation:
         return math.nan
-    return judged_seeds(margin / deviation, [len(by_task) / LEVEL])[0]
+    return judged_seeds(claim.margin / deviation, [len(claim.tasks) / LEVEL])[0]

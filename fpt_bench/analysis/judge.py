@@ -29,6 +29,8 @@ LogEvidence = Callable[[float], float]
 
 FLAT = 0.2
 """Share of the wider arm's range of seeds below which the other arm counts as flat."""
+ENOUGH_TO_TELL = 5
+"""Seeds an arm: of two alike arms of so many, one is flat in 1 % of cases; of two seeds each in 25, of three in 8."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Verdict:
     def cautious(self) -> Word:
         """The word; *open* where it would rest on seeds that are visibly not about normal."""
         return "open" if self.apart or self.flat else self.word
+
+    @property
+    def stuck(self) -> bool:
+        """Whether more seeds are no way to a word: it is held back, and hardly by an accident of few seeds."""
+        return (self.apart or self.flat) and min(self.counts) >= ENOUGH_TO_TELL
 
 
 @dataclass(frozen=True)

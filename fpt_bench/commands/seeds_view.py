@@ -1,5 +1,6 @@
 """The tables of `plan --resolve`: how many seeds an arm resolve a difference, and the command that runs them."""
 
+import itertools
 import math
 import shlex
 from collections.abc import Sequence
@@ -163,6 +164,11 @@ def _doubts(rows: Sequence[Needed], bench: Bench) -> list[str]:
         doubts.append(
             f"Seeds fall into two groups in {listed(apart)}: no part of sd; count who learned (`judge --reached`)."
         )
+    if no_word := [f"{cell.task} {cell.arm}" for cell in bench.cells if "FPT008" in cell.codes]:
+        doubts.append(
+            f"One arm's seeds hardly vary in {listed(no_word)}, beside the other's: the judge gives no word there, "
+            "however many there are; count who learned (`judge --reached`)."
+        )
     return doubts
 
 
@@ -180,13 +186,14 @@ def _commands(rows: Sequence[Needed], grid: Grid, asked: tuple[str, str, Path]) 
 
 
 def command_of(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
-    """Return the command that runs as many seeds: the ones that there are, and the smallest others."""
+    """Return the command that runs as many seeds: the ones that there are, and those after them.
+
+    Smaller ones may have chosen a rate, in this experiment or in another.
+    """
     experiment, profile, runs = asked
     now = list(dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in grid.tuning_seeds))
-    others = (
-        seed for seed in range(count + len(now) + len(grid.tuning_seeds)) if seed not in {*now, *grid.tuning_seeds}
-    )
-    seeds = [*now, *others][: max(count, len(now))]
+    others = (seed for seed in itertools.count(max(now) + 1) if seed not in grid.tuning_seeds)
+    seeds = [*now, *itertools.islice(others, max(0, count - len(now)))]
     words = ["python", "-m", "fpt_bench", "bench", "--experiments", experiment, "--profile", profile]
     words += [*shlex.split(grid.picked), "--seeds", written_seeds(seeds)]
     return shlex.join(words if runs == Path("runs") else [*words, "--runs", str(runs)])

@@ -11,8 +11,8 @@ from typing import Any, get_args
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.filed_docket import Entry
 from fpt_bench.analysis.judge import Verdict
-from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.escapes import for_markdown_cell as for_markdown
+from fpt_bench.report.next_step import next_step
 
 REPLICATES = (
     "A replicate is a seed of a run: it draws batches, the new layers and, where a body is random, the body. Each "
@@ -52,6 +52,7 @@ def _record(entry: Entry) -> dict[str, Any]:
         else entry.seeds
         if math.isfinite(entry.seeds)
         else "beyond",
+        "held": list(entry.held) if entry.outcome == "open" else [],
         "next": next_step(entry),
     }
 
@@ -62,23 +63,6 @@ def _task_record(verdict: Verdict) -> dict[str, Any]:
     ends = {"low": found.low, "high": found.high}
     rounded = {key: round(float(value), DIGITS) for key, value in {**numbers, **ends}.items()}
     return {"task": verdict.task, "word": verdict.cautious, **rounded, "seeds": list(verdict.counts)}
-
-
-def next_step(entry: Entry) -> str:
-    """Return what settles an open claim: a command, or why there is none; nothing of a settled one."""
-    if entry.outcome != "open":
-        return ""
-    if not entry.filed.experiments:
-        return entry.filed.open_because
-    experiment, profile = entry.filed.experiments[0], "embedded"
-    if entry.bench is not None:
-        experiment, _, profile = entry.bench.rpartition("-")
-    command = f"python -m fpt_bench bench --experiments {experiment} --profile {profile}"
-    if not entry.reported or not math.isfinite(entry.seeds) or entry.seeds <= entry.seeds_now:
-        return command
-    missing = int(entry.seeds) - entry.seeds_now
-    more = range(entry.reported[-1] + 1, entry.reported[-1] + 1 + missing)
-    return f"{command} --seeds {written_seeds((*entry.reported, *more))}"
 
 
 def docket_markdown(entries: Sequence[Entry]) -> str:
@@ -94,7 +78,7 @@ def docket_markdown(entries: Sequence[Entry]) -> str:
             entry.outcome,
             _effects(entry),
             _seeds(entry),
-            f"`{step}`" if (step := next_step(entry)).startswith("python") else for_markdown(step),
+            _step(entry),
             for_markdown(entry.filed.said_by),
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -129,6 +113,15 @@ def difference_words(task: Mapping[str, Any]) -> str:
     low, high = task["low"], task["high"]
     ends = "any" if high - low >= ANY else f"{100 * low:+.1f} to {100 * high:+.1f}"
     return f"{100 * task['difference']:+.1f} ({ends}), {task['word']}"
+
+
+def _step(entry: Entry) -> str:
+    command, end, words = next_step(entry).partition("; ")
+    return (
+        f"`{command}`{end}{for_markdown(words)}"
+        if command.startswith("python")
+        else for_markdown(command + end + words)
+    )
 
 
 def _seeds(entry: Entry) -> str:

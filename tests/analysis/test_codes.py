@@ -99,3 +99,20 @@ def test_a_speed_up_is_as_wide_as_the_gaps_of_both_curves() -> None:
     assert found is not None
     # The true steps lie in (6, 8] and in (12, 18].
     assert (found.mean, found.low, found.high) == pytest.approx((18 / 8, 12 / 8, 18 / 6))
+
+
+@pytest.mark.parametrize(
+    ("scores", "codes"),
+    [
+        ((0.9, 0.901, 0.902, 0.903, 0.907), ("FPT008",)),
+        ((0.9, 0.901, 0.902, 0.903), ()),
+        ((0.9, 0.901, 0.902, 0.903, 0.909), ()),
+        ((1.0,) * 5, ("FPT008",)),
+    ],
+)
+def test_an_arm_is_flat_beside_another_by_five_seeds(scores: tuple[float, ...], codes: tuple[str, ...]) -> None:
+    grid = made_up_grid(("bit-xor",), seeds=tuple(range(5)))
+    other = results("random", (0.80, 0.81, 0.82, 0.83, 0.84)[: len(scores)])
+    cell = Bench.of(grid, results("pretrained", scores) + other).cell("bit-xor", "language")
+    assert cell is not None
+    assert cell.codes == codes

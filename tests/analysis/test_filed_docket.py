@@ -67,6 +67,50 @@ def test_an_open_claim_says_the_seeds_and_the_command_that_would_settle_it() -> 
     assert waiting["next"] == "needs a GPU"
 
 
+def test_seeds_that_would_settle_nothing_are_not_asked_for() -> None:
+    grid, results = made_up_bench(("mnist", "bit-memory"), seeds=SEEDS)
+    level = {"mnist": 1e-5, "bit-memory": 1e-2}  # of a seed; of random's on digits far less than of language's
+    flat = [
+        result.model_copy(update={"test_score": 0.5 + result.spec.seed * level[result.spec.task]})
+        if result.spec.init == "random"
+        else result.model_copy(update={"test_score": 0.9 - result.spec.seed * 1e-2})
+        for result in results
+    ]
+    claims = [filed(name="one", margin=0.02), filed(name="two", tasks=("mnist", "bit-memory"), margin=0.02)]
+    one, two = docket_records(judge_filed(claims, [Bench.of(grid, flat)]))
+    held = "more seeds settle nothing on mnist, where an arm hardly varies or falls into two groups: claim who learned"
+    assert (one["verdict"], one["held"], one["seeds_to_resolve"], one["next"]) == ("open", ["mnist"], None, held)
+    assert two["next"].startswith("python -m fpt_bench bench --experiments made-up --profile embedded")
+    assert two["next"].endswith(f"; {held}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "step"),
+    [
+        ({"experiments": ("lasting",), "worse": "random-fanin"}, "bench --experiments lasting --profile settled"),
+        (
+            {"experiments": ("real-data",), "worse": "random-fanin", "tasks": ("cifar",)},
+            "bench --experiments real-data --profile embedded --data-root FOLDER",
+        ),
+        (
+            {"experiments": ("unfreezing",), "better": "frozen", "worse": "+attention", "tasks": ("cifar", "mnist")},
+            "bench --experiments unfreezing --profile paper",
+        ),
+    ],
+)
+def test_the_command_is_of_a_profile_that_runs_what_is_claimed(fields: dict[str, object], step: str) -> None:
+    (record,) = docket_records(judge_filed([filed(**fields)], []))
+    assert record["next"] == f"python -m fpt_bench {step}"
+
+
+def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
+    bench = bench_of()
+    experiment = bench.grid.experiment.model_copy(update={"profile": "settled"})
+    tried = Bench.of(bench.grid.model_copy(update={"experiment": experiment}), bench.results)
+    settled = Bench.of(tried.grid.model_copy(update={"profile": "settled"}), bench.results)
+    assert [entry.bench for entry in judge_filed([filed()], [tried, settled])] == ["made-up-settled"]
+
+
 def test_a_claim_that_was_changed_after_its_runs_is_refused() -> None:
     bench = bench_of()
     (registered,) = bench.grid.experiment.claims

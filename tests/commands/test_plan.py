@@ -250,10 +250,12 @@ def test_rates_that_a_sweep_gave_up_are_planned_no_more(tmp_path: Path) -> None:
     assert (plan_costs(wanted, results, tmp_path)[0].runs, len(grid.runs)) == (20, 24)
 
 
-def resolved(folder: Path, points: str, scores: dict[str, list[list[float]]], *options: str) -> Result:
+def resolved(
+    folder: Path, points: str, scores: dict[str, list[list[float]]], *options: str, profile: str = PROFILE
+) -> Result:
     """Ask what resolves a difference beside runs of these scores, for each task by arm and seed."""
     (folder / "mine.yaml").write_text(EXPERIMENT)
-    (folder / "tiny.yaml").write_text(PROFILE)
+    (folder / "tiny.yaml").write_text(profile)
     grid = named_grid(str(folder / "mine.yaml"), str(folder / "tiny.yaml"))
     for (task, arm), specs in grid.cells().items():
         for spec, score in zip(specs, scores[task][("language", "random").index(arm)], strict=False):
@@ -293,9 +295,17 @@ def test_seeds_that_learn_or_do_not_are_no_part_of_a_deviation(tmp_path: Path) -
     assert "Seeds fall into two groups in bit-xor language: no part of sd; count who learned" in done.stdout
 
 
-def test_new_seeds_are_none_that_choose_a_rate() -> None:
-    grid = made_up_grid(seeds=(2, 3)).model_copy(update={"tuning_seeds": (0, 1, 4)})
+def test_new_seeds_are_none_that_chose_a_rate_here_or_in_another_experiment() -> None:
+    grid = made_up_grid(seeds=(2, 3)).model_copy(update={"tuning_seeds": (1, 4)})
     assert command_of(4, grid, ("e", "p", Path("runs"))).endswith("bench --experiments e --profile p --seeds 2-3,5-6")
+
+
+def test_an_arm_that_hardly_varies_beside_the_other_gets_no_word_by_any_number_of_seeds(tmp_path: Path) -> None:
+    calm = [[0.6, 0.62, 0.64, 0.65, 0.66], [0.4, 0.42, 0.44, 0.45, 0.46]]
+    flat = [[0.7, 0.74, 0.8, 0.85, 0.9], [0.50, 0.51, 0.505, 0.507, 0.508]]
+    profile = PROFILE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3, 4]")
+    done = resolved(tmp_path, "4", {"bit-xor": flat, "mnist": calm}, "--seeds", "0-4", profile=profile)
+    assert "One arm's seeds hardly vary in bit-xor language, beside the other's: the judge gives no word" in done.stdout
 
 
 @pytest.mark.parametrize("points", ["0", "nan", "-1", "200", "100", "inf"])

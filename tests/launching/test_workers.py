@@ -76,8 +76,17 @@ def test_a_killed_worker_costs_its_run_one_more_attempt(tiny_spec: RunSpec, work
     assert [event.result.status for event in finished(events)] == ["ok"]
 
 
-@pytest.mark.slow
-def test_a_run_that_kills_every_worker_fails_with_the_signals_name(tiny_spec: RunSpec, workspace: Workspace) -> None:
+def report_a_step(pipe: Connection, *_: object) -> None:
+    """Be a worker in the middle of its first steps."""
+    spec = pipe.recv()
+    pipe.send(Progress(spec.run_id, 1, spec.max_steps))
+    pipe.recv()
+
+
+def test_a_run_that_kills_every_worker_fails_with_the_signals_name(
+    tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.launching.workers._work", report_a_step)
     events: list[Event] = []
     for event in run_all([tiny_spec], workspace, workers=1):
         events.append(event)

@@ -15,8 +15,7 @@ from fpt_bench.report.page.report_page import build_report
 from tests.made_up_bench import made_up_bench, write_bench
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser is driven")
-# One browser, so one process that drives it.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 COST = "Convergence and cost"
 

@@ -121,7 +121,10 @@ def as_png(grey: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def test_the_report_shows_predictions_of_the_best_runs_and_maps_where_there_are_any(tmp_path: Path) -> None:
+def test_the_report_shows_predictions_of_the_best_runs_and_maps_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.report.page.contents.draw_bench", lambda *_: [])
     grid, results = made_up_bench(tasks=("mnist",), seeds=(0, 1))
     runs = write_bench(tmp_path / "runs", grid, results)
     (bench,) = benches_in(runs, Console(quiet=True))
