@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from typer.testing import CliRunner
 
+from fpt_bench.cli import app
 from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.training.devices import STARTED_BY, Devices
 from fpt_bench.training.rendezvous import Meeting, environment_of
@@ -23,12 +25,23 @@ RUN = ["run", "--task", "bit-xor", "--data", "real", "--layers", "1", "--max-ste
 FIXED = ["--dropout", "0", "--precision", "float32", "--eval-batch-size", "48", "--offline"]
 
 
+def run_here(runs: Path) -> dict[str, Any]:
+    """Return the result of a run by this process, as `run` does."""
+    done = CliRunner().invoke(app, [*RUN, *FIXED, "--runs", str(runs)])
+    assert done.exit_code == 0, done.stderr
+    return result_of(runs)
+
+
 def run(runs: Path, *options: str, under: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the result of a run that the command `under` starts, with the loss of every tenth step as `losses`."""
     command = [*under, sys.executable, "-m", "fpt_bench", *RUN, *FIXED, "--runs", str(runs), *options]
     variables = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=600)
     assert done.returncode == 0, done.stderr
+    return result_of(runs)
+
+
+def result_of(runs: Path) -> dict[str, Any]:
     (path,) = runs.glob(f"*/{RESULT_FILE}")
     with (path.parent / "logs" / "csv" / "from-step-0" / "metrics.csv").open() as stream:
         losses = [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
@@ -49,7 +62,7 @@ def assert_same_run(one: dict[str, Any], two: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
-    assert_same_run(run(tmp_path / "one"), run(tmp_path / "two", "--devices", "2", "--strategy", "ddp"))
+    assert_same_run(run_here(tmp_path / "one"), run(tmp_path / "two", "--devices", "2", "--strategy", "ddp"))
 
 
 @pytest.mark.parametrize("task", ["bit-xor", "listops"])

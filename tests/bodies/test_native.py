@@ -124,10 +124,10 @@ def test_trained_parameters_are_those_of_the_reference(name: str) -> None:
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("name", ["minilm", "gpt2"])
-def test_bfloat16_is_at_least_as_close_to_float32_as_autocast_is(name: str) -> None:
-    reference = build(make_spec(name, "reference", layers=2))
-    native = build(make_spec(name, "native", layers=2, precision="bfloat16"))
+@pytest.mark.parametrize(("name", "layers"), [("minilm", 2), ("gpt2", 1)])
+def test_bfloat16_is_at_least_as_close_to_float32_as_autocast_is(name: str, layers: int) -> None:
+    reference = build(make_spec(name, "reference", layers=layers))
+    native = build(make_spec(name, "native", layers=layers, precision="bfloat16"))
     ours, theirs = [], []
     for seed in range(8):  # single draws have heavy tails, in both: compare medians
         exact = embedding_gradient(reference, seed)

@@ -20,7 +20,7 @@ from fpt_bench.results.folder import RESULT_FILE, collect_results
 from fpt_bench.results.workspace import Workspace
 from tests.launching.slurm.cluster import Cluster, missing_for_a_cluster
 from tests.launching.slurm.stand_in import CHECKPOINT, HISTORY, count_steps
-from tests.test_distributed import assert_same_run, run
+from tests.test_distributed import assert_same_run, run, run_here
 
 REASON = missing_for_a_cluster()
 pytestmark = [pytest.mark.skipif(REASON is not None, reason=str(REASON)), pytest.mark.slow]
@@ -193,7 +193,7 @@ def test_one_run_over_two_nodes_gives_the_curve_of_one_process(tmp_path: Path, m
     srun = ("srun", "--nodes=2", "--ntasks-per-node=1", "--kill-on-bad-exit=1")
     over_nodes = ("--num-nodes", "2", "--strategy", "ddp")
     two = run(tmp_path / "two", *over_nodes, under=srun)
-    assert_same_run(run(tmp_path / "one"), two)
+    assert_same_run(run_here(tmp_path / "one"), two)
     for checkpoints in tmp_path.glob("two/*/checkpoints"):
         shutil.rmtree(checkpoints)
     assert run(tmp_path / "two", *over_nodes, under=srun) == two, "a run that is over waits for nobody"
