@@ -1,11 +1,13 @@
 """The report: what its page says, what it escapes, which figures there are, and commands that give the same run."""
 
+import functools
 import json
 import re
 import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -252,12 +254,16 @@ def test_a_page_without_any_score_says_so(tmp_path: Path) -> None:
     assert "there is nothing to draw" in text
 
 
+@functools.cache
+def run_command() -> Any:
+    return get_command(app).get_command(None, "run")  # type: ignore[attr-defined]
+
+
 def parsed(command: str) -> RunSpec:
     """Return the spec that a command line asks for, read by the real parser."""
     words = shlex.split(command)
     assert words[:4] == ["python", "-m", "fpt_bench", "run"]
-    run = get_command(app).get_command(None, "run")  # type: ignore[attr-defined]
-    with run.make_context("run", words[4:]) as context:
+    with run_command().make_context("run", words[4:]) as context:
         given = {name: value for name, value in context.params.items() if value not in (None, [], ())}
     fields = {name: given[name] for name in RunSpec.model_fields if name in given}
     return spec_from_options(fields, given["profile"])
