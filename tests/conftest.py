@@ -38,6 +38,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Marks cannot say it: xdist's groups are lost with pytest 9 (pytest-dev/pytest-xdist#1386).
     """
+    if config.getoption("dist") != "load":
+        return None
     from xdist.scheduler import LoadScopeScheduling
 
     class ByWhatIsBuilt(LoadScopeScheduling):

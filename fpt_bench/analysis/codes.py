@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fpt_bench.analysis.judge import ENOUGH_TO_TELL
 from fpt_bench.analysis.sweep import is_still_rising
 from fpt_bench.results.result import RunResult
 
@@ -69,7 +70,8 @@ CODES = {
     "FPT008": Code(
         "one arm flat",
         "beside the other arm's seeds one arm's hardly vary, a fifth of their range or less, as at a floor or a "
-        "ceiling: what has not happened yet is no part of them, and the judge gives no word, by any number of seeds",
+        "ceiling, or neither arm's do: what has not happened yet is no part of them, and the judge gives no word "
+        "as long as that is so",
         "count who learns (`judge --reached`), or a budget at which both arms vary",
     ),
 }
@@ -100,7 +102,7 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
         "FPT005": len(releases) > 1,
         "FPT006": body is not None and body.pinned is False,
         "FPT007": bool(moves) and float(np.median(moves)) < DEAF,
-        "FPT008": verdict is not None and verdict.flat and verdict.stuck,
+        "FPT008": verdict is not None and verdict.flat and min(verdict.counts) >= ENOUGH_TO_TELL,
     }
     return tuple(code for code in CODES if holds[code])
 

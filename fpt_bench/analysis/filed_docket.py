@@ -10,6 +10,7 @@ from fpt_bench.analysis.power import judged_seeds, pooled_spread
 from fpt_bench.config.claim_files import FiledClaim
 from fpt_bench.config.claims import Claim
 from fpt_bench.config.grid import Grid
+from fpt_bench.config.named import named_experiment
 from fpt_bench.config.yaml_files import config_names
 
 LEVEL = 0.05
@@ -26,11 +27,13 @@ class Entry:
     seeds: float = math.nan
     """An arm, by which the judge resolves the margin on its noisiest task, at the deviations seen; NaN: unknown."""
     held: tuple[str, ...] = ()
-    """Tasks that more seeds will not settle: an arm hardly varies there beside the other, or falls into two groups."""
+    """Tasks that more seeds will hardly settle: an arm hardly varies beside the other, or falls into two groups."""
     seeds_now: int = 0
     """Of the arm and task that has fewest."""
     reported: tuple[int, ...] = ()
     """The seeds themselves, of all of its cells, ascending."""
+    grid: Grid | None = None
+    """That of the bench."""
 
     @property
     def outcome(self) -> Outcome:
@@ -71,7 +74,8 @@ def _is_own(grid: Grid) -> bool:
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
-        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked and _answers(b.grid)]
+        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked]
+        own = [bench for bench in own if _answers(bench.grid)]
         judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
         found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
         if found:
@@ -80,18 +84,21 @@ def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
 
 
 def _answers(grid: Grid) -> bool:
-    return grid.experiment.profile in (None, grid.profile)
+    """Return whether a grid's profile answers its experiment, as that is on file now."""
+    name = grid.experiment.name
+    wanted = named_experiment(name).profile if name in config_names("experiments") else grid.experiment.profile
+    return wanted in (None, grid.profile)
 
 
 def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
     by_task = seeds_by_task(filed.claim, bench)
     now = min((len(arm) for pair in by_task.values() for arm in pair), default=0)
     held = tuple(verdict.task for verdict in judged.verdicts if verdict.stuck)
-    helped = {task: pair for task, pair in by_task.items() if task not in held}
-    seeds = _seeds_to_resolve(helped, filed.claim) if judged.outcome == "open" else math.nan
+    more_help = judged.outcome == "open" and not held
+    seeds = _seeds_to_resolve(by_task, filed.claim) if more_help else math.nan
     cells = [bench.cell(task, arm) for task in filed.tasks for arm in (filed.better, filed.worse)]
     reported = {run.spec.seed for cell in cells if cell is not None for run in cell.runs}
-    return Entry(filed, bench.grid.name, judged, seeds, held, now, tuple(sorted(reported)))
+    return Entry(filed, bench.grid.name, judged, seeds, held, now, tuple(sorted(reported)), bench.grid)
 
 
 def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], claim: Claim) -> float:

@@ -86,11 +86,13 @@ def bench(
         named_grid(name, profile, asked, picks)  # every name is checked before torch is loaded for the first of them
     runs.mkdir(parents=True, exist_ok=True)
     _require_own_names(names)
+    with notes.status("loading PyTorch"):
+        from datamodules.sources.packages import MissingDataError
     plans, results = [], []
     for name in names:
         try:
             plans.append(plan_grid(name, profile, workspace, asked, mix_releases, kept, picks))
-        except FileNotFoundError as error:
+        except MissingDataError as error:
             if experiments != ALL_EXPERIMENTS or (name == names[-1] and not plans):
                 raise
             notes.print(f"left out: {name}; {error}", style="yellow", markup=False, soft_wrap=True)
@@ -179,6 +181,8 @@ def plan_grid(
     if not mix_releases:
         _require_one_release(grid, workspace, kept)
     remarks = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
+    if (answers := grid.experiment.profile) not in (None, grid.profile):
+        remarks.append(f"{grid.name}: tried out; its question is answered and its claims judged at --profile {answers}")
     wanted = {run.spec.run_id for run in grid.runs}
     if found := wanted & theirs:
         remarks.append(f"{grid.name}: {len(found)} of {len(wanted)} runs are kept in {kept} and not done again")

@@ -38,10 +38,12 @@ def learn(
     fields |= {"data_arguments": data_arguments} if data_arguments else {}
     specs = _shown(experiments, profile) if task is None else [spec_from_options(fields, profile)]
     path = KEPT_FILE if keep else simple_learners_file(runs)
+    with notes.status("loading PyTorch"):
+        from datamodules.sources.packages import MissingDataError
     for spec in specs:
         try:
             _learn(spec, Workspace(runs, data_root, offline), path, is_asked_for=task is not None)
-        except FileNotFoundError as error:
+        except MissingDataError as error:
             if task is not None or experiments != ALL_EXPERIMENTS:
                 raise
             notes.print(f"left out: {spec.task}, {spec.data}; {error}", style="yellow", markup=False, soft_wrap=True)

@@ -1,6 +1,5 @@
 """The tables of `plan --resolve`: how many seeds an arm resolve a difference, and the command that runs them."""
 
-import itertools
 import math
 import shlex
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.power import MOST_SEEDS, POWER, Spread, fixed_seeds, judged_seeds, pooled_spread
-from fpt_bench.config.command_line import written_seeds
+from fpt_bench.config.command_line import with_more_seeds, written_seeds
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.words import listed, points
 from fpt_bench.results.result import RunResult
@@ -69,7 +68,8 @@ def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) ->
     if spread is None or _is_flat(spread):
         return Needed(task, spread, now)
     effect = difference / spread.deviation
-    judged, in_family = judged_seeds(effect, [1 / LEVEL, family / LEVEL])
+    stuck = any(_is_stuck(cell) for cell in cells)
+    judged, in_family = (math.nan, math.nan) if stuck else judged_seeds(effect, [1 / LEVEL, family / LEVEL])
     return Needed(
         task,
         spread,
@@ -89,6 +89,10 @@ def _scores(cell: Cell) -> list[float]:
 def _is_apart(cell: Cell) -> bool:
     """Return whether some seeds learned and some did not: they are not normal, and have no one deviation."""
     return groups_apart(np.array(_scores(cell)), width=1.0)
+
+
+def _is_stuck(cell: Cell) -> bool:
+    return cell.delta is not None and cell.delta.verdict is not None and cell.delta.verdict.stuck
 
 
 def _is_flat(spread: Spread) -> bool:
@@ -164,10 +168,10 @@ def _doubts(rows: Sequence[Needed], bench: Bench) -> list[str]:
         doubts.append(
             f"Seeds fall into two groups in {listed(apart)}: no part of sd; count who learned (`judge --reached`)."
         )
-    if no_word := [f"{cell.task} {cell.arm}" for cell in bench.cells if "FPT008" in cell.codes]:
+    if stuck := [f"{cell.task} {cell.arm}" for cell in bench.cells if _is_stuck(cell)]:
         doubts.append(
-            f"One arm's seeds hardly vary in {listed(no_word)}, beside the other's: the judge gives no word there, "
-            "however many there are; count who learned (`judge --reached`)."
+            f"One arm's seeds hardly vary in {listed(stuck)}, beside the other's: the judge gives no word there, and "
+            "more seeds will hardly change that; count who learned (`judge --reached`)."
         )
     return doubts
 
@@ -186,14 +190,11 @@ def _commands(rows: Sequence[Needed], grid: Grid, asked: tuple[str, str, Path]) 
 
 
 def command_of(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
-    """Return the command that runs as many seeds: the ones that there are, and those after them.
-
-    Smaller ones may have chosen a rate, in this experiment or in another.
-    """
+    """Return the command that runs as many seeds: the ones that there are, and those after them."""
     experiment, profile, runs = asked
-    now = list(dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in grid.tuning_seeds))
-    others = (seed for seed in itertools.count(max(now) + 1) if seed not in grid.tuning_seeds)
-    seeds = [*now, *itertools.islice(others, max(0, count - len(now)))]
+    chose = grid.seeds_that_chose
+    now = dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in chose)
+    seeds = with_more_seeds([*now], count, chose)
     words = ["python", "-m", "fpt_bench", "bench", "--experiments", experiment, "--profile", profile]
     words += [*shlex.split(grid.picked), "--seeds", written_seeds(seeds)]
     return shlex.join(words if runs == Path("runs") else [*words, "--runs", str(runs)])

@@ -3,7 +3,7 @@
 import itertools
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,24 @@ def written_seeds(seeds: Sequence[int]) -> str:
     groups = itertools.groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0])
     runs = [[seed for _, seed in group] for _, group in groups]
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def with_more_seeds(now: Sequence[int], count: int, chose: Collection[int] = ()) -> list[int]:
+    """Return so many seeds: those that there are, and those after them.
+
+    Smaller ones may have chosen a rate, in this experiment or in another.
+
+    Args:
+        now: seeds that there are.
+        count: of all; fewer than there are takes none away.
+        chose: seeds that are taken, by choosing a rate.
+
+    Example:
+        >>> with_more_seeds([3, 4], 4, chose=[0, 1, 5])
+        [3, 4, 6, 7]
+    """
+    new = (seed for seed in itertools.count(max(now, default=-1) + 1) if seed not in chose)
+    return [*now, *itertools.islice(new, max(0, count - len(now)))]
 
 
 def launcher_from_options(fields: dict[str, Any], profile: str) -> Launcher:

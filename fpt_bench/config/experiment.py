@@ -1,7 +1,6 @@
 """What the YAML files say: experiments, which are tasks x arms, and profiles, which say how much is spent on them."""
 
 import operator
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -83,8 +82,9 @@ class Experiment(BaseModel):
     """The smallest difference that matters, in fractions: what verdicts in the table are about."""
     claims: tuple[Claim, ...] = ()
     """What is claimed of the arms before the runs; of all tasks, where a claim names none."""
-    profile: str | None = Field(default=None, exclude_if=operator.not_)
-    """The one whose budgets answer the question, so that others' runs judge none of its claims; none: any does."""
+    profile: str | None = Field(default=None, exclude=True)
+    """The one whose budgets answer the question, so that others' runs judge no claim; none: any does. Kept in no grid:
+    that of a profile which answers nothing has no claims."""
 
     @model_validator(mode="before")
     @classmethod
@@ -187,12 +187,14 @@ class Profile(BaseModel):
         """Return whether there is a body for an arm's role; a role that is not known here is found out later."""
         return arm.role is None or self.bodies.get(arm.role, {}) is not None
 
-    def runs(self, experiment: Experiment, arms: Iterable[str]) -> tuple[str, ...]:
-        """Return the tasks on which all these arms of an experiment are run; none where an arm has no body here."""
-        if not all(self.has_body(experiment.arms[arm]) for arm in arms):
-            return ()
+    def tasks_of(self, experiment: Experiment) -> list[str]:
+        """Return the tasks of an experiment that have a budget, in its order."""
         budgets = self.spent_on(experiment.name).tasks or {}
-        return tuple(task for task in experiment.tasks if task in budgets)
+        return [task for task in experiment.tasks if task in budgets]
+
+    def answers(self, experiment: Experiment) -> bool:
+        """Return whether the claims of an experiment are judged by runs at this profile."""
+        return experiment.profile in (None, self.name)
 
     def layers(self, task: str, experiment: str | None = None) -> list[Layer]:
         """Return what the profile says of a task's runs, earliest first: of single ones, or of an experiment's."""

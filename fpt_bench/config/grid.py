@@ -115,6 +115,12 @@ class Grid(BaseModel):
             (run.task, run.arm, run.spec.seed): run.spec.model_dump(exclude=set(_SETTLED_LATER)) for run in self.runs
         }
 
+    @property
+    def seeds_that_chose(self) -> tuple[int, ...]:
+        """Seeds that chose a rate and are not reported: none where no arm is swept."""
+        swept = any(len({spec.learning_rate for spec in specs}) > 1 for specs in self.cells().values())
+        return self.tuning_seeds if swept else ()
+
     def cells(self) -> dict[tuple[str, str], list[RunSpec]]:
         """Return the runs of each (task, arm), in the grid's order: all seeds at each learning rate."""
         cells: dict[tuple[str, str], list[RunSpec]] = {}
@@ -177,7 +183,7 @@ def make_grid(
     """
     spent, whole = profile.spent_on(experiment.name), experiment
     experiment, budgets = picked(picks, whole), spent.tasks or {}
-    tasks = [task for task in experiment.tasks if task in budgets]
+    tasks = profile.tasks_of(experiment)
     if not tasks:
         raise ValueError(
             f"experiment {experiment.name}: expected profile {profile.name} to have a budget for at least one of "
@@ -199,7 +205,8 @@ def make_grid(
             f"experiment {experiment.name}: expected profile {profile.name} to have a body for the baseline arm "
             f"{experiment.baseline}"
         )
-    part, experiment = experiment, experiment.model_copy(update={"arms": arms})
+    claims = experiment.claims if profile.answers(experiment) else ()
+    part, experiment = experiment, experiment.model_copy(update={"arms": arms, "claims": claims})
     runs = []
     for task in tasks:
         of_task = task_layers(profile, task, experiment.name, configs)

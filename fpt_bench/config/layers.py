@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from fpt_bench.config.known import require_names
 from fpt_bench.config.spec import RunSpec, explain, make_spec
+from fpt_bench.names import require_known
 
 ARGUMENTS = "data_arguments"
 NOT_OF_LAYERS = {"task": "an experiment lists its tasks", "seed": "a profile lists the seeds"}
@@ -43,13 +44,17 @@ def origins(layers: Iterable[Layer]) -> dict[str, tuple[Any, str]]:
 def merge(layers: Iterable[Layer]) -> dict[str, Any]:
     """Return the fields of RunSpec that layers say together.
 
+    Raises:
+        ValueError: a null takes back what no earlier layer says.
+
     Example:
         >>> merge([Layer("profile", {"data_arguments": {"length": 9}}), Layer("arm", {"data_arguments": {"folds": 5}})])
         {'data_arguments': {'length': 9, 'folds': 5}}
         >>> merge([Layer(name, {"data_arguments": {"folds": folds}}) for name, folds in (("task", 5), ("arm", None))])
         {}
     """
-    fields: dict[str, Any] = {}
+    layers, fields = list(layers), dict[str, Any]()
+    _require_something_to_take_back(layers)
     for path, (value, _) in origins(layers).items():
         field, _, argument = path.partition(".")
         if argument:
@@ -58,6 +63,15 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
         else:
             fields[field] = value
     return fields
+
+
+def _require_something_to_take_back(layers: Iterable[Layer]) -> None:
+    said: dict[str, Any] = {}
+    for layer in layers:
+        for path, value in _flat(layer.fields):
+            if value is None and path.startswith(f"{ARGUMENTS}."):
+                require_known("data argument to take back by null", path, said)
+            said[path] = value
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from fpt_bench.config.experiment import NOBODY, Experiment, Profile
 from fpt_bench.config.known import TASKS, require_task
 from fpt_bench.config.measures import require_fraction
 from fpt_bench.config.published import published_figures
-from fpt_bench.config.yaml_files import CONFIGS, find_config, load
+from fpt_bench.config.yaml_files import CONFIGS, config_names, find_config, load
 from fpt_bench.names import require_known
 
 
@@ -28,6 +28,8 @@ def named_experiment(name: str) -> Experiment:
     try:
         for task in experiment.tasks:
             require_task(task)
+        if experiment.profile is not None:
+            require_known("profile", experiment.profile, config_names("profiles"))
         for claim in experiment.claims:
             try:
                 _require_known_sides(claim, experiment)

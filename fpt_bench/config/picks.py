@@ -91,6 +91,8 @@ def _settings(pairs: Iterable[str]) -> dict[str, Any]:
             read = read_value(value)
         except ValueError as error:
             raise ValueError(f"--set: expected a number, true, false or a word, got '{pair}': {error}") from error
+        if argument and read is None:
+            raise ValueError(f"--set: expected a value, got '{pair}'; only a file takes a data argument back by null")
         into, key = (said.setdefault(ARGUMENTS, {}), argument) if name == ARGUMENTS and argument else (said, name)
         if key in into:
             raise ValueError(f"--set: expected each field once, got {path} again in '{pair}'")

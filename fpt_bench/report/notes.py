@@ -55,13 +55,14 @@ def _opponent(bench: Bench) -> str:
 
 def _difference_note(bench: Bench) -> str:
     margin = points(bench.grid.experiment.margin)
+    but = " Beside code 008 they hardly help." if any("FPT008" in cell.codes for cell in bench.cells) else ""
     other = "the arm named beside it" if bench.own_opponents else f"the arm `{bench.baseline}`"
     return (
         f"Δ: difference to {other} in percentage points ± half-width of Welch's 95 % interval, for "
         "a number of seeds fixed beforehand; p (Holm): of no difference, adjusted for all of this table. Verdict, the "
         f"only word of which arm is better: the judge's, at a margin of {margin} pp; of each word at most 5 % are "
-        "wrong on average, however often one looks. *Open* is no *no*: run more seeds, but where code 004 or 008 "
-        "stands: there no number settles it. A replicate is a seed of a run: one pretrained checkpoint, one test set."
+        f"wrong on average, however often one looks. *Open* is no *no*: run more seeds.{but} A replicate is a seed "
+        "of a run: one pretrained checkpoint, one test set."
     )
 
 

@@ -78,10 +78,10 @@ def test_seeds_that_would_settle_nothing_are_not_asked_for() -> None:
     ]
     claims = [filed(name="one", margin=0.02), filed(name="two", tasks=("mnist", "bit-memory"), margin=0.02)]
     one, two = docket_records(judge_filed(claims, [Bench.of(grid, flat)]))
-    held = "more seeds settle nothing on mnist, where an arm hardly varies or falls into two groups: claim who learned"
-    assert (one["verdict"], one["held"], one["seeds_to_resolve"], one["next"]) == ("open", ["mnist"], None, held)
-    assert two["next"].startswith("python -m fpt_bench bench --experiments made-up --profile embedded")
-    assert two["next"].endswith(f"; {held}")
+    held = "hardly more seeds: on mnist an arm hardly varies or falls into two groups; claim who learned"
+    for record in (one, two):
+        assert (record["verdict"], record["held"], record["seeds_to_resolve"]) == ("open", ["mnist"], None)
+        assert record["next"] == held
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,7 @@ def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
     experiment = bench.grid.experiment.model_copy(update={"profile": "settled"})
     tried = Bench.of(bench.grid.model_copy(update={"experiment": experiment}), bench.results)
     settled = Bench.of(tried.grid.model_copy(update={"profile": "settled"}), bench.results)
+    assert "profile" not in tried.grid.experiment.model_dump(), "grids of releases before know no such field"
     assert [entry.bench for entry in judge_filed([filed()], [tried, settled])] == ["made-up-settled"]
 
 

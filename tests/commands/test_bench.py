@@ -113,6 +113,18 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return made
 
 
+def test_a_bench_at_a_profile_that_does_not_answer_its_question_says_so_and_has_no_claims(bench: Bench) -> None:
+    (bench.folder / "headline.yaml").write_text(f"profile: settled\n{HEADLINE}")
+    done = bench.bench("headline")
+    assert "tried out; its question is answered and its claims judged at --profile settled" in done.output
+    assert "Claims" not in done.stdout
+    assert read_grid(bench.folder / "runs/tables/headline-short/grid.json").experiment.claims == ()
+    (bench.folder / "headline.yaml").write_text(f"profile: setled\n{HEADLINE}")
+    wrong = bench.bench("headline")
+    assert wrong.exit_code == WRONG_INPUT
+    assert "unknown profile 'setled'. Did you mean 'settled'?" in wrong.output
+
+
 def test_all_leaves_out_experiments_whose_data_are_not_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     real = HEADLINE.replace("bit-xor", "mnist").replace("init: pretrained", "init: pretrained, data: real")
     (bench.folder / "real.yaml").write_text(real)
@@ -121,11 +133,16 @@ def test_all_leaves_out_experiments_whose_data_are_not_there(bench: Bench, monke
     assert refused.exit_code == WRONG_INPUT
     assert not bench.done
     files = [str(bench.folder / f"{name}.yaml") for name in ("real", "headline")]
-    monkeypatch.setattr("fpt_bench.commands.bench.ALL_EXPERIMENTS", ",".join(files))
-    done = bench.bench("real", "headline", more=("--data-root", str(bench.folder / "none")))
+    monkeypatch.setattr("fpt_bench.config.yaml_files.config_names", lambda *_: files)
+    options = ["--profile", str(bench.folder / "short.yaml"), "--runs", str(bench.folder / "runs"), "--workers", "1"]
+    options += ["--offline", "--data-root", str(bench.folder / "none")]
+    done = bench("bench", "--experiments", "all", *options)
     assert done.exit_code == 0, done.output
     assert f"left out: {files[0]}; " in done.output
     assert {spec.task for spec in bench.done} == {"bit-xor"}
+    monkeypatch.setattr("fpt_bench.config.yaml_files.config_names", lambda *_: files[:1])
+    nothing = bench("bench", "--experiments", "all", *options)
+    assert nothing.exit_code == WRONG_INPUT, "nothing is left"
 
 
 def test_runs_that_experiments_share_are_done_once(bench: Bench) -> None:

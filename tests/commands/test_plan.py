@@ -296,15 +296,18 @@ def test_seeds_that_learn_or_do_not_are_no_part_of_a_deviation(tmp_path: Path) -
 
 
 def test_new_seeds_are_none_that_chose_a_rate_here_or_in_another_experiment() -> None:
-    grid = made_up_grid(seeds=(2, 3)).model_copy(update={"tuning_seeds": (1, 4)})
+    grid = made_up_grid(seeds=(2, 3), rates=(1e-3, 1e-2)).model_copy(update={"tuning_seeds": (1, 4)})
     assert command_of(4, grid, ("e", "p", Path("runs"))).endswith("bench --experiments e --profile p --seeds 2-3,5-6")
+    unswept = made_up_grid(seeds=(0, 1)).model_copy(update={"tuning_seeds": (0, 1)})
+    assert command_of(3, unswept, ("e", "p", Path("runs"))).endswith("--seeds 0-2"), "they chose nothing"
 
 
 def test_an_arm_that_hardly_varies_beside_the_other_gets_no_word_by_any_number_of_seeds(tmp_path: Path) -> None:
     calm = [[0.6, 0.62, 0.64, 0.65, 0.66], [0.4, 0.42, 0.44, 0.45, 0.46]]
-    flat = [[0.7, 0.74, 0.8, 0.85, 0.9], [0.50, 0.51, 0.505, 0.507, 0.508]]
+    flat = [[0.7, 0.74, 0.8, 0.85, 0.9], [0.50, 0.504, 0.505, 0.507, 0.508]]
     profile = PROFILE.replace("seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3, 4]")
     done = resolved(tmp_path, "4", {"bit-xor": flat, "mnist": calm}, "--seeds", "0-4", profile=profile)
+    assert [line.split()[-2:] for line in done.stdout.splitlines()[2:4]] == [["?", "?"], ["8", "10"]]
     assert "One arm's seeds hardly vary in bit-xor language, beside the other's: the judge gives no word" in done.stdout
 
 
