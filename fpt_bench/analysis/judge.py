@@ -33,7 +33,7 @@ ENOUGH_TO_TELL = 5
 """Seeds an arm: of two alike arms of so many, one is flat in 1 % of cases; of two seeds each in 25, of three in 8."""
 STUCK = 0.05
 """Share of the wider arm's range at which an arm will hardly cease to be flat. By five seeds so narrow, it is flat by
-twenty in 99 % of cases where deviations differ eightfold, in 74 % where fivefold; of the latter one in a hundred is so."""
+twenty in 99 % of cases where deviations differ eightfold, in 74 % where fivefold, of which 1 % are so."""
 
 
 @dataclass(frozen=True)

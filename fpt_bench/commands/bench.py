@@ -181,8 +181,7 @@ def plan_grid(
     if not mix_releases:
         _require_one_release(grid, workspace, kept)
     remarks = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
-    if (answers := grid.experiment.profile) not in (None, grid.profile):
-        remarks.append(f"{grid.name}: tried out; its question is answered and its claims judged at --profile {answers}")
+    remarks += [grid.tried_out] if grid.tried_out else []
     wanted = {run.spec.run_id for run in grid.runs}
     if found := wanted & theirs:
         remarks.append(f"{grid.name}: {len(found)} of {len(wanted)} runs are kept in {kept} and not done again")

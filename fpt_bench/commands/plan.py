@@ -145,6 +145,7 @@ def show_experiments(
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
     if len(grids) == 1 and grids[0].left_out:
         remarks.append(f"Left out, since the profile has no budget for them: {', '.join(grids[0].left_out)}")
+    remarks += [grid.tried_out for grid in grids if grid.tried_out]
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")
     return Group(show_plan(rows, together("all", costs), workers), *(Text(remark) for remark in remarks))

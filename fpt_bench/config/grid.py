@@ -116,6 +116,14 @@ class Grid(BaseModel):
         }
 
     @property
+    def tried_out(self) -> str | None:
+        """A sentence, where another profile answers the question; None where this one does."""
+        answers = self.experiment.profile
+        if answers in (None, self.profile):
+            return None
+        return f"{self.name}: tried out; its question is answered and its claims judged at --profile {answers}"
+
+    @property
     def seeds_that_chose(self) -> tuple[int, ...]:
         """Seeds that chose a rate and are not reported: none where no arm is swept."""
         swept = any(len({spec.learning_rate for spec in specs}) > 1 for specs in self.cells().values())
