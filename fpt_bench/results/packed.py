@@ -79,8 +79,9 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
 def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
     """Return the grid of all runs of one bench that was done in two places.
 
-    A claim was registered when the first of them held it. What one place left out and the other has is not left out. Of
-    a seed of a cell that they would do in two ways, as after a rate was changed, the way that nobody went gives way.
+    Claims are those of both, and one was registered when the first of them held it. What one place left out and the
+    other has is not left out. Of a seed of a cell that they would do in two ways, as after a rate was changed, the way
+    that nobody went gives way.
 
     Args:
         path, other_path: where the grids lie, for messages.
@@ -92,7 +93,9 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
             twice. The message names both files.
     """
     both = f"{path} and {other_path}"
-    if (grid.experiment, grid.targets, grid.tuning_seeds) != (other.experiment, other.targets, other.tuning_seeds):
+    claims = {claim.hash: claim for each in (grid, other) for claim in each.experiment.claims}
+    asked, theirs = (each.experiment.model_copy(update={"claims": ()}) for each in (grid, other))
+    if (asked, grid.targets, grid.tuning_seeds) != (theirs, other.targets, other.tuning_seeds):
         raise ValueError(
             f"{both}: expected one experiment under the name {grid.name}, got two that differ. "
             "Pack them into two folders."
@@ -114,6 +117,7 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
     first = {claim: min(when for name, when in times if name == claim) for claim, _ in times}
     return grid.model_copy(
         update={
+            "experiment": asked.model_copy(update={"claims": tuple(claims.values())}),
             "runs": tuple(replicates.values()),
             "registered": first,
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},

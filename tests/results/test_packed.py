@@ -165,6 +165,23 @@ def test_results_of_others_are_added(tmp_path: Path) -> None:
     assert all(cell.n == 4 for cell in Bench.of(grid, collect_results(both)[0]).cells)
 
 
+def test_claims_that_were_put_on_file_later_join_those_before() -> None:
+    grid, _ = bench_of("one")
+    (claim,) = grid.experiment.claims
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+    new = claim.model_copy(update={"margin": 0.01})
+    before = grid.model_copy(update={"registered": {claim.hash: early}})
+    after = grid.model_copy(
+        update={
+            "experiment": grid.experiment.model_copy(update={"claims": (new, claim)}),
+            "registered": {claim.hash: late, new.hash: late},
+        }
+    )
+    both = merge_grids(Path("a"), before, Path("b"), after)
+    assert both.experiment.claims == (claim, new)
+    assert both.registered == {claim.hash: early, new.hash: late}
+
+
 def test_grids_that_are_not_of_one_bench_are_not_one() -> None:
     grid, _ = bench_of("one")
     other = grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"margin": 0.01})})
