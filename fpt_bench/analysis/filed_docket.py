@@ -52,7 +52,8 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     claims = list(claims)
     for bench in benches:
         require_registered_claims(bench.grid, claims)
-    return [entry for filed in claims for entry in (_entries(filed, benches) or [Entry(filed)])]
+    judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
+    return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
 
 def require_registered_claims(grid: Grid, claims: Iterable[FiledClaim]) -> None:
@@ -74,8 +75,7 @@ def _is_own(grid: Grid) -> bool:
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
-        own = [b for b in benches if b.grid.experiment.name == experiment and not b.grid.picked]
-        own = [bench for bench in own if _answers(bench.grid)]
+        own = [bench for bench in benches if bench.grid.experiment.name == experiment]
         judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
         found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
         if found:

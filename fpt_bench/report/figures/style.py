@@ -164,7 +164,8 @@ def show_as_text(figure: Any) -> None:
 def settle(figure: Any) -> Any:
     """Lay a figure out for good, and return the box around all that it shows: each file would do both anew."""
     show_as_text(figure)
-    figure.draw_without_rendering()
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
     figure.set_layout_engine(None)  # "none" leaves a placeholder, for which each file would draw it once more
     return figure.get_tightbbox().padded(0.02)
 
