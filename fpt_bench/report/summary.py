@@ -115,8 +115,9 @@ def _caveats(bench: Bench) -> list[str]:
             "Every arm ran at one learning rate: a difference may be one of tuning, not of weights "
             "(Rothermel et al. 2021)."
         )
-    edges = [f"{cell_label(c)} {c.arm}" for c in bench.cells if c.choice.edge]
-    provisional = [f"{cell_label(c)} {c.arm}" for c in bench.cells if c.choice.provisional]
+    swept = [cell for cell in bench.cells if cell.tried]
+    edges = [f"{cell_label(c)} {c.arm}" for c in swept if c.choice.edge]
+    provisional = [f"{cell_label(c)} {c.arm}" for c in swept if c.choice.provisional]
     if edges:
         found.append(f"The chosen rate is at an end of the grid for {listed(edges)}: a better one may lie outside.")
     if provisional:

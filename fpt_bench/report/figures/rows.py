@@ -169,11 +169,23 @@ def draw_rows_of(
 
     figure, axes, _ = _draw_rows(bench, cells, looks, draw, said)
     axes.axvline(0, color=MUTED, lw=0.8, zorder=1)
-    widest = 1.6 * max(1, *(abs(mean) for mean, _, _ in values.values()))
+    widest = _reach(list(values.values()))
     axes.set_xlim(-widest, widest)
     axes.set_xlabel(axis_label)
     figure.subplots_adjust(bottom=0.42 / figure.get_figheight())
     return figure
+
+
+def _reach(values: Sequence[tuple[float, float, float]]) -> float:
+    """Return how far from zero an axis goes: to the ends of intervals, but for such as dwarf the means.
+
+    Example:
+        >>> _reach([(-1.9, -4.0, 0.2), (-3.6, -6.5, -0.8)]), _reach([(2.0, -90.0, 94.0), (5.0, -math.inf, math.inf)])
+        (6.825, 20.0)
+    """
+    of_means = 1.6 * max(1, *(abs(mean) for mean, _, _ in values))
+    ends = [abs(end) for _, *both in values for end in both if math.isfinite(end)]
+    return max(of_means, min(1.05 * max(ends, default=0), 2.5 * of_means))
 
 
 def _draw_rows(
