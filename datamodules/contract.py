@@ -23,8 +23,7 @@ from datamodules.constants import constant_scores
 from datamodules.floors import labels_of
 from datamodules.metrics import best_of
 from datamodules.randomness import random_permutation
-from datamodules.sources.downloads import WAYS_TO_SET_ROOT, RemoteFile, data_root
-from datamodules.sources.packages import MissingDataError
+from datamodules.sources.downloads import WAYS_TO_SET_ROOT, MissingDataError, RemoteFile, data_root
 from datamodules.sources.quotes import shorten
 from datamodules.task_spec import TaskSpec as TaskSpec
 

@@ -22,6 +22,10 @@ _failed: dict[tuple[str, ...], list[str]] = {}
 """What went wrong with mirrors that this process has tried in vain."""
 
 
+class MissingDataError(FileNotFoundError):
+    """Real data were asked for and are not there, nor can they be downloaded."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file that can be downloaded.

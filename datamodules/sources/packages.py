@@ -11,10 +11,6 @@ class MissingPackageError(FileNotFoundError):
     """A package that carries data or weights is not installed."""
 
 
-class MissingDataError(FileNotFoundError):
-    """Real data were asked for and are not there, nor can they be downloaded."""
-
-
 def packaged_file(package: str, path: str, checksum: str, remedy: str = "`make bodies` tries to have it") -> Path:
     """Return a file of an installed package, found without importing it.
 

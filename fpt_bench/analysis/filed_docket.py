@@ -21,8 +21,8 @@ class Entry:
     """A claim on file, the bench whose runs judge it, and their word."""
 
     filed: FiledClaim
-    bench: str | None = None
-    """Name of it; None where no bench has a run of it."""
+    grid: Grid | None = None
+    """That of the bench; None where no bench has a run of it."""
     judged: JudgedClaim | None = None
     seeds: float = math.nan
     """An arm, by which the judge resolves the margin on its noisiest task, at the deviations seen; NaN: unknown."""
@@ -32,8 +32,10 @@ class Entry:
     """Of the arm and task that has fewest."""
     reported: tuple[int, ...] = ()
     """The seeds themselves, of all of its cells, ascending."""
-    grid: Grid | None = None
-    """That of the bench."""
+
+    @property
+    def bench(self) -> str | None:
+        return None if self.grid is None else self.grid.name
 
     @property
     def outcome(self) -> Outcome:
@@ -85,9 +87,8 @@ def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
 
 def _answers(grid: Grid) -> bool:
     """Return whether a grid's profile answers its experiment, as that is on file now."""
-    name = grid.experiment.name
-    wanted = named_experiment(name).profile if name in config_names("experiments") else grid.experiment.profile
-    return wanted in (None, grid.profile)
+    experiment = grid.experiment if _is_own(grid) else named_experiment(grid.experiment.name)
+    return experiment.is_answered_at(grid.profile)
 
 
 def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
@@ -98,7 +99,7 @@ def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
     seeds = _seeds_to_resolve(by_task, filed.claim) if more_help else math.nan
     cells = [bench.cell(task, arm) for task in filed.tasks for arm in (filed.better, filed.worse)]
     reported = {run.spec.seed for cell in cells if cell is not None for run in cell.runs}
-    return Entry(filed, bench.grid.name, judged, seeds, held, now, tuple(sorted(reported)), bench.grid)
+    return Entry(filed, bench.grid, judged, seeds, held, now, tuple(sorted(reported)))
 
 
 def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], claim: Claim) -> float:

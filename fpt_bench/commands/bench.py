@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from datamodules.sources.downloads import MissingDataError
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import (
     EXPERIMENTS_HELP,
@@ -86,8 +87,6 @@ def bench(
         named_grid(name, profile, asked, picks)  # every name is checked before torch is loaded for the first of them
     runs.mkdir(parents=True, exist_ok=True)
     _require_own_names(names)
-    with notes.status("loading PyTorch"):
-        from datamodules.sources.packages import MissingDataError
     plans, results = [], []
     for name in names:
         try:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from datamodules.sources.downloads import MissingDataError
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import EXPERIMENTS_HELP, DataRoot, Offline, ProfileName, Runs
 from fpt_bench.config.command_line import spec_from_options
@@ -38,8 +39,6 @@ def learn(
     fields |= {"data_arguments": data_arguments} if data_arguments else {}
     specs = _shown(experiments, profile) if task is None else [spec_from_options(fields, profile)]
     path = KEPT_FILE if keep else simple_learners_file(runs)
-    with notes.status("loading PyTorch"):
-        from datamodules.sources.packages import MissingDataError
     for spec in specs:
         try:
             _learn(spec, Workspace(runs, data_root, offline), path, is_asked_for=task is not None)

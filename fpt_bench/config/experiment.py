@@ -113,6 +113,10 @@ class Experiment(BaseModel):
             return None if arm == self.baseline else self.baseline
         return own if own in self.arms else None
 
+    def is_answered_at(self, profile: str) -> bool:
+        """Return whether runs at a profile, by its name, judge the claims."""
+        return self.profile in (None, profile)
+
     def rates_of(self, arm: Arm) -> Rates:
         """Return where an arm's learning rate comes from: its own word, else the experiment's."""
         return self.learning_rates if arm.learning_rates is None else arm.learning_rates
@@ -191,10 +195,6 @@ class Profile(BaseModel):
         """Return the tasks of an experiment that have a budget, in its order."""
         budgets = self.spent_on(experiment.name).tasks or {}
         return [task for task in experiment.tasks if task in budgets]
-
-    def answers(self, experiment: Experiment) -> bool:
-        """Return whether the claims of an experiment are judged by runs at this profile."""
-        return experiment.profile in (None, self.name)
 
     def layers(self, task: str, experiment: str | None = None) -> list[Layer]:
         """Return what the profile says of a task's runs, earliest first: of single ones, or of an experiment's."""

@@ -118,10 +118,10 @@ class Grid(BaseModel):
     @property
     def tried_out(self) -> str | None:
         """A sentence, where another profile answers the question; None where this one does."""
-        answers = self.experiment.profile
-        if answers in (None, self.profile):
+        if self.experiment.is_answered_at(self.profile):
             return None
-        return f"{self.name}: tried out; its question is answered and its claims judged at --profile {answers}"
+        where = f"--profile {self.experiment.profile}"
+        return f"{self.name}: tried out; its question is answered and its claims judged at {where}"
 
     @property
     def seeds_that_chose(self) -> tuple[int, ...]:
@@ -213,7 +213,7 @@ def make_grid(
             f"experiment {experiment.name}: expected profile {profile.name} to have a body for the baseline arm "
             f"{experiment.baseline}"
         )
-    claims = experiment.claims if profile.answers(experiment) else ()
+    claims = experiment.claims if experiment.is_answered_at(profile.name) else ()
     part, experiment = experiment, experiment.model_copy(update={"arms": arms, "claims": claims})
     runs = []
     for task in tasks:

@@ -33,19 +33,25 @@ class Layer:
 def origins(layers: Iterable[Layer]) -> dict[str, tuple[Any, str]]:
     """Return the value of each field and the name of the layer that it came from.
 
+    Raises:
+        ValueError: a null takes back what no earlier layer says.
+
     Example:
         >>> profile = Layer("profile", {"layers": 2, "data_arguments": {"length": 9, "folds": 5}})
         >>> origins([profile, Layer("arm", {"data_arguments": {"length": 7}})])
         {'layers': (2, 'profile'), 'data_arguments.length': (7, 'arm'), 'data_arguments.folds': (5, 'profile')}
     """
-    return {field: (value, layer.name) for layer in layers for field, value in _flat(layer.fields)}
+    said: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        for field, value in _flat(layer.fields):
+            if value is None and field.startswith(f"{ARGUMENTS}."):
+                require_known(f"data argument that {layer.name} takes back by null", field, said)
+            said[field] = value, layer.name
+    return said
 
 
 def merge(layers: Iterable[Layer]) -> dict[str, Any]:
-    """Return the fields of RunSpec that layers say together.
-
-    Raises:
-        ValueError: a null takes back what no earlier layer says.
+    """Return the fields of RunSpec that layers say together, as `origins` finds them.
 
     Example:
         >>> merge([Layer("profile", {"data_arguments": {"length": 9}}), Layer("arm", {"data_arguments": {"folds": 5}})])
@@ -53,8 +59,7 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
         >>> merge([Layer(name, {"data_arguments": {"folds": folds}}) for name, folds in (("task", 5), ("arm", None))])
         {}
     """
-    layers, fields = list(layers), dict[str, Any]()
-    _require_something_to_take_back(layers)
+    fields: dict[str, Any] = {}
     for path, (value, _) in origins(layers).items():
         field, _, argument = path.partition(".")
         if argument:
@@ -63,15 +68,6 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
         else:
             fields[field] = value
     return fields
-
-
-def _require_something_to_take_back(layers: Iterable[Layer]) -> None:
-    said: dict[str, Any] = {}
-    for layer in layers:
-        for path, value in _flat(layer.fields):
-            if value is None and path.startswith(f"{ARGUMENTS}."):
-                require_known("data argument to take back by null", path, said)
-            said[path] = value
 
 
 def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -111,11 +107,12 @@ def spec_of(layers: Sequence[Layer]) -> RunSpec:
     Raises:
         ValueError: a value or a name is wrong; the message says which layers the fields in it came from.
     """
+    found = origins(layers)
     try:
         spec = make_spec(merge(layers))
         require_names(spec)
     except ValueError as error:
-        said = {field.partition(".")[0]: f"{field} of {name}" for field, (_, name) in origins(layers).items()}
+        said = {field.partition(".")[0]: f"{field} of {name}" for field, (_, name) in found.items()}
         named = [where for field, where in said.items() if re.search(rf"\b{field}\b", str(error))]
         raise ValueError(f"{error} ({', '.join(named)})" if named else str(error)) from error
     return spec

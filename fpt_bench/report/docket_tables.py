@@ -53,7 +53,7 @@ def _record(entry: Entry) -> dict[str, Any]:
         if math.isfinite(entry.seeds)
         else "beyond",
         "held": list(entry.held) if entry.outcome == "open" else [],
-        "next": next_step(entry),
+        "next": str(next_step(entry)),
     }
 
 
@@ -116,12 +116,8 @@ def difference_words(task: Mapping[str, Any]) -> str:
 
 
 def _step(entry: Entry) -> str:
-    command, end, words = next_step(entry).partition("; ")
-    return (
-        f"`{command}`{end}{for_markdown(words)}"
-        if command.startswith("python")
-        else for_markdown(command + end + words)
-    )
+    step = next_step(entry)
+    return "; ".join(filter(None, (step.command and f"`{step.command}`", for_markdown(step.words))))
 
 
 def _seeds(entry: Entry) -> str:

@@ -2,6 +2,9 @@
 
 import functools
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from fpt_bench.analysis.filed_docket import Entry
 from fpt_bench.config.claim_files import FiledClaim
@@ -13,30 +16,42 @@ _PROFILES = ("embedded", "paper")
 """In the order in which they are asked for: what two cores can do, then what needs a GPU and a network."""
 
 
-def next_step(entry: Entry) -> str:
-    """Return what settles an open claim: a command, behind "; " what it runs nothing of, or why there is none."""
+@dataclass(frozen=True)
+class NextStep:
+    """A command, and what it leaves out; or no command, and why."""
+
+    command: str = ""
+    words: str = ""
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, (self.command, self.words)))
+
+
+def next_step(entry: Entry) -> NextStep:
+    """Return what settles an open claim; nothing of a settled one."""
     filed = entry.filed
     if entry.outcome != "open":
-        return ""
+        return NextStep()
     if not filed.experiments:
-        return filed.open_because
+        return NextStep(words=filed.open_because)
     if entry.held:
         tasks = ", ".join(entry.held)
-        return f"hardly more seeds: on {tasks} an arm hardly varies or falls into two groups; claim who learned"
+        words = f"hardly more seeds: on {tasks} an arm hardly varies or falls into two groups; claim who learned"
+        return NextStep(words=words)
     name = filed.experiments[0] if entry.grid is None else entry.grid.experiment.name
     used = None if entry.grid is None else entry.grid.profile
-    known = _known_experiment(name)
+    known: Experiment | None = _known(named_experiment, name)
     if known is None:
-        return _command(name, used or _PROFILES[0], entry)
+        return NextStep(_command(name, used or _PROFILES[0], entry))
     asked = [known.profile] if known.profile else list(dict.fromkeys([*([used] if used else []), *_PROFILES]))
     run = {profile: _tasks_run(filed, known, profile) for profile in asked}
     best = max(asked, key=lambda profile: len(run[profile]))
     if not run[best]:
-        return f"no profile of {' and '.join(asked)} runs both of its arms"
+        return NextStep(words=f"no profile of {' and '.join(asked)} runs both of its arms")
     left = [task for task in filed.tasks if task not in run[best]]
     data = " --data-root FOLDER" if any(arm.run.get("data") == "real" for arm in known.arms.values()) else ""
     command = _command(name, best, entry if best == used else Entry(filed)) + data
-    return f"{command}; it runs nothing on {', '.join(left)}" if left else command
+    return NextStep(command, f"it runs nothing on {', '.join(left)}" if left else "")
 
 
 def _command(experiment: str, profile: str, entry: Entry) -> str:
@@ -49,7 +64,7 @@ def _command(experiment: str, profile: str, entry: Entry) -> str:
 
 def _tasks_run(filed: FiledClaim, experiment: Experiment, profile: str) -> list[str]:
     """Return the tasks of a claim on which a profile runs both arms; of a profile of somebody's own, all."""
-    known = _known_profile(profile)
+    known: Profile | None = _known(named_profile, profile)
     if known is None:
         return list(filed.tasks)
     arms = [experiment.arms.get(name) for name in (filed.better, filed.worse)]
@@ -58,16 +73,9 @@ def _tasks_run(filed: FiledClaim, experiment: Experiment, profile: str) -> list[
 
 
 @functools.cache
-def _known_experiment(name: str) -> Experiment | None:
+def _known(find: Callable[[str], Any], name: str) -> Any:
+    """Return an experiment or a profile by its name; None where it is somebody's own."""
     try:
-        return named_experiment(name)
-    except ValueError:
-        return None
-
-
-@functools.cache
-def _known_profile(name: str) -> Profile | None:
-    try:
-        return named_profile(name)
+        return find(name)
     except ValueError:
         return None

@@ -18,7 +18,7 @@ from fpt_bench.analysis.e_values import (
     t_log_evidence,
 )
 from fpt_bench.analysis.intervals import holm, mean_over_tasks, welch_difference
-from fpt_bench.analysis.judge import Docket, Rule, judge
+from fpt_bench.analysis.judge import ENOUGH_TO_TELL, FLAT, STUCK, Docket, Rule, judge
 from fpt_bench.analysis.score_table import pick_pairs, read_scores
 from tests.judge_simulation import (
     KINDS,
@@ -200,6 +200,24 @@ def test_what_cannot_be_normal_is_seen() -> None:
         {"gap": ([0.75, 0.75, 0.99], LOW), "flat": ([1.0, 1.0, 1.0], LOW), "plain": (HIGH, LOW)} | near, RULE
     )
     assert [(v.apart, v.flat) for v in docket.verdicts] == [(True, False), (False, True), (False, False), (False, True)]
+
+
+def narrower(ratio: float, seeds: int) -> np.ndarray:
+    """Return the narrower arm's range as a share of the wider's, of the first 2, 3, ... seeds of 40,000 pairs."""
+    rng = np.random.default_rng(0)
+    first, second = (rng.standard_normal((40_000, seeds)) * scale for scale in (1, ratio))
+    ranges = [np.maximum.accumulate(arm, 1) - np.minimum.accumulate(arm, 1) for arm in (first, second)]
+    return (np.minimum(*ranges)[:, 1:] / np.maximum(*ranges)[:, 1:]).T
+
+
+def test_an_arm_is_called_flat_and_stuck_as_rarely_by_accident_as_is_said() -> None:
+    alike = (narrower(1, ENOUGH_TO_TELL) <= FLAT).mean(1)
+    assert [*alike[[0, 1, -1]]] == pytest.approx([0.25, 0.08, 0.01], abs=0.005)
+    for ratio, stays in ((8, 0.99), (5, 0.74)):
+        shares = narrower(ratio, 20)
+        stuck = shares[ENOUGH_TO_TELL - 2] <= STUCK
+        assert (shares[-1][stuck] <= FLAT).mean() == pytest.approx(stays, abs=0.05)
+    assert stuck.mean() == pytest.approx(0.01, abs=0.003)
 
 
 def test_who_learned_is_counted() -> None:

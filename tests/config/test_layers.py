@@ -219,7 +219,7 @@ def test_a_data_argument_is_taken_back_by_null() -> None:
 
 def test_a_null_that_takes_nothing_back_is_said_with_the_nearest_name() -> None:
     layers = [Layer("tasks", {"data_arguments": {"folds": 10}}), Layer("arm", {"data_arguments": {"fodls": None}})]
-    with pytest.raises(ValueError, match=r"to take back by null 'data_arguments.fodls'. Did you mean"):
+    with pytest.raises(ValueError, match=r"argument that arm takes back by null 'data_arguments.fodls'. Did you mean"):
         merge(layers)
 
 

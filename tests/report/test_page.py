@@ -14,7 +14,6 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fpt_bench.analysis.across_tasks import performance_profile
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.cli import app
 from fpt_bench.config.command_line import make_command, spec_from_options
@@ -22,12 +21,8 @@ from fpt_bench.config.experiment import Experiment, Profile
 from fpt_bench.config.grid import Grid, make_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import config_names, find_config, load
-from fpt_bench.report.figures.heat_map import draw_heat_map
-from fpt_bench.report.figures.over_tasks import draw_profiles
-from fpt_bench.report.figures.panels import draw_rates
-from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER, make_looks
+from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER
 from fpt_bench.report.page.compare import compare_reports, difference
-from fpt_bench.report.page.contents import make_section
 from fpt_bench.report.page.report_page import build_report, watch_report
 from fpt_bench.report.summary import summarize
 from fpt_bench.results.folder import write_result
@@ -174,76 +169,6 @@ def test_what_its_interval_does_not_show_is_not_said() -> None:
     assert "Not shown to be above the floor (10.0 %, guess): language." in text
     one = sentences(*made_up_bench(tasks=("mnist",), seeds=(0,)))
     assert "from too few seeds for an interval (n = 1), so it shows nothing yet." in one
-
-
-def test_a_figure_with_nothing_to_show_is_left_out(tmp_path: Path) -> None:
-    def names(grid: Grid, results: list[RunResult]) -> list[str]:
-        bench = Bench.of(grid, results)
-        section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
-        assert bool(section.forest) == bool(section.pictures)
-        return [picture.name.removeprefix("made-up-embedded-") for picture in section.pictures]
-
-    grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
-    assert names(grid, results) == ["accuracy", "curves", "rates", "heat-map", "parameters", "gap"], "no steps to beat"
-    assert names(grid, []) == []
-    assert names(grid, [r.model_copy(update={"train_score": None}) for r in results])[-1] == "parameters"
-
-
-@pytest.fixture
-def rates_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fpt_bench.report.figures.draw.DRAWERS", (draw_rates,))
-
-
-@pytest.mark.usefixtures("rates_alone")
-def test_learning_rates_are_drawn_with_their_divergence(tmp_path: Path) -> None:
-    bench = Bench.of(*made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2)))
-    section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
-    svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
-    assert "0.01 gives 10.0" in svg, "diverged runs count as the floor"
-    tables = [table for table in section.tables[:4] if table.caption != "Claims"]
-    assert {row.entries[0].text for table in tables for row in table.rows} == {"mnist†"}
-    assert "Every arm ran at one learning rate" not in " ".join(finding.text for finding in section.summary)
-
-
-def test_the_sweep_is_drawn_as_a_heat_map_with_the_chosen_rate_framed() -> None:
-    bench = Bench.of(*made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2)))
-    drawing = draw_heat_map(bench, make_looks(bench.arms))
-    assert drawing is not None
-    axes = drawing.figure.axes[0]
-    squares = {(round(p.get_y() + 0.5), round(p.get_x() + 0.5)): p.get_alpha() for p in axes.patches if p.get_fill()}
-    assert len(squares) == 9
-    assert squares[bench.arms.index("full"), 2] == pytest.approx(0), "what diverged stands at the floor"
-    assert min(squares[0, 1], squares[1, 1]) > 0.1
-    framed = {(round(p.get_y() + 0.44), round(p.get_x() + 0.48)) for p in axes.patches if not p.get_fill()}
-    assert framed == {(row, (1e-4, 1e-3, 1e-2).index(cell.choice.rate)) for row, cell in enumerate(bench.cells)}
-    assert "mnist† full" in drawing.alt
-    rows = {f"mnist† {arm}": [text for text in axes.texts if f" {arm}:" in text.get_gid()] for arm in bench.arms}
-    assert all(texts[0].get_text() == row for row, texts in rows.items()), "the page hides a row with its arm"
-    assert sum(map(len, rows.values())) == len(axes.texts) == 12
-
-
-def test_profiles_show_which_share_of_runs_gets_how_far() -> None:
-    bench = Bench.of(*made_up_bench())
-    drawing = draw_profiles(bench, make_looks(bench.arms))
-    assert drawing is not None
-    lines = drawing.figure.axes[0].lines
-    assert len(lines) == len(bench.arms)
-    for line, overall in zip(lines, bench.overall, strict=True):
-        shares = line.get_ydata()
-        assert (shares[0], list(shares)) == (100, sorted(shares, reverse=True))
-        assert f"{overall.arm} {100 * performance_profile(overall.scores, [0.5])[0]:.0f} %" in drawing.alt
-    one_task = Bench.of(*made_up_bench(tasks=("mnist",)))
-    assert draw_profiles(one_task, make_looks(one_task.arms)) is None
-
-
-@pytest.mark.usefixtures("rates_alone")
-def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> None:
-    grid, results = made_up_bench(tasks=("mnist",), rates=(1e-4, 1e-3, 1e-2))
-    chose = [r.model_copy(update={"validation_score": 0.5}) if r.spec.seed < 2 else r for r in results]
-    bench = Bench.of(grid.model_copy(update={"tuning_seeds": (0, 1)}), chose)
-    section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
-    svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
-    assert "mnist† language: 0.0001 gives 50.0, 0.001 gives 50.0, 0.01 gives 50.0" in svg
 
 
 def test_a_page_without_any_score_says_so(tmp_path: Path) -> None:
