@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
+from fpt_bench.analysis.statistics import normalise
 from fpt_bench.analysis.sweep import validation_area
 from fpt_bench.config.known import TASKS
 from fpt_bench.config.measures import UNIT, Rate, Seed, require_fraction
@@ -88,7 +89,7 @@ class KeptCell(_Frozen):
 
     def share(self, score: float) -> float:
         """Return how much of the way from floor to perfection a score has come."""
-        return (score - self.floor) / ((self.perfect - self.floor) or 1.0)
+        return normalise(score, self.floor, self.perfect)
 
 
 class Baseline(_Frozen):

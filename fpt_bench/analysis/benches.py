@@ -168,10 +168,11 @@ def _opponent_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) 
 
 
 def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Convergence:
-    target, what = target_of(cell.data, cell.simple) if stated is None else (stated, STATED)
+    target, what = _target(cell, stated)
     arrivals, faster = [_arrival(r, target) for r in cell.runs], None
     steps = [step for step, _ in arrivals]
-    if baseline is not None and baseline.runs:
+    # Of other data another target may hold, and a step there is none here.
+    if baseline is not None and baseline.runs and _target(baseline, stated)[0] == target:
         faster = estimate_speed_up(arrivals, [_arrival(r, target) for r in baseline.runs])
     return Convergence(
         target=target,
@@ -182,13 +183,17 @@ def _converge(cell: Cell, baseline: Cell | None, stated: float | None) -> Conver
     )
 
 
+def _target(cell: Cell, stated: float | None) -> tuple[float, str]:
+    return target_of(cell.data, cell.simple) if stated is None else (stated, STATED)
+
+
 def _published(cell: Cell, grid: Grid, figures: Mapping[str, Any]) -> float | None:
     """Return the published accuracy that an arm is shown beside; None beside other data, files or sizes."""
     arm = grid.experiment.arms[cell.arm]
     if arm.published is None or not figures:
         return None
     arguments, depth = arm.published.data_arguments(figures, cell.task), arm.run.get("layers")
-    of_published_size = all(
+    of_published_size = bool(cell.runs) and all(
         r.data
         and r.data.kind == "real"
         and r.data.as_published is not False

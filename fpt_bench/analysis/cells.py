@@ -1,6 +1,5 @@
 """What came out of a task under an arm, as typed values. Accuracies are fractions."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,10 +8,12 @@ import numpy as np
 
 from datamodules.metrics import best_of
 from fpt_bench.analysis.comparisons import Difference
-from fpt_bench.analysis.intervals import groups_apart
+from fpt_bench.analysis.intervals import groups_apart, wilson_half_width
+from fpt_bench.analysis.releases import release_of
 from fpt_bench.analysis.statistics import (
     Estimate,
     estimate_mean,
+    whole_way,
 )
 from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
 from fpt_bench.config.published import is_resized
@@ -126,7 +127,9 @@ class Cell:
     def unit(self) -> float:
         """What a margin is a fraction of: 1 for fractions, else the way from floor to perfect; negative where lower is
         better."""
-        return 1.0 if self.is_fraction else (self.data.perfect - self.data.floor) or 1.0
+        if self.is_fraction:
+            return 1.0 if self.higher_is_better else -1.0
+        return whole_way(self.data.floor, self.data.perfect)
 
     @property
     def learned(self) -> int | None:
@@ -141,11 +144,11 @@ class Cell:
         """Half of the 95 % interval of an accuracy that comes of which examples are in the test set.
 
         It is the same for all seeds, so that it is in none of their intervals, and mostly cancels in differences. An
-        upper bound where an example has several labels.
+        upper bound where an example has several labels. Wilson's, of which all right on few examples is not certain.
         """
         if self.accuracy is None or not self.first.test_examples or self.data.metric != "accuracy":
             return None
-        return 1.96 * math.sqrt(self.accuracy.mean * (1 - self.accuracy.mean) / self.first.test_examples)
+        return wilson_half_width(self.accuracy.mean, self.first.test_examples)
 
     def count(self, status: str) -> int:
         """Return how many runs at the chosen rate ended so: ok, diverged or failed."""
@@ -239,7 +242,7 @@ class Cell:
     def releases(self) -> tuple[str, ...]:
         """Of torch, that its runs were made with."""
         made = [attempt for r in self.runs for attempt in r.attempts]
-        return tuple(dict.fromkeys(a.versions["torch"] for a in made if "torch" in a.versions))
+        return tuple(dict.fromkeys(release_of(a.versions["torch"]) for a in made if "torch" in a.versions))
 
     @property
     def seconds(self) -> float:
@@ -251,7 +254,7 @@ class Cell:
         """Training of all its runs on processors, those of other rates included: hours times the last attempt's threads
         and processes; None where a run was on a GPU or does not say on what it was."""
         last = [r.attempts[-1] if r.attempts else None for r in self.tried]
-        if any(attempt is None or "cuda" in (attempt.flags or ()) for attempt in last):
+        if any(attempt is None or attempt.flags is None or "cuda" in attempt.flags for attempt in last):
             return None
         cores = (r.seconds * made.threads * made.processes for r, made in zip(self.tried, last, strict=True) if made)
         return sum(cores) / 3600

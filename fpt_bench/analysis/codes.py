@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fpt_bench.analysis.judge import ENOUGH_TO_TELL
-from fpt_bench.analysis.sweep import is_still_rising
+from fpt_bench.analysis.sweep import is_still_rising, merit
 from fpt_bench.results.result import RunResult
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
 def _rises(result: RunResult) -> bool:
     """Return whether more steps might bring more: not where nothing is left to learn."""
     is_perfect = result.data is not None and result.validation_score == result.data.perfect
-    return not is_perfect and is_still_rising(result, result.floor or 0.0)
+    return not is_perfect and is_still_rising(result, merit(result.floor or 0.0, result))
 
 
 def short(codes: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ def compare_family(pairs: Mapping[Key, Pair], margin: float) -> dict[Key, Differ
 def rule_for(scores: Sequence[tuple[Sequence[float], Sequence[float]]], margin: float) -> Rule:
     """Return how scores in units are judged: as about normal, in the range of fractions or whatever is wider."""
     values = [value for pair in scores for arm in pair for value in arm]
-    return Rule(margin=margin, low=min(0.0, *values), high=max(1.0, *values))
+    return Rule(margin=margin, low=min(0.0, *values), high=max(1.0, *values), unit=1.0)
 
 
 def _compare(pair: Pair) -> Difference:

@@ -1,6 +1,6 @@
 """What has become of a claim: the judge's word on each of its tasks, and of it as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,7 +13,8 @@ from fpt_bench.config.claims import Claim
 from fpt_bench.results.result import RunResult
 
 Outcome = Literal["supported", "refuted", "equivalent", "open"]
-"""Equivalent: one arm was claimed to be better, and on every task both are the same within the margin."""
+"""Equivalent: a refutation of the mildest kind. One arm was claimed to be better, and on every task both are the same
+within the margin."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     pairs = seeds_by_task(claim, bench)
     enough = {task: pair for task, pair in pairs.items() if min(map(len, pair)) > 1}
     missing = tuple(task for task in claim.tasks if task not in enough)
-    docket = judge(enough, _rule(claim, enough)) if enough else None
-    registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench))
+    docket = judge(enough, _rule(claim, enough), family=len(claim.tasks)) if enough else None
+    registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench, enough))
     over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
     return JudgedClaim(claim, docket, missing, registered, over, len(runs))
 
@@ -78,8 +79,8 @@ def seeds_by_task(claim: Claim, bench: Bench) -> dict[str, tuple[list[float], li
     return {task: pair for task in claim.tasks if (pair := _scores(claim, bench, task)) is not None}
 
 
-def _runs(claim: Claim, bench: Bench) -> Iterator[RunResult]:
-    for task in claim.tasks:
+def _runs(claim: Claim, bench: Bench, tasks: Iterable[str]) -> Iterator[RunResult]:
+    for task in tasks:
         for cell in (bench.cell(task, arm) for arm in (claim.better, claim.worse)):
             yield from () if cell is None else cell.runs
 
@@ -93,15 +94,18 @@ def _rule(claim: Claim, pairs: dict[str, tuple[list[float], list[float]]]) -> Ru
 
 def _scores(claim: Claim, bench: Bench, task: str) -> tuple[list[float], list[float]] | None:
     first, second = (bench.cell(task, arm) for arm in (claim.better, claim.worse))
-    if first is None or second is None or not first.runs or not second.runs:
+    if first is None or second is None:
         return None
-    return _measured(claim, first), _measured(claim, second)
+    pair = _measured(claim, first), _measured(claim, second)
+    return pair if all(pair) else None
 
 
 def _measured(claim: Claim, cell: Cell) -> list[float]:
     """Return one value a seed, the higher the better."""
     if claim.measure == "area":
         return cell.areas
+    if claim.measure == "gap":
+        return [-gap / cell.unit for gap in cell.gaps]
     if claim.measure == "learned":
         assert claim.reached is not None
         return [float((score - claim.reached) * cell.unit >= 0) for score in cell.scores]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fpt_bench.analysis.benches import Bench
+from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
 from fpt_bench.analysis.power import judged_seeds, pooled_spread
 from fpt_bench.config.claim_files import FiledClaim
@@ -25,7 +26,7 @@ class Entry:
     """That of the bench; None where no bench has a run of it."""
     judged: JudgedClaim | None = None
     seeds: float = math.nan
-    """An arm, by which the judge resolves the margin on its noisiest task, at the deviations seen; NaN: unknown."""
+    """An arm, by which the judge's word would fall on its noisiest task, at the deviations seen; NaN: unknown."""
     held: tuple[str, ...] = ()
     """Tasks that more seeds will hardly settle: an arm hardly varies beside the other, or falls into two groups."""
     seeds_now: int = 0
@@ -78,11 +79,15 @@ def _is_own(grid: Grid) -> bool:
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
         own = [bench for bench in benches if bench.grid.experiment.name == experiment]
-        judged = [(bench, judge_claim(filed.claim, bench)) for bench in own]
-        found = [_entry(filed, bench, word) for bench, word in judged if word.runs]
+        found = [_entry(filed, bench) for bench in own if any(cell.runs for cell in _cells(filed, bench))]
         if found:
             return found
     return []
+
+
+def _cells(claim: Claim, bench: Bench) -> list[Cell]:
+    found = [bench.cell(task, arm) for task in claim.tasks for arm in (claim.better, claim.worse)]
+    return [cell for cell in found if cell is not None]
 
 
 def _answers(grid: Grid) -> bool:
@@ -91,21 +96,23 @@ def _answers(grid: Grid) -> bool:
     return experiment.is_answered_at(grid.profile)
 
 
-def _entry(filed: FiledClaim, bench: Bench, judged: JudgedClaim) -> Entry:
-    by_task = seeds_by_task(filed.claim, bench)
+def _entry(filed: FiledClaim, bench: Bench) -> Entry:
+    judged, by_task = judge_claim(filed.claim, bench), seeds_by_task(filed.claim, bench)
     now = min((len(arm) for pair in by_task.values() for arm in pair), default=0)
     held = tuple(verdict.task for verdict in judged.verdicts if verdict.stuck)
     more_help = judged.outcome == "open" and not held
     seeds = _seeds_to_resolve(by_task, filed.claim) if more_help else math.nan
-    cells = [bench.cell(task, arm) for task in filed.tasks for arm in (filed.better, filed.worse)]
-    reported = {run.spec.seed for cell in cells if cell is not None for run in cell.runs}
+    reported = {run.spec.seed for cell in _cells(filed, bench) for run in cell.runs}
     return Entry(filed, bench.grid, judged, seeds, held, now, tuple(sorted(reported)))
 
 
 def _seeds_to_resolve(by_task: Mapping[str, tuple[list[float], list[float]]], claim: Claim) -> float:
-    """Return the seeds an arm after which a difference of the margin would be found on the noisiest of these tasks."""
+    """Return the seeds an arm after which the claimed word would fall on the noisiest of these tasks: *better* of a
+    difference of the margin, *same* of none; NaN of who learned, of which no spread tells it."""
+    if claim.measure == "learned":
+        return math.nan
     spreads = [spread for pair in by_task.values() if (spread := pooled_spread(pair)) is not None]
     deviation = max((spread.deviation for spread in spreads), default=0.0)
     if not deviation:
         return math.nan
-    return judged_seeds(claim.margin / deviation, [len(claim.tasks) / LEVEL])[0]
+    return judged_seeds(claim.margin / deviation, [len(claim.tasks) / LEVEL], claim.verdict)[0]

@@ -4,6 +4,7 @@ What was asked for must be the same: specs, seeds, trained parameters, data, bod
 same kind of processor with the same torch must come out the same; all others may move as far as seeds move them.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,13 @@ def _came_out(kept: KeptCell, now: KeptCell, noise: _Noise, why: Mapping[int, st
             # A run whose score has moved has, mostly, another curve: it is said once.
             "area": same.format("area under the validation curve", ", ".join(area)) if area and not score else None,
         }
+    if math.isinf(noise.score.deviation):
+        return {
+            "score": "nothing to compare by: the runs could not be compared seed by seed, and no cell of the baseline "
+            "has the second seed that says how far seeds move it. Keep a bench of two seeds, or check on the same "
+            "kind of machine",
+            "area": None,
+        }
     return {
         "score": _check_scores(kept, now, noise.score),
         # Areas are normalised by floor and perfection: with others they are not comparable.
@@ -200,7 +208,7 @@ def _check_claims(bench: Bench, baseline: Baseline, noise: Mapping[_Key, _Noise]
     kept = {(cell.task, cell.arm): cell for cell in baseline.cells}
     findings = []
     for claim in bench.grid.experiment.claims:
-        for task in claim.tasks if claim.verdict == "better" and claim.measure != "learned" else ():
+        for task in claim.tasks if claim.verdict == "better" and claim.measure in ("score", "area") else ():
             keys = (task, claim.better), (task, claim.worse)
             cells = [bench.cell(*key) for key in keys]
             if not all(key in kept for key in keys) or not all(cell and cell.runs for cell in cells):

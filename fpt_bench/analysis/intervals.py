@@ -132,6 +132,17 @@ def share_of_gain(scores: ArrayLike, baseline: ArrayLike, best: ArrayLike) -> In
     return Interval(share, _border(refuted, share - _FAR, share), _border(refuted, share + _FAR, share))
 
 
+def wilson_half_width(share: float, n: int, level: float = 0.05) -> float:
+    """Return half the width of Wilson's interval of a share of n examples, which is above zero at 0 and 1, too.
+
+    Example:
+        >>> round(wilson_half_width(0.5, 1000), 4), round(wilson_half_width(1.0, 128), 4)
+        (0.0309, 0.0146)
+    """
+    z = float(special.ndtri(1 - level / 2))
+    return z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+
+
 def confidence_sequence(
     estimate: float, width: float, level: float, above: Callable[[float], float], below: Callable[[float], float]
 ) -> Interval:

@@ -48,6 +48,7 @@ class Rule:
         low, high: the range of scores.
         reached: the score that counts as learned.
         higher: whether a higher score is the better one.
+        unit: in which two groups are far apart; None: the range, which one wild score of a family makes wider.
 
     Raises:
         ValueError: a margin that no difference can lie within or beyond, an empty range, a level that is no chance.
@@ -60,6 +61,7 @@ class Rule:
     high: float = 1.0
     reached: float | None = None
     higher: bool = True
+    unit: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.low < self.high and math.isfinite(self.high - self.low)):
@@ -168,7 +170,7 @@ class _Case:
         return (higher, lower, same) if rule.higher or rule.seeds == "learned" else (lower, higher, same)
 
 
-def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule) -> Docket:
+def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule, family: int | None = None) -> Docket:
     """Judge a family of tasks: the first arm is better, worse or the same as the second, or it is open.
 
     Each word is given by e-BH over the family. *same* has the last word: a difference that is real and surely smaller
@@ -176,6 +178,8 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule) -> Docke
 
     Args:
         pairs: scores of the first and the second arm by task, one a seed, in the order of their seeds.
+        family: how many tasks were asked, of which some have no seeds yet: a word must be as sure as if they had. None:
+            those of `pairs`.
 
     Raises:
         ValueError: a score that is no number or outside of the range; fewer than two seeds.
@@ -189,7 +193,8 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule) -> Docke
     if not cases:
         raise ValueError("expected scores of at least one task, got none")
     logs = np.array([case.log_evidence(rule) for case in cases])
-    settled = np.array([e_bh(column, rule.level) for column in logs.T]).T
+    unseen = np.full((max(family or 0, len(cases)) - len(cases), logs.shape[1]), -np.inf)
+    settled = np.array([e_bh(column, rule.level) for column in np.vstack([logs, unseen]).T]).T
     verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
     scores = [(case.first, case.second) for case in cases]
     # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
@@ -221,9 +226,11 @@ def _make_case(task: str, first: Floats, second: Floats, rule: Rule) -> _Case:
 
 
 def _normal_above(first: Floats, second: Floats, width: float) -> LogEvidence:
-    difference = first.mean() - second.mean()
-    # Equal floats have a variance of 1e-34 where their mean is rounded.
-    variances = tuple(0.0 if np.ptp(arm) <= 1e-12 * width else arm.var(ddof=1) for arm in (first, second))
+    # Equal floats have a mean that is rounded, by another amount where there are more of them, and a variance of 1e-34.
+    flat = [np.ptp(arm) <= 1e-12 * width for arm in (first, second)]
+    means = [arm[0] if is_flat else arm.mean() for arm, is_flat in zip((first, second), flat, strict=True)]
+    variances = [0.0 if is_flat else arm.var(ddof=1) for arm, is_flat in zip((first, second), flat, strict=True)]
+    difference = means[0] - means[1]
     counts = (len(first), len(second))
     return lambda at: float(normal_log_evidence(difference - at, (variances[0], variances[1]), counts))
 
@@ -256,6 +263,6 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         worse=worse,
         same=same,
         word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
-        apart=normal and any(groups_apart(arm, rule.width) for arm in (case.first, case.second)),
+        apart=normal and any(groups_apart(arm, rule.unit or rule.width) for arm in (case.first, case.second)),
         narrow=(ranges[0] / ranges[1] if ranges[1] else 0.0) if normal else 1.0,
     )

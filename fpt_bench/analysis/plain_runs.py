@@ -17,6 +17,8 @@ from fpt_bench.results.result import RunResult
 NAME = "single"
 CONTROL = "random"
 """Init of the arm that others are compared with, where there is one."""
+DEFAULT = "default"
+"""What is written of a data argument that other runs of a task state and a run does not."""
 
 
 def grids_and_results(
@@ -43,15 +45,15 @@ def grids_and_results(
 
 def grid_of_runs(results: Sequence[RunResult]) -> Grid:
     """Return the grid of single runs: an arm for each way in which runs of one task differ beside their seed."""
-    specs = [result.spec for result in results]
-    telling = _telling(specs)
-    named = [(spec, _arm(spec, telling)) for spec in specs]
+    said = _said([result.spec for result in results])
+    telling = _telling(said)
+    named = [(spec, _arm(spec, fields, telling)) for spec, fields in said]
     arms = list(dict.fromkeys(arm for _, arm in named))
     baseline = next((arm for spec, arm in named if spec.init.startswith(CONTROL)), arms[0])
     experiment = Experiment(
         name=NAME,
         question="Single runs, as they were asked for one by one: no plan says which to compare, nor how many seeds.",
-        tasks=tuple(dict.fromkeys(spec.task for spec in specs)),
+        tasks=tuple(dict.fromkeys(spec.task for spec, _ in said)),
         arms={arm: Arm() for arm in arms},
         baseline=baseline,
     )
@@ -60,23 +62,31 @@ def grid_of_runs(results: Sequence[RunResult]) -> Grid:
     return Grid(experiment=experiment, profile="runs", targets={}, runs=runs)
 
 
-def _telling(specs: Iterable[RunSpec]) -> list[str]:
-    """Return the fields, beside body and init, in which runs of one task differ."""
+def _said(specs: Sequence[RunSpec]) -> list[tuple[RunSpec, dict[str, Any]]]:
+    """Return specs with what they say beside body and init; `default` of what only others of their task speak of."""
+    own = [(spec, _fields(spec)) for spec in specs]
+    of_task: dict[str, dict[str, Any]] = {}
+    for spec, fields in own:
+        of_task.setdefault(spec.task, {}).update(dict.fromkeys(fields, DEFAULT))
+    return [(spec, {**of_task[spec.task], **fields}) for spec, fields in own]
+
+
+def _fields(spec: RunSpec) -> dict[str, Any]:
+    fields = spec.model_dump(mode="json", exclude={"task", "seed", "body", "init", ARGUMENTS})
+    return {**fields, **dict(sorted(spec.data_arguments.items()))}
+
+
+def _telling(said: Iterable[tuple[RunSpec, Mapping[str, Any]]]) -> list[str]:
+    """Return the fields in which runs of one task differ."""
     values: dict[tuple[str, str], set[str]] = {}
-    for spec in specs:
-        for field, value in _fields(spec).items():
+    for spec, fields in said:
+        for field, value in fields.items():
             values.setdefault((spec.task, field), set()).add(str(value))
     differing = {field for (_, field), found in values.items() if len(found) > 1}
     return [field for field in dict.fromkeys(field for _, field in values) if field in differing]
 
 
-def _fields(spec: RunSpec) -> Mapping[str, Any]:
-    fields = spec.model_dump(mode="json", exclude={"task", "seed", "body", "init", ARGUMENTS})
-    return {**fields, **dict(sorted(spec.data_arguments.items()))}
-
-
-def _arm(spec: RunSpec, telling: Sequence[str]) -> str:
-    fields = _fields(spec)
+def _arm(spec: RunSpec, fields: Mapping[str, Any], telling: Sequence[str]) -> str:
     said = [f"{field} {_written(fields[field])}" for field in telling if field in fields]
     return ", ".join([f"{spec.body} {spec.init}", *said])
 

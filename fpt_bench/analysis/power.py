@@ -7,6 +7,7 @@ may well be is `Spread.upper`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -67,24 +68,28 @@ def fixed_seeds(effect: float, level: float = 0.05) -> float:
     return float(n[enough[0]]) if len(enough) else math.inf
 
 
-def judged_seeds(effect: float, evidence: Sequence[float]) -> list[float]:
-    """Return the seeds an arm after which the judge's e-value for `better` reaches each evidence, if added one by one.
+def judged_seeds(effect: float, evidence: Sequence[float], word: Literal["better", "same"] = "better") -> list[float]:
+    """Return the seeds an arm after which the judge's e-value for a word reaches each evidence, if added one by one.
 
     Args:
-        effect: the difference in deviations of a seed; above 0.
+        effect: in deviations of a seed, above 0; the difference that there is, or the margin of arms that are alike.
         evidence: e-values, as 20 at a level of 5 % for a task alone, or 20 K for one that stands alone among K.
+        word: `better` of a difference as large as `effect`, or `same`, within it, of none.
 
     Returns:
         Medians of simulated benches, from one generator: the same every time; infinity beyond MOST_SEEDS.
 
     Example:
-        >>> judged_seeds(2.0, [20, 140])
-        [7.0, 10.0]
+        >>> judged_seeds(2.0, [20, 140]), judged_seeds(2.0, [20], "same")
+        ([7.0, 10.0], [8.0])
     """
     rng = np.random.default_rng(0)
     n = np.arange(2, _looks(effect) + 1)
     first, second = (_moments(rng.standard_normal((_SIMULATED, n[-1]))) for _ in range(2))
-    logs = normal_log_evidence(first[0] - second[0] + effect, (first[1], second[1]), (n, n))
+    differences, variances = first[0] - second[0], (first[1], second[1])
+    logs = normal_log_evidence(differences + effect, variances, (n, n))
+    if word == "same":
+        logs = np.minimum(logs, normal_log_evidence(effect - differences, variances, (n, n)))
     return [_median_look(logs >= math.log(wanted), n) for wanted in evidence]
 
 

@@ -77,7 +77,9 @@ def _require_once(path: Path, scores: Iterable[Score]) -> None:
 
 
 def pick_pairs(scores: Sequence[Score], first: str, second: str, tasks: Sequence[str] = ()) -> Pairs:
-    """Return the scores of two arms by task, in the order of their seeds; of all tasks where none is named.
+    """Return the scores of two arms by task, of all tasks where none is named.
+
+    Seeds that both arms have come first, in their order, so that what is paired by place is paired by seed.
 
     Raises:
         ValueError: an arm or a task that is not there, one arm twice, or a task that lacks an arm.
@@ -90,8 +92,9 @@ def pick_pairs(scores: Sequence[Score], first: str, second: str, tasks: Sequence
         raise ValueError(f"expected two arms to judge, got '{first}' twice")
     pairs: Pairs = {}
     for task in dict.fromkeys(tasks or sorted({score.task for score in scores})):
-        found = sorted(score for score in scores if score.task == task)
-        pairs[task] = ([s.score for s in found if s.arm == first], [s.score for s in found if s.arm == second])
+        found = [{s.seed: s.score for s in scores if (s.task, s.arm) == (task, arm)} for arm in (first, second)]
+        orders = [sorted(arm, key=lambda seed: (not all(seed in own for own in found), seed)) for arm in found]
+        pairs[task] = ([found[0][seed] for seed in orders[0]], [found[1][seed] for seed in orders[1]])
         for arm, values in zip((first, second), pairs[task], strict=True):
             if not values:
                 raise ValueError(

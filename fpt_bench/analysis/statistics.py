@@ -76,6 +76,11 @@ def estimate_welch_difference(first: Sequence[float], second: Sequence[float]) -
     return Estimate(interval.estimate, found.error * math.sqrt(n), interval.low, interval.high, n)
 
 
+def whole_way(floor: float, perfect: float) -> float:
+    """Return the way from floor to perfect, negative where lower is better; 1 where the floor is perfect already."""
+    return (perfect - floor) or 1.0
+
+
 def normalise(score: float, floor: float, perfect: float = 1.0) -> float:
     """Return (score - floor) / (perfect - floor): 0 needs no learning, 1 is perfect; negative if worse than the floor.
 
@@ -83,7 +88,7 @@ def normalise(score: float, floor: float, perfect: float = 1.0) -> float:
         >>> normalise(0.75, floor=0.5), normalise(1.0, floor=4.0, perfect=0.0)
         (0.5, 0.75)
     """
-    return (score - floor) / (perfect - floor)
+    return (score - floor) / whole_way(floor, perfect)
 
 
 def estimate_mean_of_means(strata: Sequence[Sequence[float]], weights: Sequence[float] | None = None) -> Estimate:
@@ -132,7 +137,7 @@ def area_under_curve(curve: Curve, floor: float, max_steps: int, perfect: float 
     steps = [0, *(step for step, _ in curve), max_steps]
     values = [floor, *(value for _, value in curve)]
     values.append(values[-1])
-    normalised = (np.array(values) - floor) / (perfect - floor)
+    normalised = (np.array(values) - floor) / whole_way(floor, perfect)
     return float(np.trapezoid(normalised, steps) / max_steps)
 
 
@@ -145,7 +150,8 @@ def estimate_speed_up(ours: Sequence[Arrival], theirs: Sequence[Arrival]) -> Est
 
     The interval is Welch's on logarithms of steps, for steps of which the logarithm is about normal. A step is known to
     one validation alone, so it is as wide as it can be where the true ones lie anywhere since the validation before.
-    It is infinite where a run does not arrive, or an arm has one; `deviation` is NaN: there is none of a ratio.
+    It is infinite where a run does not arrive, an arm has one, or the ratio is outside of it: then logarithms are not
+    about normal. `deviation` is NaN: there is none of a ratio.
 
     Args:
         ours, theirs: of each run, those of the baseline second.
@@ -165,4 +171,5 @@ def estimate_speed_up(ours: Sequence[Arrival], theirs: Sequence[Arrival]) -> Est
         first, last = (np.log(np.maximum(values, 1)) for values in (before, baseline_before))
         low = math.exp(welch_difference(last, np.log(steps), 1 - CONFIDENCE).interval.low)
         high = math.exp(welch_difference(np.log(baseline_steps), first, 1 - CONFIDENCE).interval.high)
-    return Estimate(float(baseline / median), math.nan, low, high, n)
+    ratio = float(baseline / median)
+    return Estimate(ratio, math.nan, *((low, high) if low <= ratio <= high else (-math.inf, math.inf)), n)

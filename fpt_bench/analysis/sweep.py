@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fpt_bench.analysis.statistics import area_under_curve
+from fpt_bench.analysis.statistics import area_under_curve, whole_way
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import RunResult
@@ -119,7 +119,7 @@ def merit(score: float, of: RunResult | None) -> float:
     """
     if of is None or of.data is None:
         return score
-    whole = 1.0 if of.is_fraction else abs(of.data.perfect - of.data.floor)
+    whole = 1.0 if of.is_fraction else abs(whole_way(of.data.floor, of.data.perfect))
     return (score if of.higher_is_better else -score) / whole
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fpt_bench.config.experiment import Experiment, Profile, Seeds
 from fpt_bench.config.known import known_tasks
 from fpt_bench.config.layers import Layer, checked_fields, origins, spec_of
-from fpt_bench.config.picks import WHOLE, Picks
+from fpt_bench.config.picks import LANGUAGE, WHOLE, Picks
 from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS, read_yaml
@@ -71,11 +71,19 @@ def cell_layers(
     )
     return [
         *of_task,
-        picks.body_layer(Layer(f"profile {profile.name}: bodies.{role}", body)),
+        *picks.role_layers(role, Layer(f"profile {profile.name}: bodies.{role}", body), _replaced(experiment, profile)),
         chosen,
         Layer(f"experiment {experiment.name}: arms.{arm}.run", experiment.arms[arm].run),
         *picks.field_layers(),
     ]
+
+
+def _replaced(experiment: Experiment, profile: Profile) -> str | None:
+    """Return the profile's body of the role `language`, else of the baseline's; other roles may be variants of it."""
+    arms = [experiment.arms[experiment.baseline], *experiment.arms.values()]
+    roles = [arm.role for arm in arms if arm.role is not None and profile.bodies.get(arm.role)]
+    role = LANGUAGE if LANGUAGE in roles else next(iter(roles), None)
+    return None if role is None else profile.bodies[role].get("body")
 
 
 def varied_layers(experiment: Experiment, profile: Profile, arm: str, seeds: Seeds | None = None) -> list[Layer]:

@@ -35,10 +35,10 @@ class Claim(BaseModel):
         min_length=1, description="the family that is judged together; the order is kept sorted"
     )
     verdict: Literal["better", "same"] = Field("better", description="the judge's word that the claim expects")
-    measure: Literal["score", "area", "learned"] = Field(
+    measure: Literal["score", "area", "gap", "learned"] = Field(
         "score",
-        description="what is compared: the test score, the area under the validation curve (who learns sooner), or how "
-        "many seeds reach `reached`",
+        description="what is compared: the test score, the area under the validation curve (who learns sooner), the "
+        "gap of training to test score (who overfits less), or how many seeds reach `reached`",
     )
     reached: Number | None = Field(
         None,
@@ -78,8 +78,8 @@ class Claim(BaseModel):
             'a better than b in area on t, margin 0.05'
         """
         says = f"{self.better} better than {self.worse}" if self.verdict == "better" else self._alike
-        measure = {"score": "", "area": " in area", "learned": f" in seeds that reach {self.reached}"}[self.measure]
-        return f"{says}{measure} on {', '.join(self.tasks)}, margin {self.margin:g}"
+        measures = {"area": " in area", "gap": " in gap to training", "learned": f" in seeds that reach {self.reached}"}
+        return f"{says}{measures.get(self.measure, '')} on {', '.join(self.tasks)}, margin {self.margin:g}"
 
     @property
     def _alike(self) -> str:

@@ -239,7 +239,7 @@ def make_grid(
 
 
 def _require_meaning(grid: Grid) -> None:
-    """Raise a ValueError where an effect can never be judged, or two arms are the same runs."""
+    """Raise a ValueError where two arms are the same runs: no effect can be seen between them."""
     where = f"experiment {grid.experiment.name}, profile {grid.profile}"
     arms: dict[frozenset[str], str] = {}
     for arm in grid.experiment.arms:

@@ -21,7 +21,7 @@ def _margin(value: float) -> float:
     return value
 
 
-def require_fraction(what: str, value: float, highest: float = 1.0) -> None:
+def require_fraction(what: str, value: float) -> None:
     """Raise a ValueError unless a score, or what scores are held to, is a fraction.
 
     Example:
@@ -29,7 +29,7 @@ def require_fraction(what: str, value: float, highest: float = 1.0) -> None:
         Traceback (most recent call last):
         ValueError: floor: expected a number from 0 to 1, in fractions, where 0.02 is 2 pp (points in 100), got 30.9
     """
-    if not 0 <= value <= highest:
+    if not 0 <= value <= 1:
         raise ValueError(f"{what}: expected a number from 0 to 1, {UNIT}, got {value:g}")
 
 

@@ -16,6 +16,8 @@ from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import read_value
 from fpt_bench.names import require_known
 
+LANGUAGE = "language"
+"""The role whose body `--body` stands in for."""
 OTHERWISE = {"task": "--tasks", "seed": "--seeds", "body": "--body"}
 """Fields that `--set` leaves to an option of their own."""
 
@@ -31,7 +33,7 @@ class Picks:
     """Names, or patterns such as `cifar*`."""
     arms: tuple[str, ...] | None = None
     body: str | None = None
-    """In place of the profile's; an arm that names its own body keeps it."""
+    """In place of the profile's body of language; arms and roles of another body keep theirs."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Of RunSpec, over all that files say."""
 
@@ -40,9 +42,15 @@ class Picks:
         """Whether runs are others than the experiment's at the profile: no claim is of them."""
         return self.body is not None or bool(self.fields)
 
-    def body_layer(self, said: Layer) -> Layer:
-        """Return which body is used: the one that was picked, else the one that was `said`."""
-        return said if self.body is None else Layer("the command line: --body", {"body": self.body})
+    def role_layers(self, role: str | None, said: Layer, replaced: str | None) -> list[Layer]:
+        """Return what holds of a role: what was `said`, with the body that was picked where that one is `replaced`.
+
+        What is said of language beside its body is of that body. A variant of it, a depth or an init, stays one.
+        """
+        if self.body is None or said.fields.get("body") != replaced:
+            return [said]
+        picked = Layer("the command line: --body", {"body": self.body})
+        return [picked] if role == LANGUAGE else [said, picked]
 
     def field_layers(self) -> list[Layer]:
         """Return what holds over all files; none where nothing was set."""

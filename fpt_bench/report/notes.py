@@ -1,6 +1,7 @@
 """What is said below a table: what its columns mean, what the data are and what to be careful with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
@@ -10,6 +11,8 @@ from fpt_bench.analysis.sweep import HOPELESS, RISING
 from fpt_bench.config.command_line import written_seeds
 from fpt_bench.report.metric_words import worded
 from fpt_bench.report.words import mark_of, opponent_in_words, percent, plus_minus, points, spacing
+
+Fact = TypeVar("Fact", bound=Hashable)
 
 LOW_N = 6
 """Below this many seeds a cell is marked: its interval rests on very few runs."""
@@ -78,13 +81,13 @@ def _code_notes(cells: Sequence[Cell]) -> list[str]:
 
 
 def _convergence_notes(cells: Sequence[Cell]) -> list[str]:
-    known = {cell.task: (cell, cell.convergence) for cell in cells if cell.convergence is not None}
+    known = [(cell, cell.convergence) for cell in cells if cell.convergence is not None]
     if not known:
         return []
-    where = "; ".join(
-        f"{task} {percent(found.target, cell.is_fraction)}, {found.what}" for task, (cell, found) in known.items()
-    )
-    resolution = "; ".join(f"{task} {spacing(cell.first.spec)}" for task, (cell, _) in known.items())
+    targets = [(c.task, c.arm, f"{percent(found.target, c.is_fraction)}, {found.what}") for c, found in known]
+    where = "; ".join(f"{task} {target}" for task, target in by_task(targets))
+    resolutions = [(cell.task, cell.arm, spacing(cell.first.spec)) for cell, _ in known]
+    resolution = "; ".join(f"{task} {spaced}" for task, spaced in by_task(resolutions))
     return [
         "Steps to target: median over seeds of the first validation that reaches the target "
         f"({where}); `>` means not reached. Resolution in steps: {resolution}. "
@@ -149,12 +152,10 @@ def below_simple(bench: Bench) -> list[str]:
 
 
 def _data_notes(cells: Sequence[Cell]) -> list[str]:
-    known = {cell.task: cell for cell in cells}
-    notes = grouped(("Floor of", task, cell.floor_name) for task, cell in known.items())
-    notes += [
-        f"{mark_of(cell)} Data of {task}: {cell.data_source} ({cell.first.test_examples} test examples).".lstrip()
-        for task, cell in known.items()
-    ]
+    floors = by_task((cell.task, cell.arm, cell.floor_name) for cell in cells)
+    notes = grouped(("Floor of", task, floor) for task, floor in floors)
+    sources = [(c.task, c.arm, (mark_of(c), f"{c.data_source} ({c.first.test_examples} test examples)")) for c in cells]
+    notes += [f"{mark} Data of {task}: {source}.".lstrip() for task, (mark, source) in by_task(sources)]
     notes += grouped(("Body of arm", f"`{cell.arm}`", cell.body_source) for cell in cells)
     notes += body_notes([(cell.arm, cell.task, cell.body_notes) for cell in cells])
     dropouts = sorted({cell.first.spec.dropout for cell in cells})
@@ -222,6 +223,25 @@ def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
     notes += [f"Left out: {who}; {why}." for who, why in grid.missing.items()]
     alone = {arm: own for arm, own in bench.own_opponents.items() if own not in bench.arms}
     return notes + [f"`{arm}` is compared with none: `{own}` is not in this bench." for arm, own in alone.items()]
+
+
+def by_task(facts: Iterable[tuple[str, str, Fact]]) -> list[tuple[str, Fact]]:
+    """Return facts (task, arm, what) as pairs of who and what: a task, with its arms where they do not share it.
+
+    Example:
+        >>> by_task([("xor", "language", "50"), ("xor", "random", "50")])
+        [('xor', '50')]
+        >>> by_task([("xor", "language", "50"), ("xor", "random", "50"), ("xor", "shuffled", "75")])
+        [('xor (`language`, `random`)', '50'), ('xor (`shuffled`)', '75')]
+    """
+    arms: dict[str, dict[Fact, list[str]]] = {}
+    for task, arm, what in facts:
+        arms.setdefault(task, {}).setdefault(what, []).append(f"`{arm}`")
+    return [
+        (task if len(found) == 1 else f"{task} ({', '.join(who)})", what)
+        for task, found in arms.items()
+        for what, who in found.items()
+    ]
 
 
 def grouped(facts: Iterable[tuple[str, str, str]]) -> list[str]:

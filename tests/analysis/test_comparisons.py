@@ -1,6 +1,7 @@
 """Differences of arms as one family, and what becomes of a claim, against calculations by hand."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -59,6 +60,14 @@ def test_lower_is_better_in_a_unit_below_zero() -> None:
     assert found.word == "better"
 
 
+def test_a_wild_score_of_one_task_hides_no_two_groups_of_another() -> None:
+    groups = Pair([0.75, 0.75, 0.99, 0.99, 0.98, 0.75], [0.1, 0.12, 0.11, 0.1, 0.12, 0.13])
+    wild = Pair([0.5, 0.52, 0.51, 0.49, 0.5, -3.0], [0.5, 0.51, 0.52, 0.5, 0.48, 0.49])
+    found = compare_family({"groups": groups, "wild": wild}, 0.05)["groups"]
+    assert found.verdict is not None
+    assert (found.verdict.apart, found.word) == (True, "open")
+
+
 def claim(**fields: object) -> Claim:
     said = {"better": "language", "worse": "random", "tasks": ["bit-xor"], "refuted_by": "-", "source": "-"}
     return Claim.model_validate(said | fields)
@@ -102,9 +111,60 @@ def test_what_becomes_of_a_claim(stated: Claim, language: list[float], random: l
     assert judged.missing == tuple(task for task in stated.tasks if task == "mnist")
 
 
+def test_a_task_without_seeds_is_of_the_family() -> None:
+    """Or a word could be taken back by seeds of another task, that say nothing."""
+    random = [0.80, 0.82, 0.81, 0.79]
+    alone = judge_claim(claim(), bench([0.90, 0.92, 0.91, 0.93], random))
+    among = judge_claim(claim(tasks=["bit-xor", "mnist"]), bench([0.90, 0.92, 0.91, 0.93], random))
+    (verdict,), (same,) = alone.verdicts, among.verdicts
+    assert 20 < verdict.better == same.better < 60
+    assert (verdict.word, same.word) == ("better", "better")
+    three = judge_claim(claim(tasks=["bit-xor", "mnist", "cifar"]), bench([0.90, 0.92, 0.91, 0.93], random))
+    assert three.verdicts[0].word == "open"
+
+
+def test_lower_is_better_in_fractions_too() -> None:
+    """Errors of 10 % beside 40 %: the sign of a difference is no matter of the unit."""
+
+    def of_errors(result: RunResult) -> RunResult:
+        assert result.data is not None
+        data = result.data.model_copy(
+            update={"metric": "error", "higher_is_better": False, "perfect": 0.0, "floor": 0.5}
+        )
+        return result.model_copy(update={"data": data})
+
+    grid = made_up_grid(("bit-xor", "mnist"), seeds=tuple(range(6)))
+    results = [
+        of_errors(made_up_result("bit-xor", seed, score - 0.6, init, curve=((100, score - 0.6),)))
+        for init, scores in (("pretrained", LOW), ("random", HIGH))
+        for seed, score in enumerate(scores)
+    ]
+    table = Bench.of(grid, results)
+    language = table.cell("bit-xor", "language")
+    assert language is not None
+    assert language.delta is not None
+    assert (language.unit, language.delta.word) == (-1.0, "better")
+    assert table.best_of_task("bit-xor") == language
+    assert judge_claim(claim(), table).outcome == "supported"
+
+
+def test_who_overfits_less_is_the_gap_to_training() -> None:
+    def gaps(language: Sequence[float | None]) -> Bench:
+        runs = [
+            made_up_result("bit-xor", seed, 0.6, init, curve=((100, 0.6),)).model_copy(update={"train_score": score})
+            for init, scores in (("pretrained", language), ("random", HIGH))
+            for seed, score in enumerate(scores)
+        ]
+        return Bench.of(made_up_grid(("bit-xor", "mnist"), seeds=tuple(range(6))), runs)
+
+    assert judge_claim(claim(measure="gap"), gaps(LOW)).outcome == "supported"
+    assert judge_claim(claim(), gaps(LOW)).outcome == "open", "scores are alike"
+    assert judge_claim(claim(measure="gap"), gaps([None] * 6)).missing == ("bit-xor",), "nobody measured it"
+
+
 def test_a_claim_without_two_seeds_of_both_arms_is_open() -> None:
     judged = judge_claim(claim(), bench(HIGH, [0.7]))
-    assert judged == JudgedClaim(claim(), None, ("bit-xor",), earlier=7, runs=7)
+    assert judged == JudgedClaim(claim(), None, ("bit-xor",)), "no run was judged by"
     assert judged.outcome == "open"
 
 
@@ -121,9 +181,10 @@ def test_a_claim_says_how_many_of_its_runs_it_was_registered_after() -> None:
         made = made_up_result("bit-xor", seed, score, init, curve=((50, score), (100, score)))
         return made.model_copy(update={"finished_at": datetime(2026, 1, day, tzinfo=UTC)})
 
-    results = [result(seed, 0.9, "pretrained", 2) for seed in range(3)] + [result(0, 0.5, "random", 2)]
+    results = [result(seed, 0.9, "pretrained", 2) for seed in range(3)]
+    results += [result(seed, 0.5, "random", 2) for seed in range(2)]
     judged = judge_claim(grid.experiment.claims[0], Bench.of(grid, results))
-    assert (judged.registered, judged.earlier, judged.runs) == (first, 0, 4)
-    old = Bench.of(grid, [*results, result(1, 0.5, "random", 1).model_copy(update={"finished_at": None})])
+    assert (judged.registered, judged.earlier, judged.runs) == (first, 0, 5)
+    old = Bench.of(grid, [*results, result(2, 0.5, "random", 1).model_copy(update={"finished_at": None})])
     assert judge_claim(grid.experiment.claims[0], old).earlier == 1, "nobody knows when it was over"
-    assert "2026-01-01 00:00, after 1 of its 5 runs" in markdown(old)
+    assert "2026-01-01 00:00, after 1 of its 6 runs" in markdown(old)

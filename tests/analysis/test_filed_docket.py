@@ -1,6 +1,7 @@
 """The docket: claims on file by the runs of their experiments, from results written by hand."""
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,15 @@ def test_an_open_claim_says_the_seeds_and_the_command_that_would_settle_it() -> 
     assert record["next"] == f"python -m fpt_bench bench --experiments made-up --profile embedded --seeds 0-{last}"
     (waiting,) = docket_records([Entry(filed(experiments=(), open_because="needs a GPU"))])
     assert waiting["next"] == "needs a GPU"
+
+
+def test_seeds_are_those_until_the_claimed_word() -> None:
+    claims = [filed(margin=0.02), filed(name="s", verdict="same", margin=0.02),
+              filed(name="l", measure="learned", reached=0.7)]  # fmt: skip
+    better, same, learned = judge_filed(claims, [bench_of((0, 1))])
+    assert same.seeds > better.seeds, "sameness takes more than a difference as large as the margin"
+    assert math.isnan(learned.seeds)
+    assert "--seeds" not in docket_records([learned])[0]["next"]
 
 
 def test_seeds_that_would_settle_nothing_are_not_asked_for() -> None:

@@ -199,6 +199,15 @@ def test_a_claim_that_the_baseline_did_not_bear_out_is_not_held_against_a_bench(
     assert check_bench(bench_of(over, ELSEWHERE), kept).problems == ()
 
 
+def test_one_seed_a_cell_on_another_machine_is_nothing_to_compare_by() -> None:
+    single = {key: scores[:1] for key, scores in SCORES.items()}
+    kept = make_baseline(bench_of(single))
+    assert not check_bench(bench_of(single), kept).problems, "here seeds are compared one by one"
+    elsewhere = check_bench(bench_of(single, device=ELSEWHERE), kept)
+    assert failed_checks(elsewhere) == {(f"{task} / {arm}", "score") for task, arm in SCORES}
+    assert "nothing to compare by" in elsewhere.problems[0]
+
+
 def test_a_cell_or_a_seed_that_is_missing_failed_or_diverged_is_found(baseline: Baseline) -> None:
     now = bench_of()
     gone = check_bench(replace(now, cells=now.cells[1:]), baseline)

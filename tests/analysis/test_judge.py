@@ -194,6 +194,13 @@ def test_arms_may_have_different_numbers_of_seeds() -> None:
     assert verdict.better < judge({"task": (HIGH, LOW)}, RULE).verdicts[0].better
 
 
+def test_rounding_is_no_evidence() -> None:
+    """Means of ten and of twelve equal floats differ by 1e-16."""
+    docket = judge({"task": ([0.7] * 10, [0.7] * 12)}, RULE)
+    assert (docket.better_anywhere, docket.worse_anywhere) == (docket.worse_anywhere, docket.better_anywhere)
+    assert docket.worse_anywhere < 1
+
+
 def test_what_cannot_be_normal_is_seen() -> None:
     near = {"nearly flat": (LOW, [0.99, 0.991, 0.992])}
     docket = judge(

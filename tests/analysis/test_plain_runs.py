@@ -34,6 +34,13 @@ def test_what_tells_single_runs_of_a_task_apart_is_an_arm() -> None:
     assert list(grid_of_runs(RESULTS[:3]).experiment.arms) == ["minilm pretrained", "minilm random"]
 
 
+def test_a_data_argument_that_only_some_runs_state_tells_them_apart() -> None:
+    plain = made_up_result("bit-xor", seed=0, accuracy=0.9)
+    other = plain.model_copy(update={"spec": plain.spec.model_copy(update={"data_arguments": {"length": 9}})})
+    arms = list(grid_of_runs([plain, other, made_up_result("mnist", seed=0, accuracy=0.5)]).experiment.arms)
+    assert arms == ["minilm pretrained, length default", "minilm pretrained, length 9", "minilm pretrained"]
+
+
 def test_table_and_report_take_a_folder_of_single_runs(tmp_path: Path) -> None:
     for result in RESULTS:
         write_result(result, tmp_path / result.spec.run_id)

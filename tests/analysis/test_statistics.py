@@ -107,6 +107,18 @@ def test_normalised_accuracy_by_hand() -> None:
     assert normalise(0.4, floor=0.5) == pytest.approx(-0.2)
 
 
+def test_a_floor_that_is_perfect_ends_no_table() -> None:
+    assert normalise(0.5, floor=1.0, perfect=1.0) == -0.5
+    assert area_under_curve([(50, 1.0)], floor=1.0, max_steps=100) == 0.0
+
+
+def test_a_speed_up_outside_of_its_interval_has_none() -> None:
+    ours, theirs = [(100.0, 99.0)] * 9, [(100.0, 99.0)] * 5 + [(1000.0, 999.0)] * 4
+    found = estimate_speed_up(ours, theirs)
+    assert found is not None
+    assert (found.mean, math.isinf(found.low), math.isinf(found.high)) == (1.0, True, True)
+
+
 def test_mean_of_means_by_hand() -> None:
     # Means 0.9 and 0.5; variances of means 0.0004 / 3 and 0.0016 / 3, a quarter of each counts: 0.0005 / 3.
     # Degrees: (0.0005 / 3)^2 / ((0.0001 / 3)^2 / 2 + (0.0004 / 3)^2 / 2) = 2 x 25 / 17; t(0.975, 2.941) = 3.2191

@@ -1,5 +1,6 @@
 """Claims on file: each once, under one name, with what judges it or why nothing here can."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from fpt_bench.config.claim_files import filed_claims
 from fpt_bench.config.named import named_experiment
+from fpt_bench.config.published import published_figures
 from fpt_bench.config.yaml_files import config_names
 
 CLAIM = {
@@ -65,3 +67,15 @@ def test_every_claim_on_file_names_experiments_arms_and_tasks_that_there_are() -
             assert filed.claim in named_experiment(experiment).claims
     named = {experiment for filed in claims for experiment in filed.experiments}
     assert named <= set(config_names("experiments"))
+
+
+def test_what_is_said_of_a_transcribed_table_is_of_its_columns() -> None:
+    """A claim whose source is a table alone: it asks of no task that the table does not have."""
+    figures, looked_at = published_figures(), 0
+    for filed in filed_claims():
+        source = re.fullmatch(r"(Lu|Rothermel) et al\. 2021, table (\d+)", filed.source)
+        for table, rows in figures[f"{source[1].lower()}2021"].items() if source else ():
+            if source and table.startswith(f"table{source[2]}_"):
+                looked_at += 1
+                assert set(filed.tasks) <= set(rows["columns"]), filed.name
+    assert looked_at >= 20

@@ -89,6 +89,23 @@ def test_body_and_fields_hold_over_files_but_not_over_an_arm_s_own_body(files: t
     assert {spec.learning_rate for spec in specs.values()} == {3e-4}
 
 
+def test_a_variant_of_the_body_of_language_stays_one_and_others_keep_theirs() -> None:
+    def bodies(experiment: str, **options: str) -> dict[str, tuple[str, str, int | None]]:
+        grid = named_grid(experiment, "embedded", picks=typed(**options))
+        return {run.arm: (run.spec.body, run.spec.init, run.spec.layers) for run in grid.runs}
+
+    assert bodies("initializations", tasks="bit-xor", body="smollm2", arms="language,vision,bit-memory") == {
+        "language": ("smollm2", "pretrained", None),
+        "vision": ("vit-saliency", "pretrained", 9),
+        "bit-memory": ("smollm2", "task:bit-memory", None),
+    }
+    assert bodies("scale", tasks="mnist", body="smollm2", arms="random-small,random-large") == {
+        "random-small": ("smollm2", "random", 2),
+        "random-large": ("smollm2", "random", None),
+    }
+    assert bodies("frozen-lstm", tasks="mnist", body="smollm2")["trained-lstm"][0] == "lstm"
+
+
 def test_the_baseline_has_to_be_picked_where_arms_stand_against_their_own() -> None:
     with pytest.raises(ValueError, match="--arms: expected language-random-fanin among them, got speech, identity"):
         named_grid("one-shape", "embedded", picks=typed(arms="speech,identity"))
