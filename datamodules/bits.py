@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, DataKind, SharedArguments, TaskDataModule, TaskSpec
-from datamodules.examples import ArrayExamples
+from datamodules.examples import ArrayExamples, held_out
 from datamodules.floors import score_answers
 from datamodules.randomness import random_integers, random_permutation, random_uniform, random_words
 
@@ -180,18 +180,8 @@ class BitXorDataModule(TaskDataModule):
         super().__init__(**shared)
         if not 2 <= string_bits <= 12:
             raise ValueError(f"bit-xor: expected string_bits from 2 to 12, got {string_bits}")
-        if min(validation_share, test_share) <= 0 or validation_share + test_share >= 1:
-            raise ValueError(
-                "bit-xor: expected shares above 0 that leave something to train on, "
-                f"got validation_share={validation_share} and test_share={test_share}"
-            )
-        if min(validation_share, test_share) * 4**string_bits < 1:
-            raise ValueError(
-                f"bit-xor: expected shares of at least 1 of the {4**string_bits} inputs, "
-                f"got validation_share={validation_share} and test_share={test_share}"
-            )
         self.string_bits = string_bits
-        self.shares = (validation_share, test_share)
+        self.held = held_out("bit-xor", "inputs", 4**string_bits, validation_share, test_share)
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -213,8 +203,7 @@ class BitXorDataModule(TaskDataModule):
     def _members(self) -> dict[str, ArrayExamples]:
         total = 4**self.string_bits
         shuffled = random_permutation(total, DATA_SEED, "bit-xor")
-        held = [round(share * total) for share in self.shares]
-        validation, test, train = np.split(shuffled, np.cumsum(held))
+        validation, test, train = np.split(shuffled, np.cumsum(self.held))
         return {TRAIN: self._numbered(train), VALIDATION: self._numbered(validation), TEST: self._numbered(test)}
 
     def _numbered(self, numbers: NDArray[np.int64]) -> ArrayExamples:

@@ -67,7 +67,7 @@ class Metric:
 
     def is_enough(self, score: float) -> bool:
         """Return whether nothing is left to learn."""
-        return score > self.enough if self.higher_is_better else score < self.enough
+        return is_enough(score, self.perfect, self.higher_is_better)
 
     def make(self, num_classes: int, num_labels: int, ragged: bool, checked: bool = True) -> "torchmetrics.Metric":
         """Return a new metric of torchmetrics that has seen nothing.
@@ -128,6 +128,11 @@ _KNOWN = (
 )  # fmt: skip
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _KNOWN}
 """Those that a task can name, by name."""
+
+
+def is_enough(score: float, perfect: float, higher_is_better: bool) -> bool:
+    """Return whether a score is at most a hair from perfect, so that nothing is left to learn."""
+    return score > perfect - _HAIR if higher_is_better else score < perfect + _HAIR
 
 
 def find_metric(name: str) -> Metric:

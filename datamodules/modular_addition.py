@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
-from datamodules.examples import ArrayExamples
+from datamodules.examples import ArrayExamples, held_out
 from datamodules.randomness import random_integers, random_permutation
 
 DATA_SEED = 0
@@ -45,13 +45,8 @@ class ModularAdditionDataModule(TaskDataModule):
         super().__init__(**shared)
         if not 5 <= modulus <= 1000:
             raise ValueError(f"modular-addition: expected modulus from 5 to 1000, got {modulus}")
-        held = min(validation_share, test_share)
-        if held <= 0 or validation_share + test_share >= 1 or held * modulus**2 < 1:
-            raise ValueError(
-                f"modular-addition: expected shares of at least 1 of the {modulus**2} sums that leave something to "
-                f"train on, got validation_share={validation_share} and test_share={test_share}"
-            )
-        self.modulus, self.shares = modulus, (validation_share, test_share)
+        self.modulus = modulus
+        self.held = held_out("modular-addition", "sums", modulus**2, validation_share, test_share)
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -72,8 +67,8 @@ class ModularAdditionDataModule(TaskDataModule):
     @cached_property
     def _members(self) -> dict[str, ArrayExamples]:
         total = self.modulus**2
-        held = [round(share * total) for share in self.shares]
-        validation, test, train = np.split(random_permutation(total, DATA_SEED, "modular-addition"), np.cumsum(held))
+        shuffled = random_permutation(total, DATA_SEED, "modular-addition")
+        validation, test, train = np.split(shuffled, np.cumsum(self.held))
         return {TRAIN: self._numbered(train), VALIDATION: self._numbered(validation), TEST: self._numbered(test)}
 
     def _numbered(self, numbers: NDArray[np.int64]) -> ArrayExamples:

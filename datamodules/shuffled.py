@@ -75,8 +75,8 @@ class ShuffledDataModule(DerivedDataModule):
         return self.inner.trains_on_fixed_examples
 
     def floors(self) -> Mapping[str, float]:
-        """Return what constants score: a rule of the task may need the order, and labels are those of the task."""
-        return TaskDataModule.floors(self.inner)
+        """Return what constants score, and rules of the task that need no order; labels are those of the task."""
+        return self.inner.floors_without_order()
 
     def examples(self, split: str) -> ShuffledExamples:
         return ShuffledExamples(self.inner.examples(split), split)

@@ -96,6 +96,11 @@ class TaskSpec:
             measure = self.measure
         except ValueError as error:
             raise ValueError(f"task {self.name!r}: {error}") from error
+        if METRICS.get(measure.name, measure) != measure:
+            raise ValueError(
+                f"task {self.name!r}: expected a metric of your own to have a name of its own, got {measure.name!r}, "
+                "by which another one is known here"
+            )
         if measure.label_kind != self.label_kind:
             fitting = ", ".join(name for name, metric in METRICS.items() if metric.label_kind == self.label_kind)
             raise ValueError(

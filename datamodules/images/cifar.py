@@ -127,8 +127,7 @@ class _CifarSource(ImageDataModule):
             form, counts = "images in Parquet tables", count_images(local)
         else:
             form, counts = "images in class folders", {s: each.count for s, each in listed_splits(local).items()}
-        purposes = {TRAIN: "to train on", VALIDATION: "to validate", TEST: "to test on"}
-        return f"{form}: {', '.join(f'{counts[s]:,} {purpose}' for s, purpose in purposes.items() if s in counts)}"
+        return f"{form}: {', '.join(f'{counts[s]:,} in {s}' for s in (TRAIN, VALIDATION, TEST) if s in counts)}"
 
 
 class CifarDataModule(_CifarSource):

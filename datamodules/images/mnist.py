@@ -147,7 +147,7 @@ class MnistDataModule(ImageDataModule):
             return "MNIST"
         if holds_image_tables(local):
             counts = count_images(local)
-            return f"images in Parquet tables: {counts[TRAIN]:,} to train on, {counts[TEST]:,} to test on"
+            return f"images in Parquet tables: {counts[TRAIN]:,} in train, {counts[TEST]:,} in test"
         return "four IDX files in MNIST's form, by their checksums not MNIST's own"
 
 

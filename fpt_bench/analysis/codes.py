@@ -109,8 +109,7 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
 
 def _rises(result: RunResult) -> bool:
     """Return whether more steps might bring more: not where nothing is left to learn."""
-    is_perfect = result.data is not None and result.validation_score == result.data.perfect
-    return not is_perfect and is_still_rising(result, merit(result.floor or 0.0, result))
+    return not result.is_perfect and is_still_rising(result, merit(result.floor or 0.0, result))
 
 
 def short(codes: Sequence[str]) -> str:

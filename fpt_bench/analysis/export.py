@@ -7,7 +7,7 @@ known is NaN.
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +31,11 @@ def as_csv(frame: pd.DataFrame) -> str:
     """
     texts = frame.select_dtypes(include=["object", "string"])
     return frame.assign(**texts.map(_guarded)).to_csv(index=False, float_format="%.6g")
+
+
+def rows_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, as `as_csv` does; a column is empty in rows that lack it."""
+    return as_csv(pd.DataFrame(rows))
 
 
 def _guarded(value: Any) -> Any:

@@ -8,7 +8,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
 from fpt_bench.analysis.power import judged_seeds, pooled_spread
-from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.config.claim_files import FiledClaim, filed_claims
 from fpt_bench.config.claims import Claim
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.named import named_experiment
@@ -50,11 +50,11 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
         An entry a claim; several where that experiment was run at several profiles.
 
     Raises:
-        ValueError: a claim was registered for runs that are there, and is none of the claims any more.
+        ValueError: a claim was registered for runs that are there, and is neither one of these nor of those on file.
     """
     claims = list(claims)
     for bench in benches:
-        require_registered_claims(bench.grid, claims)
+        require_registered_claims(bench.grid, [*claims, *filed_claims()])
     judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import FAILED, notes, out
-from fpt_bench.commands.options import Kept, MixReleases
+from fpt_bench.commands.options import Kept, MixReleases, refuse_given
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import read_results, runs_of
@@ -15,6 +15,7 @@ from fpt_bench.results.simple_records import known_records
 
 
 def check(
+    context: typer.Context,
     runs: Annotated[Path, typer.Argument(help="folder of a bench's results or, of several, of one's tables")],
     baseline: Annotated[Path, typer.Option(help="JSON file to compare with")],
     renew: Annotated[bool, typer.Option("--renew", help="write the baseline instead of comparing with it")] = False,
@@ -30,6 +31,8 @@ def check(
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.report.verdict import render_junit, render_summary
 
+    if renew:
+        refuse_given(context, ("markdown", "junit"), "with --renew, which compares nothing")
     path, grid = _one_bench(runs)
     expected = None if renew else read_baseline(baseline)
     results = read_results(runs_of(path), notes, kept)

@@ -41,7 +41,7 @@ class Cost:
 
     @property
     def bytes_left(self) -> float:
-        return self.bytes_a_run * (self.runs - self.done)
+        return self.bytes_a_run * (self.runs - self.done) if self.runs > self.done else 0.0
 
 
 def settled(grid: Grid, kept: Grid | None, results: Sequence[RunResult]) -> Grid:

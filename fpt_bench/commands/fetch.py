@@ -24,7 +24,7 @@ def fetch(
 
     modules = {task: find_task(task) for task in tasks}
     for task, module in modules.items():
-        say(f"{task}: {_fetched(task, module, data_root) if module.remote_files else module().source}")
+        say(f"{task}: {_fetched(task, module, data_root) if module.remote_files else module(root=data_root).source}")
 
 
 def _fetched(task: str, module: "type[TaskDataModule]", data_root: Path | None) -> Path:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fpt_bench.commands.console import out, say_json
 from fpt_bench.commands.docket_view import judge_runs
+from fpt_bench.commands.options import refuse_given
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ SEEN = 1e-9
 """A narrower interval is that of rounded floats."""
 
 
+OF_SCORES = ("better", "than", "margin", "task", "level", "higher", "assume", "reached", "score_range", "columns")
+OF_RUNS = ("claims", "output", "verify")
+
+
 def judge(
+    context: typer.Context,
     scores: Annotated[
         Path, typer.Argument(help="runs of benches; or a CSV file with the columns task, arm, seed, score")
     ] = Path("runs"),
@@ -52,16 +58,18 @@ def judge(
     Exit code 0: judged; 1: a verdict to verify is another one; 2: wrong input.
     """
     if scores.is_dir() or scores.suffix == ".jsonl":
-        if better is not None or than is not None or margin is not None:
-            raise ValueError(
-                "expected --better, --than and --margin with a table of scores: of runs, claims on file say them"
-            )
+        refuse_given(context, OF_SCORES, "with runs: they are of a table of scores; of runs, claims on file say them")
+        if verify is not None:
+            refuse_given(context, ("output", "as_json"), "with --verify, which writes nothing")
+        if output is not None:
+            refuse_given(context, ("as_json",), "with --output, whose ending says the form")
         judge_runs(scores, claims, output, verify, as_json)
         return
     if better is None or than is None or margin is None:
         raise ValueError(
             f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {scores} alone"
         )
+    refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
     from fpt_bench.analysis.judge import Rule
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import pick_pairs, read_scores

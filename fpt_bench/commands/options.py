@@ -78,6 +78,20 @@ _NAMES = {"kind": "launcher"}
 """Fields whose option has another name."""
 
 
+def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Raise a ValueError that names the options among these that were typed: here they would say nothing.
+
+    Args:
+        context: of the command that runs.
+        names: of its parameters.
+        why: what they do not go with.
+    """
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    typed = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if typed:
+        raise ValueError(f"expected no {', '.join(options[name] for name in typed)} {why}")
+
+
 def make_workspace(runs: Path, data_root: Path | None, offline: bool, loggers: list[str] | None) -> Workspace:
     """Return the workspace of a command that trains; a ValueError where a logger is unknown or not installed."""
     usual = Workspace(runs, data_root, offline)

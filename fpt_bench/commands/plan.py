@@ -22,6 +22,7 @@ from fpt_bench.commands.options import (
     Runs,
     Seeds,
     Settings,
+    refuse_given,
 )
 from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
@@ -37,6 +38,7 @@ KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before
 
 
 def plan(
+    context: typer.Context,
     experiments: Annotated[str, typer.Argument(help=EXPERIMENTS_HELP)],
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
@@ -62,6 +64,9 @@ def plan(
     ] = None,
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
+    if explain is not None or resolve is not None:
+        view, other = ("--explain", ("resolve",)) if explain is not None else ("--resolve", ())
+        refuse_given(context, (*other, "steps_per_second", "workers"), f"with {view}, which shows nothing else")
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
     picks = picks_from_options(tasks, arms, body, settings or ())
     if explain is not None:

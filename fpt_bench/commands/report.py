@@ -34,7 +34,8 @@ def report(
     if len(runs) == 2:
         compare_reports(runs[0], runs[1], output, notes, mix_releases)
     elif watch:
-        watch_report(runs[0], output, notes, mix_releases, kept=kept)
+        if not watch_report(runs[0], output, notes, mix_releases, kept=kept):
+            return
     else:
         build_report(runs[0], output, notes, mix_releases, kept=kept)
     out.print(f"report: {output}", soft_wrap=True)

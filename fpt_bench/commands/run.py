@@ -76,8 +76,7 @@ def how_it_ended(result: "RunResult", is_old: bool) -> list[str]:
         lines.append(f"resumed from step {result.attempts[-1].first_step:,}")
     last = result.curve[-1][0] if result.curve else 0
     if result.status == "ok" and last < spec.max_steps:
-        perfect = result.validation_score == result.perfect
-        why = "a perfect validation" if perfect else f"{spec.patience} validations without a new best"
+        why = "a perfect validation" if result.is_perfect else f"{spec.patience} validations without a new best"
         lines.append(f"stopped early, at step {last:,} of {spec.max_steps:,}: {why}")
     return lines
 

@@ -83,7 +83,8 @@ def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) ->
 
 
 def _scores(cell: Cell) -> list[float]:
-    return [r.score for r in cell.runs if r.score is not None]
+    """Return one a run, in the unit that a difference of points is a share of."""
+    return [score / cell.unit for score in cell.scores]
 
 
 def _is_apart(cell: Cell) -> bool:

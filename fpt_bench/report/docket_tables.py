@@ -1,7 +1,5 @@
 """The docket as people and programs read it: Markdown, CSV, JSON."""
 
-import csv
-import io
 import json
 import math
 from collections import Counter
@@ -9,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from fpt_bench.analysis.docket import Outcome
+from fpt_bench.analysis.export import rows_as_csv
 from fpt_bench.analysis.filed_docket import Entry
 from fpt_bench.analysis.judge import Verdict
 from fpt_bench.report.escapes import for_markdown_cell as for_markdown
@@ -138,12 +137,7 @@ def docket_csv(entries: Sequence[Entry]) -> str:
     for record in docket_records(entries):
         shared = {key: value for key, value in record.items() if not isinstance(value, list)}
         rows += [{**shared, **task, "seeds": min(task["seeds"])} for task in record["tasks"]] or [shared]
-    text = io.StringIO()
-    names = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(text, [*names], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return rows_as_csv(rows)
 
 
 def docket_json(entries: Sequence[Entry]) -> str:

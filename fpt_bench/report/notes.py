@@ -163,15 +163,19 @@ def _data_notes(cells: Sequence[Cell]) -> list[str]:
 
 
 def _test_set_notes(cells: Sequence[Cell]) -> list[str]:
-    """Give the accuracies on the test sets beside the headline's, a sentence for each of a task."""
+    """Give the scores on the test sets beside the headline's, a sentence for each of a task."""
     names = dict.fromkeys((cell.task, name) for cell in cells for r in cell.runs for name in r.other_scores)
     notes = []
     for task, name in names:
-        scores = {
-            c.arm: [r.test_scores[name] for r in c.runs if name in r.test_scores] for c in cells if c.task == task
-        }
-        arms = ", ".join(f"{arm} {plus_minus(estimate_mean(found))}" for arm, found in scores.items() if found)
-        notes.append(f"Accuracy on {name} of {task}, %: {arms}.")
+        of_task = [c for c in cells if c.task == task]
+        metric, is_fraction = of_task[0].metric, of_task[0].is_fraction
+        scores = {c.arm: [r.test_scores[name] for r in c.runs if name in r.test_scores] for c in of_task}
+        arms = ", ".join(
+            f"{arm} {plus_minus(estimate_mean(found), is_fraction=is_fraction)}"
+            for arm, found in scores.items()
+            if found
+        )
+        notes.append(f"{metric.capitalize()} on {name} of {task}{', %' if is_fraction else ''}: {arms}.")
     return notes
 
 

@@ -65,11 +65,13 @@ def _describe_difference(cell: Cell, baseline: str) -> str:
 
 def _stuck(cells: Sequence[Cell]) -> str:
     """Name the arms whose interval does not lie above the floor."""
-    stuck = [c.arm for c in cells if c.n > 1 and _is_stuck(c)]
-    if not stuck:
-        return ""
-    floor = f"{percent(cells[0].floor, cells[0].is_fraction)}, {cells[0].floor_name}"
-    return f"Not shown to be {'above' if cells[0].higher_is_better else 'below'} the floor ({floor}): {listed(stuck)}."
+    by_floor: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.n > 1 and _is_stuck(cell):
+            floor = f"{percent(cell.floor, cell.is_fraction)}, {cell.floor_name}"
+            by_floor.setdefault(floor, []).append(cell.arm)
+    side = "above" if cells[0].higher_is_better else "below"
+    return " ".join(f"Not shown to be {side} the floor ({floor}): {listed(arms)}." for floor, arms in by_floor.items())
 
 
 def _is_stuck(cell: Cell) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from datamodules.metrics import is_enough
 from fpt_bench.config.spec import RunSpec
 
 SCHEMA = 5
@@ -230,6 +231,12 @@ class RunResult(_Frozen):
     def perfect(self) -> float:
         """Score of a model that makes no mistake."""
         return 1.0 if self.data is None else self.data.perfect
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether a validation left nothing to learn."""
+        score = self.validation_score
+        return score is not None and is_enough(score, self.perfect, self.higher_is_better)
 
     @property
     def score(self) -> float | None:

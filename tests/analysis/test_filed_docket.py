@@ -14,6 +14,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.filed_docket import Entry, judge_filed
 from fpt_bench.cli import app
 from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, count_line, docket_csv, docket_markdown, docket_records
 from tests.made_up_bench import made_up_bench, write_bench
 
@@ -192,9 +193,30 @@ def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path
     assert "verdict: kept supported, derived open" in said
 
 
+def test_claims_of_ones_own_leave_those_on_file_registered(kept: tuple[Path, Path], tmp_path: Path) -> None:
+    runs, claims = kept
+    say(claims)
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    on_file = named_experiment("headline").claims
+    experiment = grid.experiment.model_copy(update={"name": "headline", "claims": on_file})
+    registered = grid.model_copy(update={"experiment": experiment}).registering((), datetime(2026, 1, 1, tzinfo=UTC))
+    write_bench(tmp_path / "runs", registered, results)
+    code, shown, said = command(str(runs), "--claims", str(claims))
+    assert (code, said) == (0, ""), said
+    assert "1 claims: 0 supported" in shown
+
+
+def test_text_of_a_claim_computes_nothing_in_a_spreadsheet() -> None:
+    (entry,) = judge_filed([filed(source="=1+1")], [bench_of()])
+    assert ",'=1+1," in docket_csv([entry])
+
+
 @pytest.mark.parametrize(
     ("fields", "options", "message"),
     [
+        ({}, ("--level", "0.5", "--task", "mnist"), "expected no --task, --level with runs"),
+        ({}, ("--json", "-o", "docket.md"), "expected no --json with --output"),
+        ({}, ("--verify", "mine.json", "-o", "docket.md"), "expected no --output with --verify"),
         ({"worse": "random-fann"}, (), "unknown arm of experiment headline, of claim mine 'random-fann'"),
         ({"tasks": ["mnst"]}, (), "unknown task of experiment headline, of claim mine 'mnst'"),
         ({"experiments": ["headlin"]}, (), "unknown experiment 'headlin'. Did you mean 'headline'?"),

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from fpt_bench.analysis.e_values import bounded_log_evidence
 from fpt_bench.cli import app
 
 HIGH, LOW = [0.90, 0.92, 0.91, 0.93, 0.90, 0.91], [0.70, 0.74, 0.71, 0.69, 0.72, 0.71]
@@ -140,3 +142,21 @@ def test_a_file_that_is_no_such_table(content: bytes, message: str, tmp_path: Pa
     assert message in done.stderr
     path.unlink()
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_options_of_runs_are_refused_beside_scores(tmp_path: Path) -> None:
+    done = judged(tmp_path, SOUND, "--verify", "docket.json", "--claims", "claims")
+    assert done.exit_code == 2
+    assert "expected no --claims, --verify with a table of scores" in done.stderr
+
+
+def test_what_is_paired_is_paired_by_seed(tmp_path: Path) -> None:
+    """Seeds 1 to 9 in both arms, each pair 0.1 apart; seed 0 and seed 10 in one arm alone."""
+    lines = [f"copy,ours,{seed},{0.2 + 0.05 * seed:.2f}" for seed in range(10)]
+    lines += [f"copy,theirs,{seed},{0.1 + 0.05 * seed:.2f}" for seed in range(1, 11)]
+    done = judged(tmp_path, lines, "--assume", "bounded", "--json")
+    assert done.exit_code == 0, done.stderr
+    (verdict,) = json.loads(done.stdout)["verdicts"]
+    # By place all pairs but one would be of unlike seeds: ours i, theirs i + 1, 0.05 apart.
+    by_seed = bounded_log_evidence([0.1] * 9 + [0.2 - 0.6], 0.0, 1.0)
+    assert verdict["better"] == pytest.approx(float(np.exp(by_seed)))

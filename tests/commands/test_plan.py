@@ -1,5 +1,6 @@
 """What an experiment will cost: counted from the files alone, without torch."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -327,3 +328,16 @@ def test_the_kept_deviations_give_the_seeds_of_every_task() -> None:
         "bit-memory": "3", "bit-xor": "2", "listops": "?", "mnist": "14", "cifar": "9", "cifar-lra": "5",
         "homology": "?",
     }, "of ListOps and homology the kept runs have other data"  # fmt: skip
+
+
+def test_what_is_done_takes_no_more_disk() -> None:
+    assert Cost("mnist", 3, 3, 0, math.nan, math.nan).bytes_left == 0.0
+    assert math.isnan(Cost("mnist", 3, 2, 10, math.nan, math.nan).bytes_left)
+
+
+def test_options_that_a_view_does_not_know_are_refused() -> None:
+    views = (["--explain", "mnist", "language", "--resolve", "5"], ["--resolve", "5", "--workers", "2"])
+    for options, named in zip(views, ("--resolve", "--workers"), strict=True):
+        done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", "headline", *options])
+        assert done.exit_code == 2
+        assert f"expected no {named} with {options[0]}" in done.stderr

@@ -27,7 +27,10 @@ def test_it_says_what_was_done_before_and_where_it_went_on() -> None:
     assert how_it_ended(RunResult.model_validate(fields), is_old=False) == ["resumed from step 50"]
 
 
-@pytest.mark.parametrize(("best", "why"), [(1.0, "a perfect validation"), (0.8, "3 validations without a new best")])
+@pytest.mark.parametrize(
+    ("best", "why"),
+    [(1.0, "a perfect validation"), (1 - 5e-8, "a perfect validation"), (0.8, "3 validations without a new best")],
+)
 def test_a_run_that_stopped_early_says_why(best: float, why: str) -> None:
     result = made_up_result("bit-xor", 0, 0.9, curve=((50, best),))
     spec = result.spec.model_copy(update={"patience": 3})

@@ -199,3 +199,12 @@ def put(row: int, value: float) -> Any:
 def test_labels_that_are_not_what_the_task_says_are_a_sentence(task: type[Bits], message: str) -> None:
     faults = find_faults(task())
     assert message in faults[-1]
+
+
+def test_a_metric_of_ones_own_has_a_name_of_its_own() -> None:
+    """Floors of another metric would stand beside its scores."""
+    macro = Metric("accuracy", "torchmetrics.classification:MulticlassAccuracy", "classes", {"average": "macro"})
+    with pytest.raises(ValueError, match="expected a metric of your own to have a name of its own, got 'accuracy'"):
+        spec(num_classes=4, metric=macro)
+    assert spec(num_classes=4, metric=replace(macro, name="macro-accuracy")).measure.name == "macro-accuracy"
+    assert spec(num_classes=4, metric=METRICS["accuracy"]).measure == METRICS["accuracy"]

@@ -1,13 +1,17 @@
 """Needle and modular addition: what they ask for, by hand, and what they refuse."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from datamodules.bits import BitXorDataModule
 from datamodules.checks import find_faults
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.learners import learn
 from datamodules.modular_addition import ModularAdditionDataModule
 from datamodules.needle import NeedleDataModule
+from datamodules.shuffled import ShuffledDataModule
 
 SMALL = {"pairs": 3, "markers": 4, "values": 9, "validation_examples": 50, "test_examples": 400}
 
@@ -21,7 +25,7 @@ def test_the_label_is_the_value_behind_the_marker_that_is_asked_for() -> None:
         said = dict(zip(words[:-1:2], words[1:-1:2], strict=True))
         assert len(said) == len(words) // 2, "no marker stands twice"
         assert words[-1][-1] == "?"
-        assert said[words[-1][0]] == str(label + 1)
+        assert said[words[-1][0]] == str(label)
     assert lengths == {3, 5, 7}
     assert module.task.input_size == 1 + 9 + 4 + 4
 
@@ -84,3 +88,22 @@ def test_a_needle_that_cannot_be_is_refused(arguments: dict[str, int], message: 
 def test_sums_that_cannot_be_split_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="modular-addition: expected"):
         ModularAdditionDataModule(**arguments)  # type: ignore[arg-type]
+
+
+def test_without_order_a_value_that_is_shown_is_still_the_best_guess() -> None:
+    module = NeedleDataModule(**SMALL)
+    floors = ShuffledDataModule(module).floors()
+    assert floors["any value shown"] == module.floors()["any value shown"]
+    assert "first value shown" not in floors
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        (BitXorDataModule, {"string_bits": 2, "validation_share": 0.5, "test_share": 0.49}),
+        (ModularAdditionDataModule, {"modulus": 5, "validation_share": 0.52, "test_share": 0.47}),
+    ],
+)
+def test_shares_that_round_to_everything_leave_nothing_to_train_on(task: type, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="that leave something to train on"):
+        task(**arguments)

@@ -98,7 +98,7 @@ def test_tables_of_photographs_are_read(place: str, column: str, tmp_path: Path)
     written = write_images(tmp_path / place, column=column)
     assert CifarDataModule.choose_kind("auto", tmp_path, offline=True) == ("real", None)
     module = CifarDataModule(data="real", root=tmp_path)
-    assert module.source == "images in Parquet tables: 40 to train on, 20 to test on"
+    assert module.source == "images in Parquet tables: 40 in train, 20 in test"
     assert module.as_published is False
     assert [len(module.examples(split)) for split in module.splits] == [36, 4, 20]
     assert [counts.held for counts in module.record_counts().values()] == [36, 4, 20]
@@ -112,7 +112,7 @@ def test_tables_of_photographs_are_read(place: str, column: str, tmp_path: Path)
 def test_tables_of_digits_are_read(place: str, tmp_path: Path) -> None:
     written = write_images(tmp_path / place, 28, (), "image", ("train", "validation", "test"))
     module = MnistDataModule(data="real", root=tmp_path)
-    assert module.source == "images in Parquet tables: 40 to train on, 20 to test on"
+    assert module.source == "images in Parquet tables: 40 in train, 20 in test"
     assert {split: c.held for split, c in module.record_counts().items()} == {TRAIN: 40, VALIDATION: 20, TEST: 20}
     expected = np.array(Image.open(io.BytesIO(written["validation"][3])))
     assert (module.examples(VALIDATION).images.pixels[3, 2:-2, 2:-2, 0] == expected).all()

@@ -165,7 +165,7 @@ def test_a_folder_to_validate_on_is_the_validation_set(name: str, tmp_path: Path
             pixels = np.full((32, 32, 3), 200 + 3 * number + row, dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / folder.name / f"{row}.png")
     module = chosen("cifar", tmp_path)
-    assert module.source == "images in class folders: 100 to train on, 30 to validate, 20 to test on"
+    assert module.source == "images in class folders: 100 in train, 30 in validation, 20 in test"
     assert [len(module.examples(split)) for split in module.splits] == [100, 30, 20]
     assert {split: c.held for split, c in (module.record_counts() or {}).items()} == {
         TRAIN: 100,
@@ -205,7 +205,7 @@ def test_another_archive_of_images_is_read(tmp_path: Path) -> None:
     write_class_folders(tmp_path / "made")
     tar(tmp_path / "data" / CIFAR_ARCHIVE.name, tmp_path / "made", "cifar")
     module = chosen("cifar", tmp_path / "data")
-    assert module.source == "images in class folders: 100 to train on, 20 to test on"
+    assert module.source == "images in class folders: 100 in train, 20 in test"
 
 
 def test_caches_lie_elsewhere_where_the_data_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.figures.heat_map import draw_heat_map
 from fpt_bench.report.figures.over_tasks import draw_profiles
-from fpt_bench.report.figures.panels import draw_rates
+from fpt_bench.report.figures.panels import draw_curves, draw_rates
+from fpt_bench.report.figures.rows import draw_accuracy
 from fpt_bench.report.figures.style import make_looks
 from fpt_bench.report.page.contents import make_section
+from fpt_bench.report.summary import summarize
 from fpt_bench.results.result import RunResult
 from tests.made_up_bench import made_up_bench
 
@@ -87,3 +89,32 @@ def test_learning_rates_are_drawn_of_the_seeds_that_chose(tmp_path: Path) -> Non
     section = make_section(bench, make_looks(bench.arms), tmp_path, SILENT)
     svg = next(picture.svg for picture in section.pictures if picture.name.endswith("rates"))
     assert "mnist† language: 0.0001 gives 50.0, 0.001 gives 50.0, 0.01 gives 50.0" in svg
+
+
+def test_floors_are_drawn_where_the_arms_are_that_they_are_of() -> None:
+    grid, results = made_up_bench(tasks=("mnist",))
+
+    def changed(result: RunResult) -> RunResult:
+        assert result.data is not None
+        return result.model_copy(update={"data": result.data.model_copy(update={"floor": 0.25})})
+
+    full = {run.spec.run_id for run in grid.runs if run.arm == "full"}
+    others = [changed(r) if r.spec.run_id in full else r for r in results]
+    bench = Bench.of(grid, others)
+    looks = make_looks(bench.arms)
+    drawn = draw_accuracy(bench, looks)
+    assert drawn is not None
+    lines = [line.get_xydata().tolist() for line in drawn.figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert lines == [[[10.0, 0.5], [10.0, 2.5]], [[25.0, 2.5], [25.0, 3.5]]], "two rows, then the one of `full`"
+    curves = draw_curves(bench, looks)
+    assert curves is not None
+    across = [line.get_ydata()[0] for line in curves.figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]
+    assert set(across) == {10.0, 25.0, 68.5}, "two floors, one target that is stated"
+    (stuck,) = [p.text for p in summarize(Bench.of(grid, [at_floor(r) for r in others])) if p.subject]
+    assert "above the floor (10.0 %, guess): language and random." in stuck
+    assert "above the floor (25.0 %, guess): full." in stuck
+
+
+def at_floor(result: RunResult) -> RunResult:
+    assert result.data is not None
+    return result.model_copy(update={"test_score": result.data.floor})

@@ -22,7 +22,7 @@ from fpt_bench.config.grid import Grid, make_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import config_names, find_config, load
 from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER
-from fpt_bench.report.page.compare import compare_reports, difference
+from fpt_bench.report.page.compare import compare_reports, difference, differing
 from fpt_bench.report.page.report_page import build_report, watch_report
 from fpt_bench.report.summary import summarize
 from fpt_bench.results.folder import write_result
@@ -259,6 +259,20 @@ def test_watching_renews_the_page_when_results_change(tmp_path: Path) -> None:
     assert seen == [[refresh, "<p>1 of 3"], [refresh, "<p>2 of 3"], ["<p>2 of 3"]]
 
 
+@pytest.mark.usefixtures("nothing_drawn")
+def test_watching_takes_single_runs_and_says_whether_it_wrote(tmp_path: Path) -> None:
+    results = made_up_bench(tasks=("mnist",), seeds=(0,))[1]
+    runs, page = tmp_path / "runs", tmp_path / "report.html"
+    assert not watch_report(runs, page, SILENT, sleep=ends_after([]))
+    assert not page.exists()
+
+    def one_run() -> None:
+        write_result(results[0], runs / results[0].spec.run_id)
+
+    assert watch_report(runs, page, SILENT, sleep=ends_after([one_run, lambda: None]))
+    assert "<p>1 of 1" in page.read_text()
+
+
 def test_watching_draws_nothing_anew_while_nothing_changes(tmp_path: Path, nothing_drawn: list[str]) -> None:
     runs = write_bench(tmp_path / "runs", *made_up_bench(tasks=("mnist",), seeds=(0,)))
     page, times = tmp_path / "report.html", []
@@ -298,6 +312,11 @@ def test_a_difference_by_hand() -> None:
     assert change is not None
     assert change.mean == pytest.approx(0.2)
     assert change.half_width == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-3)
+
+
+def test_arguments_of_data_differ_one_by_one() -> None:
+    before, after = ({"task": "a", "data_arguments": {"x": x, "y": 0}} for x in (1, 2))
+    assert differing(before, after) == [("x", 1, 2)]
 
 
 def test_the_same_results_do_not_differ_at_all() -> None:

@@ -213,6 +213,37 @@ def test_other_test_sets_are_given_below_the_tables() -> None:
     assert "of bit-xor, %" not in page
 
 
+def test_other_test_sets_are_written_in_the_unit_of_the_metric() -> None:
+    def of_errors(result: RunResult) -> RunResult:
+        assert result.data is not None
+        errors = {"metric": "mean-absolute-error", "higher_is_better": False, "perfect": 0.0, "is_fraction": False}
+        data = result.data.model_copy(update={**errors, "floor": 100.0})
+        return result.model_copy(update={"data": data, "test_score": 69.0, "test_scores": {"test": 69.0, "far": 71.5}})
+
+    results = [of_errors(r) if r.spec.task == "mnist" else r for r in made_up_results()]
+    assert "- Mean-absolute-error on far of mnist: language 71.5" in markdown(Bench.of(made_up_grid(), results))
+
+
+def test_notes_say_of_which_arm_data_and_targets_are_where_not_all_share_them() -> None:
+    def shuffled(result: RunResult) -> RunResult:
+        assert result.data is not None
+        data = result.data.model_copy(update={"source": "shuffled bits", "floor": 0.6, "trivial": {"constant": 0.6}})
+        return result.model_copy(update={"data": data})
+
+    results = [shuffled(r) if r.spec.init == "random" else r for r in made_up_results()]
+    bench = Bench.of(made_up_grid().model_copy(update={"targets": {}}), results)
+    page = markdown(bench)
+    assert "Data of bit-xor (`random`): shuffled bits" in page
+    assert "Data of bit-xor (`language`): made-up bit-xor" in page
+    assert "Data of mnist: made-up mnist" in page
+    assert "Floor of bit-xor (`random`): constant." in page
+    assert "bit-xor (`language`) 75.0 %, half-way from the floor to perfect; bit-xor (`random`) 80.0 %" in page
+    language = bench.cell("bit-xor", "language")
+    assert language is not None
+    assert language.convergence is not None
+    assert language.convergence.speed_up is None, "steps to another target are no steps to this one"
+
+
 def made_with(result: RunResult, torch: str) -> RunResult:
     versions = {"torch": torch}
     attempt = Attempt(version="0", commit=None, versions=versions, device="a CPU", threads=1, platform="a system")

@@ -87,26 +87,29 @@ def _carried_on(run: RunResult) -> list[tuple[int, float]]:
 def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look], task: int) -> None:
     from matplotlib.transforms import ScaledTranslation
 
-    scale, found = scale_of(cells[0]), cells[0].convergence
-    floor = scale * cells[0].data.floor
-    axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
-    if found is None:
+    # Arms on other data have other floors and targets.
+    floors = dict.fromkeys(scale_of(cell) * cell.data.floor for cell in cells)
+    targets = dict.fromkeys(scale_of(cell) * cell.convergence.target for cell in cells if cell.convergence)
+    for floor in floors:
+        axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
+    for target in targets:
+        axes.axhline(target, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
+        axes.text(1.01, target, "target", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=6)
+    if not targets:
         return
-    height = scale * found.target
-    axes.axhline(height, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    axes.text(1.01, height, "target", transform=axes.get_yaxis_transform(), va="center", color=MUTED, fontsize=6)
     bottom, top = axes.get_ylim()
-    bottom, top = min(bottom, floor, height), max(top, height, floor)
+    bottom, top = min(bottom, *floors, *targets), max(top, *floors, *targets)
     axes.set_ylim(bottom, top)
     arrived = [c for c in cells if c.convergence and math.isfinite(c.convergence.steps)]
-    together = Counter(c.convergence.steps for c in arrived if c.convergence)
-    placed: Counter[float] = Counter()
+    together = Counter((c.convergence.steps, c.convergence.target) for c in arrived if c.convergence)
+    placed: Counter[tuple[float, float]] = Counter()
     for cell in arrived:
         assert cell.convergence is not None
         steps, look = cell.convergence.steps, looks[cell.arm]
+        place, height = (steps, cell.convergence.target), scale_of(cell) * cell.convergence.target
         # Arms that arrive at one step stand side by side: one mark would hide the other.
-        aside = _APART_INCHES * (placed[steps] - (together[steps] - 1) / 2)
-        placed[steps] += 1
+        aside = _APART_INCHES * (placed[place] - (together[place] - 1) / 2)
+        placed[place] += 1
         beside = axes.transData + ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans)
         mark = {"marker": look.marker, "mfc": PAPER, "mec": look.colour, "mew": 1.1, "ms": 4.5, "zorder": 5}
         with drawn_as(look, axes, task, f"{_crossing_in_words(cell, cell.convergence)} (target)"):
@@ -131,8 +134,8 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             words = f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}"
             with drawn_as(looks[cell.arm], axes, bench.tasks.index(task), words):
                 _draw_rates_of(axes, cell, looks[cell.arm])
-        floor = next((scale_of(c) * c.floor for c in bench.of_task(task) if c.floor is not None), math.nan)
-        axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
+        for floor in {scale_of(cell) * cell.floor for cell in bench.of_task(task) if cell.floor is not None}:
+            axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
         axes.axvline(PUBLISHED_RATE, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
             "published", (PUBLISHED_RATE, 1), (0, 1), xycoords=("data", "axes fraction"),

@@ -1,5 +1,6 @@
 """Figures with a row for each cell: accuracy, train-test gap, speed-up."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,12 +32,13 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             )
 
     figure, axes, spans = _draw_rows(bench, cells, looks, draw)
-    for task, (top, bottom) in spans.items():
-        cell = bench.of_task(task)[0]
-        if cell.floor is None:
-            continue
-        place = place_of(cell, cell.floor, mixed)
-        axes.plot([place, place], [top, bottom], color=MUTED, lw=1.1, ls=(0, (1.5, 1.5)), zorder=1)
+    for task, (top, _) in spans.items():
+        rows = [place_of(cell, cell.data.floor, mixed) for cell in cells if cell.task == task]
+        # Arms on other data have another floor: neighbours that share theirs have one line.
+        for place, group in itertools.groupby(enumerate(rows), key=lambda row: row[1]):
+            numbers = [number for number, _ in group]
+            ends = [top + numbers[0], top + numbers[-1] + 1]
+            axes.plot([place, place], ends, color=MUTED, lw=1.1, ls=(0, (1.5, 1.5)), zorder=1)
     if not mixed:
         axes.set_xlim(-2, 103)
     axes.set_xlabel(WAY_TO_PERFECT if mixed else "test accuracy (%)")

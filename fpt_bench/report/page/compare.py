@@ -11,6 +11,7 @@ from rich.console import Console
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.statistics import Estimate, estimate_paired_difference, estimate_welch_difference
+from fpt_bench.config.layers import ARGUMENTS
 from fpt_bench.report.figures.draw import Picture, finish, house_style, reworded
 from fpt_bench.report.figures.rows import draw_rows_of
 from fpt_bench.report.figures.style import Drawing, Look, make_looks, slug
@@ -156,7 +157,7 @@ def _changed(before: Cell | None, after: Cell | None) -> list[str]:
     old, new = _facts(before), _facts(after)
     changed = [f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
     specs = [cell.first.spec.model_dump(exclude={"seed", "learning_rate", "max_steps"}) for cell in (before, after)]
-    return [*changed, *(f"{name} {a} → {b}" for name, a, b in _differing(*specs))]
+    return [*changed, *(f"{name} {a} → {b}" for name, a, b in differing(*specs))]
 
 
 def _facts(cell: Cell) -> dict[str, str]:
@@ -172,9 +173,10 @@ def _facts(cell: Cell) -> dict[str, str]:
     }
 
 
-def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def differing(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return the fields of two specs that differ, arguments of the data one by one."""
-    old, new = ({**spec, **spec.pop("data_arguments")} for spec in (before, after))
+    own = [{name: value for name, value in spec.items() if name != ARGUMENTS} for spec in (before, after)]
+    old, new = ({**fields, **spec[ARGUMENTS]} for fields, spec in zip(own, (before, after), strict=True))
     names = dict.fromkeys([*old, *new])
     return [(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
 

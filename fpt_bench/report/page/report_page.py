@@ -1,7 +1,6 @@
 """From a folder of results to the page and its figures; of several benches to an index and a page each."""
 
 import base64
-import contextlib
 import hashlib
 import io
 import json
@@ -28,7 +27,7 @@ from fpt_bench.report.page.contents import make_section
 from fpt_bench.report.page.docket_panel import docket_panel
 from fpt_bench.report.tables import latex
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.grids import has_bench, state_of_results
+from fpt_bench.results.grids import state_of_results
 from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
@@ -227,26 +226,31 @@ def watch_report(
     mix_releases: bool = False,
     sleep: Callable[[float], None] = time.sleep,
     kept: Path | None = None,
-) -> None:
-    """Write the page again whenever results change, until Ctrl-C, which leaves a last one that stands still."""
-    seen: object = None
+) -> bool:
+    """Write the page again whenever results change, until Ctrl-C, which leaves a last one that stands still.
+
+    Returns:
+        Whether there was anything to write.
+    """
+    seen, is_written = None, False
     try:
         while True:
             now = state_of_results(runs)
-            if now != seen and has_bench(runs):
-                seen = now
-                with contextlib.suppress(FileNotFoundError):  # begun, and no run is over: its end wakes this
+            if now != seen:
+                try:
                     benches = build_report(runs, page, console, mix_releases, REFRESH_SECONDS, kept)
+                    is_written = True
                     console.print(f"{page}: {_made_of(benches)}", markup=False, soft_wrap=True)
-            elif seen is None:
-                console.print(f"{runs}: no bench yet; waiting", markup=False, soft_wrap=True)
+                except FileNotFoundError:  # of what has begun, the first run that is over wakes this
+                    if seen is None:
+                        console.print(f"{runs}: no run is over yet; waiting", markup=False, soft_wrap=True)
                 seen = now
             sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        if has_bench(runs):
-            with contextlib.suppress(FileNotFoundError):
-                build_report(runs, page, console, mix_releases, kept=kept)
+        if is_written:
+            build_report(runs, page, console, mix_releases, kept=kept)
         console.print("stopped watching", soft_wrap=True)
+    return is_written
 
 
 def _made_of(benches: Sequence[Bench]) -> str:

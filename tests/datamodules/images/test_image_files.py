@@ -203,7 +203,7 @@ def test_cifar_reads_class_folders(tmp_path: Path, subfolder: str, suffix: str) 
     (tmp_path / subfolder / "train" / "cat" / ".hidden").touch()
     module = CifarDataModule(data="real", root=tmp_path)
     assert CifarDataModule.choose_kind("auto", tmp_path, offline=True) == ("real", None)
-    assert module.source == "images in class folders: 100 to train on, 20 to test on"
+    assert module.source == "images in class folders: 100 in train, 20 in test"
     assert np.bincount(module.examples(TRAIN).images.labels).tolist() == [9] * 10
     assert np.bincount(module.examples(VALIDATION).images.labels).tolist() == [1] * 10
     (tmp_path / subfolder / "test" / f"lost.{suffix}").touch()
