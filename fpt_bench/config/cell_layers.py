@@ -83,7 +83,7 @@ def _replaced(experiment: Experiment, profile: Profile) -> str | None:
     arms = [experiment.arms[experiment.baseline], *experiment.arms.values()]
     roles = [arm.role for arm in arms if arm.role is not None and profile.bodies.get(arm.role)]
     role = LANGUAGE if LANGUAGE in roles else next(iter(roles), None)
-    return None if role is None else profile.bodies[role].get("body")
+    return None if role is None else (profile.bodies[role] or {}).get("body")
 
 
 def varied_layers(experiment: Experiment, profile: Profile, arm: str, seeds: Seeds | None = None) -> list[Layer]:
