@@ -82,6 +82,15 @@ class Flags(Bits):
         return (inputs[:, -1] > 0).astype(np.int64)
 
 
+class Easy(Bits):
+    """Classes that a linear readout tells apart at once: whether the last position's first sign is positive."""
+
+    spec = TaskSpec("easy", "vectors", 3, 4, 2, trivial={"guess": 0.5})
+
+    def labels(self, inputs: NDArray[np.float32]) -> NDArray[np.generic]:
+        return (inputs[:, -1, :1] > 0).astype(np.int64)
+
+
 class Ragged(Bits):
     """Classes of which some are missing: at each position whether its first sign is positive, where its second is."""
 

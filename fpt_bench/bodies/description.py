@@ -69,7 +69,7 @@ def describe(name: str, offline: bool) -> BodyDescription:
     found = BodyDescription(
         source=files.source,
         family=config.model_type if own else f"{config.model_type}, which has no rules of its own: by common names",
-        shape=f"{config.num_hidden_layers or 'no'} layers x {config.hidden_size}",
+        shape=f"{getattr(config, 'num_hidden_layers', None) or 'no'} layers x {config.hidden_size}",
         execution=settle(RunSpec.model_validate({"task": "bit-xor", "body": name}), config).body_execution,
         native=_native(config, family),
         read=tuple(path.name for path in files.weights),
@@ -81,7 +81,7 @@ def describe(name: str, offline: bool) -> BodyDescription:
         model, found.report = _build(files, config, offline, found)
         fed = family.feed(model)
         set_modules(fed, TRIED_DROPOUT)
-        groups = group_parameters(fed, config.model_type, family.rules)
+        groups = group_parameters(fed, config.model_type, family.rules, dict(files.rules))
         found.groups = count_groups(dict(fed.named_parameters()), groups)
         _look_at(found, HuggingFaceBody(fed, groups), family, rates)
     except ValueError as error:

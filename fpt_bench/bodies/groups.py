@@ -10,7 +10,8 @@ from fpt_bench.config.spec import LAST_ATTENTION
 from fpt_bench.results.result import GroupCount
 
 BODY_GROUPS = ("norm", "position", "attention", "feedforward", "token")
-"""Groups of a body. `token` (vocabulary and segment tables) is never trained: a body is fed embeddings."""
+"""Groups of a body. `token` (tables of words and segments, what only words would use) is never trained: a body is fed
+embeddings."""
 
 NO_RULES: Mapping[str, str] = MappingProxyType({})
 
@@ -35,9 +36,12 @@ def group_parameters(
         ValueError: a parameter that no rule or several rules cover; the message names it.
     """
     groups = {}
+    names = {name for name, _ in model.named_parameters()}  # one that two modules share has one of its two
     for prefix, module in model.named_modules():
         for leaf, _ in module.named_parameters(recurse=False):
             name = f"{prefix}.{leaf}" if prefix else leaf
+            if name not in names:
+                continue
             found = _matching(name, own) or _matching(name, rules)
             found = {"norm"} if is_norm(module) else found
             if len(found) != 1:

@@ -25,6 +25,7 @@ UNUSED: Mapping[str, str] = {
     r"([a-z]+\.)?(mask_token|cls_token)": "class or mask token",
     r"([a-z]+\.)?patch_embeddings\..*": "cutting of images",
     r"(.*\.)?(position_ids|token_type_ids|inv_freq|masked_bias)": "old buffer",
+    r".*\.(query|key|value)_global\.(weight|bias)": "attention of all positions",
 }
 """Names, without the prefix of the body's own -> what a tensor is that a body fed with embeddings never runs."""
 _MASKS = re.compile(r".*\.(attn|attention)\.bias")
@@ -164,9 +165,7 @@ _SAVE_IN_FLOATS = "save the model in float32, float16 or bfloat16"
 def _why_no_place(name: str, tensor: StoredTensor) -> str:
     if _CHANGES.fullmatch(name):
         return "an adapter's: merge it into the weights (peft: merge_and_unload) and save them again"
-    if tensor.dtype not in FLOATS or re.fullmatch(
-        r".*(scale|absmax|zeros|zero_point|SCB|quant_map|quant_state.*)", name
-    ):
+    if tensor.dtype not in FLOATS or _QUANTIZERS.fullmatch(name):
         return f"a quantizer's: {_SAVE_IN_FLOATS}"
     return "config.json describes a model without it. Look for the option that it belongs to, or save the model again"
 
@@ -207,6 +206,12 @@ def _unused(name: str, vocabulary: Collection[str]) -> str | None:
     if name in vocabulary:
         return "vocabulary"
     return next((kind for pattern, kind in UNUSED.items() if re.fullmatch(pattern, name)), None)
+
+
+def unused_tensors(model: nn.Module) -> frozenset[str]:
+    """Return the names of a body's parameters that it never runs when it is fed embeddings."""
+    vocabulary = _vocabulary(model)
+    return frozenset(name for name, _ in model.named_parameters() if _unused(name, vocabulary) is not None)
 
 
 def _is_integer(model: nn.Module, name: str) -> bool:

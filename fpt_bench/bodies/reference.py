@@ -41,12 +41,25 @@ class HuggingFaceBody(nn.Module):
 
     @torch.no_grad()
     def attention_weights(self, embeddings: Tensor, mask: Tensor) -> Tensor:
-        """Return the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` returns them."""
+        """Return the attention weights of one example, (layers, heads, t, t) float32, as `Transformer` returns them.
+
+        Raises:
+            ValueError: the model has no attention, or gives no weights of it.
+        """
         model: Any = self.model
+        without = f"expected a body with attention, {type(model).__name__} has none to show"
+        if not hasattr(model, "set_attn_implementation"):
+            raise ValueError(without)
         usual, real = model.config._attn_implementation, int(mask.sum())
-        model.set_attn_implementation("eager")  # the only one that leaves weights behind
-        given = model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
-        model.set_attn_implementation(usual)
+        try:
+            model.set_attn_implementation("eager")  # the only one that leaves weights behind
+            given = model(inputs_embeds=embeddings[:, :real], output_attentions=True).attentions
+        except TypeError as error:  # a forward of its own
+            raise ValueError(without) from error
+        finally:
+            model.set_attn_implementation(usual)
+        if not given or any(weights is None for weights in given):
+            raise ValueError(without)
         return torch.cat(given).float()
 
 

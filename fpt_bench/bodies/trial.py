@@ -78,7 +78,7 @@ def _undisturbed() -> Iterator[None]:
 def _try(config: PretrainedConfig) -> Trial:
     small = copy.deepcopy(config)
     set_dropout(small, 0.0)
-    keep_layers(small, min(LAYERS, small.num_hidden_layers or 0))
+    keep_layers(small, min(LAYERS, getattr(small, "num_hidden_layers", None) or 0))
     forget_words(small)
     family = family_of(small.model_type)
     try:
@@ -119,7 +119,7 @@ def _draw(name: str, parameter: nn.Parameter) -> None:
 
 def keep_layers(config: PretrainedConfig, count: int) -> None:
     """Let a configuration have its first `count` layers, in its lists of an entry a layer, too."""
-    whole = config.num_hidden_layers
+    whole = getattr(config, "num_hidden_layers", None)
     for name, value in list(vars(config).items()):
         if isinstance(value, list | tuple) and whole and len(value) == whole > count:
             setattr(config, name, value[:count])
@@ -127,7 +127,12 @@ def keep_layers(config: PretrainedConfig, count: int) -> None:
 
 
 def forget_words(config: PretrainedConfig) -> None:
-    """Let a configuration have a vocabulary of one word: the table is thrown away."""
+    """Let a configuration have no more words than it must: the table is thrown away.
+
+    Where rows of the table of positions are reserved for padding, its id says how many: it stays.
+    """
     if hasattr(config, "vocab_size"):
-        config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
-        config.pad_token_id = None if getattr(config, "pad_token_id", None) is None else 0
+        padding = getattr(config, "pad_token_id", None)
+        kept = padding if padding is not None and family_of(config.model_type).reserved_positions else 0
+        config.vocab_size, config.bos_token_id, config.eos_token_id = kept + 1, None, None
+        config.pad_token_id = None if padding is None else kept

@@ -30,8 +30,8 @@ from fpt_bench.bodies.checkpoint import (
 from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
-from fpt_bench.config.known import BODIES, is_hub_name
-from fpt_bench.config.plugins import BODIES_GROUP, comes_from_outside, import_attribute
+from fpt_bench.config.known import is_hub_name, is_known_body
+from fpt_bench.config.plugins import import_attribute, is_path
 
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
 GGUF = ".gguf"
@@ -77,7 +77,9 @@ class BodyFiles:
         """
         if self.architecture:
             sizes = dict(self.architecture)
-            kind = sizes.pop("model_type")
+            kind = sizes.pop("model_type", None)
+            if kind is None:
+                raise ValueError(f"the architecture of {self.source}: expected it to say model_type, got none")
             ours = family_of(kind).config_class
             return ours(**sizes) if ours else AutoConfig.for_model(kind, **sizes)
         try:
@@ -86,6 +88,11 @@ class BodyFiles:
             raise self._cannot_be_loaded("architecture", error) from error
         except Exception as error:  # the library raises what it meets, down to its own parts'
             raise ValueError(f"the architecture of {self.source} cannot be read: {_first_line(error)}") from error
+        if not isinstance(getattr(config, "hidden_size", None), int):
+            raise ValueError(
+                f"the architecture of {self.source}: expected one transformer, with a hidden_size, got "
+                f"{config.model_type}, without; of a model of several parts, save the one that is wanted"
+            )
         return config
 
     def require_checkpoint(self) -> None:
@@ -151,14 +158,16 @@ class BodyFiles:
         read: Callable[..., dict[str, Tensor]] = import_attribute("reader", reader)
         stored = read(*self.weights)
         wanted = model.state_dict()
-        model.load_state_dict({name: value for name, value in stored.items() if name in wanted}, strict=False)
-        heard = LibrarySays(missing=wanted.keys() - stored.keys())
+        fitting = {name for name, value in stored.items() if name in wanted and value.shape == wanted[name].shape}
+        model.load_state_dict({name: stored[name] for name in fitting}, strict=False)
+        # What does not fit is for the report; a vocabulary may be of any size.
+        heard = LibrarySays(wanted.keys() - stored.keys(), (wanted.keys() & stored.keys()) - fitting)
         held = {name: StoredTensor("F32", tuple(value.shape), 4 * value.numel()) for name, value in stored.items()}
         return model, account(model, held, heard, self._left_out(config, offline=True))
 
     def _left_out(self, config: PretrainedConfig, offline: bool) -> range:
         """Return the layers that the files have and `config` leaves out, counted from 0."""
-        return range(config.num_hidden_layers or 0, self.config(offline).num_hidden_layers or 0)
+        return range(*(getattr(found, "num_hidden_layers", None) or 0 for found in (config, self.config(offline))))
 
     def _stored(self, config: PretrainedConfig) -> dict[str, StoredTensor]:
         """Return the tensors of the files that were read."""
@@ -232,15 +241,18 @@ class BodyFiles:
 def find_body(name: str, path: str | None = None) -> BodyFiles:
     """Find a body by a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model` on the Hub.
 
+    A folder that is called as a body of BODIES is `./name`.
+
     The weights in the folder `path` replace those that the name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.
         FileNotFoundError: a folder or package that is not there.
     """
-    named, folder = name in BODIES or comes_from_outside(name, BODIES_GROUP), Path(name).expanduser()
+    folder = Path(name).expanduser()
+    named = is_known_body(name) or (is_path(name) and not folder.is_dir())
     # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
-    entry = find_body_entry(name) if named and not folder.is_dir() else None
+    entry = find_body_entry(name) if named else None
     if entry is not None:
         files = _named(entry) if path is None else _in_folder(Path(path).expanduser(), name)
         return replace(files, rules=tuple(entry.rules.items()), absent=frozenset(entry.absent))

@@ -53,6 +53,11 @@ def known_bodies() -> list[str]:
     return list(dict.fromkeys([*BODIES, *offered(BODIES_GROUP)]))
 
 
+def is_known_body(name: str) -> bool:
+    """Return whether a body's name is built in or a package's: it means that one, whatever folders lie around."""
+    return name in BODIES or name in offered(BODIES_GROUP)
+
+
 def is_hub_name(body: str) -> bool:
     """Return whether a body's name has the form of a repository on the Hugging Face Hub, `owner/model`."""
     return body.count("/") == 1 and not body.startswith((".", "/", "~"))

@@ -102,9 +102,9 @@ class Lease:
         while not self._over.wait(BEAT_SECONDS):
             # What a network file system answers for a while is no reason to let go: the next beat asks again.
             with contextlib.suppress(OSError):
-                if not self._is_ours():
-                    return
-                os.utime(self.path)
+                # Nor is a look that finds another's: one who took it for dead may be about to put it back.
+                if self._is_ours():
+                    os.utime(self.path)
 
     def _evict(self, text: str) -> None:
         """Remove a dead owner's lease; one that somebody else made in between is put back."""

@@ -75,6 +75,10 @@ def moved_grid(fields: Fields) -> Fields:
     return {**fields, "experiment": named, "schema": GRID_SCHEMA}
 
 
+GARBLED = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""What a file whose fields are of other kinds makes the steps raise."""
+
+
 def move(runs: Path) -> tuple[int, list[str]]:
     """Rewrite the results and grids of an earlier schema under a folder of runs, or in one packed file.
 
@@ -88,7 +92,7 @@ def move(runs: Path) -> tuple[int, list[str]]:
             if isinstance(fields, dict) and fields.get("schema", 1) < GRID_SCHEMA:
                 grid = Grid.model_validate_json(json.dumps(moved_grid(fields)))
                 write_atomically(path, grid.model_dump_json(indent=1) + "\n")
-        except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        except (OSError, *GARBLED) as error:
             problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
     for path in [runs] if is_packed(runs) else sorted(runs.glob(f"**/*{PACKED}")):
         try:
@@ -103,7 +107,7 @@ def move(runs: Path) -> tuple[int, list[str]]:
                 count += 1
             else:
                 read_result(path.parent)
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, *GARBLED) as error:
             problems.append(f"{path}: {' '.join(str(error).split())[:200]}")
     return count, problems
 
@@ -126,7 +130,7 @@ def _move_packed(path: Path, problems: list[str]) -> int:
                 count += 1
             else:
                 parse_result(line, place, path)
-        except (ValueError, RecursionError) as error:
+        except GARBLED as error:
             problems.append(f"{place}: {' '.join(str(error).split())[:200]}")
         lines.append(line.rstrip(b"\n") + b"\n")
     if count:

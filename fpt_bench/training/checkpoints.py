@@ -241,9 +241,9 @@ def early_stopping(patience: int | None, measure: Metric) -> EarlyStopping:
 
 def is_over(checkpoint: Checkpoint, max_steps: int, patience: int | None, measure: Metric) -> bool:
     """Return whether the run that wrote the checkpoint had nothing left to train."""
-    states = [state for key, state in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
-    stopped = any(
-        measure.is_enough(float(state["best_score"])) or (patience is not None and state["wait_count"] >= patience)
-        for state in states
-    )
-    return stopped or checkpoint["global_step"] >= max_steps
+    callbacks = checkpoint["callbacks"]
+    waits = [state["wait_count"] for key, state in callbacks.items() if key.startswith("EarlyStopping")]
+    # A validation that is good enough ends training before Lightning takes note of its score: the curve has it.
+    perfect = any(measure.is_enough(score) for score in callbacks[RunRecorder.__qualname__]["curve"].values())
+    waited = patience is not None and any(count >= patience for count in waits)
+    return perfect or waited or checkpoint["global_step"] >= max_steps

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from datamodules.contract import DerivedDataModule, Examples, TaskDataModule
 from datamodules.examples import ArrayExamples
 from datamodules.sources.caches import is_made, made_once
+from fpt_bench.bodies.execution import trainer_precision
 from fpt_bench.config.spec import RunSpec, folder_name
 from fpt_bench.results.folder import FEATURES, LEASE_FILE
 from fpt_bench.results.lease import Lease
@@ -77,13 +78,15 @@ def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
 
 @torch.no_grad()
 def _compute(module: FPTModule, datamodule: TaskDataModule, folder: Path) -> None:
-    """Write the features and labels of all splits, a folder each."""
-    was_training = module.training
-    module.eval()
-    for split in datamodule.splits:
-        (folder / split).mkdir()
-        _compute_split(module, datamodule, split, folder / split)
-    module.train(was_training)
+    """Write the features and labels of all splits, a folder each, where and in the precision that training would."""
+    was_training, home = module.training, module.device
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module.eval().to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=trainer_precision(module.spec) == "bf16-mixed"):
+        for split in datamodule.splits:
+            (folder / split).mkdir()
+            _compute_split(module, datamodule, split, folder / split)
+    module.train(was_training).to(home)
 
 
 def _compute_split(module: FPTModule, datamodule: TaskDataModule, split: str, folder: Path) -> None:
@@ -94,7 +97,7 @@ def _compute_split(module: FPTModule, datamodule: TaskDataModule, split: str, fo
     labels: list[NDArray[np.generic]] = []
     for start in range(0, len(examples), size):
         batch = examples.batch(np.arange(start, min(start + size, len(examples))))
-        features[start : start + size] = module.features(batch).float().cpu().numpy()
+        features[start : start + size] = module.features(batch.to(module.device)).float().cpu().numpy()
         labels.append(batch.labels.numpy())
     features.flush()
     np.save(folder / _LABELS_FILE, np.concatenate(labels))

@@ -115,13 +115,14 @@ def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:
     _train(_set_up(spec, workspace, lambda _: None, None, devices, PhaseClock(), AtomicCheckpoints()))
 
 
-def trained_body(spec: RunSpec, workspace: Workspace) -> TrainedBody | None:
+def trained_body(spec: RunSpec, workspace: Workspace, notice: Notice | None = None) -> TrainedBody | None:
     """Return the body that a spec's init names, trained where it is not there yet; None where it names none.
 
     It is a run like any other, with a folder, a result and checkpoints of its own: processes that want it at once
     wait for the one that trains it, and what was interrupted resumes.
 
     Raises:
+        PreemptedError: the process was asked to leave, and left at a checkpoint.
         ValueError: its training diverged.
         OSError: the folder cannot be written.
     """
@@ -129,7 +130,7 @@ def trained_body(spec: RunSpec, workspace: Workspace) -> TrainedBody | None:
         return None
     beside = replace(workspace, runs=workspace.runs / BODIES)
     training, _ = resolve(pretraining_spec(spec), beside)
-    result = run_one(training, beside)
+    result = run_one(training, beside, notice=notice)
     if result.status != "ok":
         raise ValueError(f"init '{spec.init}': expected a trained body, its training gave: {result.error}")
     return kept_body(result, beside)
@@ -168,7 +169,7 @@ def _set_up(
         require_sound(shown)
         fingerprint = shown.fingerprint()
     with clock.phase("set-up"):
-        module, body = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace))
+        module, body = make_model(spec, datamodule.task, workspace, trained_body(spec, workspace, notice))
         if can_be_cached(spec, datamodule):
             datamodule = cache_features(module, datamodule, body, workspace.runs)
             module.given_features = True
@@ -215,12 +216,10 @@ def _train(run: _Run) -> str | None:
 
 def _require_end(run: _Run) -> None:
     """Raise a ValueError where training ended before it was over, whoever ended it."""
-    states = {c.state_key: c.state_dict() for c in run.trainer.callbacks if isinstance(c, EarlyStopping)}  # type: ignore[attr-defined]
+    stopping = [c for c in run.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
+    states = {callback.state_key: callback.state_dict() for callback in (*stopping, run.recorder)}
     reached = {"callbacks": states, "global_step": run.trainer.global_step}
-    measure = run.recorder.measure
-    # A validation that is good enough ends training before Lightning takes note of its score.
-    perfect = any(measure.is_enough(score) for score in run.recorder.curve.values())
-    if not perfect and not is_over(reached, run.spec.max_steps, run.spec.patience, measure):
+    if not is_over(reached, run.spec.max_steps, run.spec.patience, run.recorder.measure):
         raise ValueError(
             f"expected {run.spec.max_steps} steps, or as many as patience allows, got an end at step "
             f"{run.trainer.global_step}: what makes Lightning stop there?"
@@ -248,8 +247,12 @@ def _train_and_test(
     if error is None:
         if best_step is None:
             raise ValueError("expected a validation to choose the step by, got none: nothing can be tested")
-        with clock.phase("test"):
-            scores, said = _test(run, best_step)
+        try:
+            with clock.phase("test"):
+                scores, said = _test(run, best_step)
+        except FloatingPointError as overflow:
+            error = f"diverged: {overflow}"
+    if error is None:
         with clock.phase("writing"):
             lease.require()
             write_predictions(predict(run.module, datamodule, run.shown), run.folder)
@@ -295,8 +298,12 @@ def _test(run: _Run, best_step: int) -> tuple[dict[str, float], Answers]:
     loaders["train"] = DataLoader(joined, batch_size=None)  # type: ignore[arg-type]
     scores, said = {}, {}
     for split, loader in loaders.items():
-        with interruptible():
-            metrics = make_tester(run.spec, run.folder).test(module, dataloaders=loader, verbose=False)
+        try:
+            with interruptible():
+                metrics = make_tester(run.spec, run.folder).test(module, dataloaders=loader, verbose=False)
+        except FloatingPointError as error:  # of the tester, which is at no step
+            message = f"logits that are not finite on {split}, by the weights of step {best_step}"
+            raise FloatingPointError(f"{message}: look for NaN in the data") from error
         measure = run.recorder.measure
         scores[split] = float(metrics[0][f"test/{measure.name}"])
         if not abs(scores[split]) <= SCORE_BOUND:

@@ -12,6 +12,7 @@ from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
 from fpt_bench.bodies.inits.numbers_kept import require_fit
+from fpt_bench.config.known import is_known_body
 from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
@@ -111,8 +112,9 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
 
 def _folders(spec: RunSpec) -> dict[str, str]:
     """Return the fields of a spec that name a folder, by the one name it has."""
-    named = {"body": spec.body, "body_path": spec.body_path}
-    return {field: one_name(name) for field, name in named.items() if name and Path(name).expanduser().is_dir()}
+    named = {} if is_known_body(spec.body) else {"body": spec.body}
+    named |= {"body_path": spec.body_path} if spec.body_path else {}
+    return {field: one_name(name) for field, name in named.items() if Path(name).expanduser().is_dir()}
 
 
 def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:

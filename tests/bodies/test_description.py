@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import GPT2LMHeadModel, PretrainedConfig
+from transformers import CLIPConfig, GPT2LMHeadModel, PretrainedConfig
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
@@ -49,3 +49,16 @@ def test_inspect_shows_a_body_that_nobody_pretrained(name: str) -> None:
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", name])
     assert "nobody pretrained it" in done.output
     assert done.exit_code == 0, done.output
+
+
+def test_inspect_knows_the_rules_of_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("docs/examples")
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", "my_body:TINY_OPT"])
+    assert "sound: no fault" in done.output, done.output
+
+
+def test_a_model_of_several_parts_is_a_sentence(tmp_path: Path) -> None:
+    CLIPConfig().save_pretrained(tmp_path)
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["inspect", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "expected one transformer, with a hidden_size, got clip, without" in done.output

@@ -6,7 +6,7 @@ from transformers import GPT2Config, GPT2Model
 
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.families.registry import FAMILIES
-from fpt_bench.bodies.groups import freeze, group_parameters
+from fpt_bench.bodies.groups import count_groups, freeze, group_parameters
 from fpt_bench.config.spec import RunSpec
 
 
@@ -52,3 +52,10 @@ def test_training_a_group_that_a_rotary_body_has_not_is_fine_where_it_is_declare
     body, _ = build_body(spec, 10)
     assert {body.groups[name] for name, p in body.named_parameters() if p.requires_grad} == {"norm"}
     assert "position" in FAMILIES["llama"].absent
+
+
+def test_a_weight_that_two_modules_share_is_counted_once() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    counts = count_groups(dict(model.named_parameters()), group_parameters(model, "own", {".*": "feedforward"}))
+    assert counts["feedforward"].total == 9 + 3 + 3

@@ -1,14 +1,22 @@
 """What each init keeps of the pretrained weights, and what it draws."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModel
+from safetensors.torch import save_file
+from torch import nn
+from transformers import AutoModel, BloomConfig, BloomModel, LlamaConfig, LongformerConfig, LongformerModel
 
 from fpt_bench.bodies.build import build_body, plan_body
+from fpt_bench.bodies.families.registry import family_of
+from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.bodies.inits.matrices import Block, blocks_of
+from fpt_bench.bodies.inits.numbers_kept import planned_numbers, used_parameters
 from fpt_bench.bodies.inits.pretrained_parts import with_parts
+from fpt_bench.bodies.inits.trained import load_trained
+from fpt_bench.bodies.loading import unused_tensors
 from fpt_bench.config.inits import INITS, PARTS, read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
@@ -278,3 +286,72 @@ def test_an_init_that_a_body_has_not_the_shape_for_is_one_sentence(body: str, in
     with pytest.raises(ValueError, match=r".") as caught:
         build_body(RunSpec(task="bit-xor", body=body, init=init, layers=None if body == "lstm" else 1), 10)
     assert message in str(caught.value)
+
+
+def test_what_is_kept_is_what_runs() -> None:
+    def used(body: str) -> set[str]:
+        plan = plan_body(RunSpec(task="bit-xor", body=body, init="pretrained"), 10, offline=True)
+        with torch.device("meta"):
+            model = family_of(plan.config.model_type).build_random(plan.config, "eager")
+        kept = set(map(id, used_parameters(model)))
+        assert planned_numbers(plan) == sum(p.numel() for p in model.parameters() if id(p) in kept)
+        return {name for name, value in model.named_parameters() if id(value) not in kept}
+
+    assert used("t5-encoder") == {"shared.weight"}
+    assert {name.split(".")[-2] for name in used("longformer")} == {
+        "word_embeddings", "query_global", "key_global", "value_global", "dense"
+    }  # fmt: skip
+    bloom = BloomModel(BloomConfig(hidden_size=16, n_layer=1, n_head=2, vocab_size=7))
+    assert unused_tensors(bloom) == {"word_embeddings.weight"}, "a norm behind the vocabulary runs"
+
+
+def test_positions_go_to_the_rows_that_are_read(tmp_path: Path) -> None:
+    """Longformer's table begins behind the row of its padding word, whichever that is."""
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = LongformerConfig(**sizes, max_position_embeddings=42, attention_window=[8], vocab_size=11, pad_token_id=1)
+    model = LongformerModel(config)
+    with torch.no_grad():
+        model.embeddings.position_embeddings.weight.copy_(torch.arange(42.0)[:, None].expand(42, 8))
+    model.save_pretrained(tmp_path)
+    for init in ("pretrained", "random+positions", "statistics+positions"):
+        spec = RunSpec(task="bit-xor", body=str(tmp_path), init=init, train="readout,norm", dropout=0.0)
+        embeddings = build_body(spec, 10)[0].model.embeddings
+        first = embeddings.padding_idx + 1
+        assert embeddings.position_embeddings.weight[first : first + 10, 0].tolist() == list(range(2, 12)), init
+
+
+def test_what_never_runs_is_never_trained(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    LongformerConfig(**sizes, max_position_embeddings=42, attention_window=[8], vocab_size=11).save_pretrained(tmp_path)
+    body, _ = build_body(RunSpec(task="bit-xor", body=str(tmp_path), init="random", train="all", dropout=0.0), 10)
+    body(torch.randn(2, 5, body.width), torch.ones(2, 5, dtype=torch.bool), 1).sum().backward()
+    assert [name for name, p in body.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_heads_wider_than_the_body_have_no_mimetic_values(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 32}
+    LlamaConfig(**sizes, head_dim=16, vocab_size=5, bos_token_id=None, eos_token_id=None).save_pretrained(tmp_path)
+    spec = RunSpec(task="bit-xor", body=str(tmp_path), init="mimetic", train="readout,norm")
+    with pytest.raises(ValueError, match="expected heads that are together as wide as the body at most, 16, got 32"):
+        build_body(spec, 10)
+    build_body(spec.model_copy(update={"init": "mimetic-qk"}), 10)
+
+
+def test_a_body_that_a_run_trains_first_is_not_built_without() -> None:
+    spec = RunSpec(task="bit-xor", body="causal-128", init="task:bit-memory")
+    with pytest.raises(ValueError, match="expected the body that it names, which a run trains first"):
+        build_body(spec, 10)
+
+
+def test_a_trained_body_may_keep_single_numbers(tmp_path: Path) -> None:
+    def body() -> nn.Module:
+        model = nn.Module()
+        model.gate, model.norm = nn.Parameter(torch.tensor(3.0)), nn.BatchNorm1d(3)
+        return model
+
+    kept, new = body(), body()
+    save_file(kept.state_dict(), tmp_path / "body.safetensors")
+    with torch.no_grad():
+        new.gate.zero_()
+    assert load_trained(new, {}, TrainedBody(tmp_path / "body.safetensors", "", "", "")) == []
+    assert new.gate.item() == 3.0

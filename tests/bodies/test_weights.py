@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
 
@@ -14,8 +15,11 @@ from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import MINILM
 from fpt_bench.bodies.dropout import set_dropout
 from fpt_bench.bodies.onnx_weights import read_onnx
-from fpt_bench.bodies.weights import config_fingerprint, find_body
+from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.resolve import resolve
+from tests.bodies import saved
 
 
 def test_the_fingerprint_of_an_architecture_does_not_depend_on_where_it_lies(tmp_path: Path) -> None:
@@ -90,3 +94,36 @@ def test_weights_without_safetensors_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle would be here")
     with pytest.raises(FileNotFoundError, match="safetensors"):
         build_body(RunSpec(task="bit-xor", body="gpt2", body_path=str(tmp_path)), 10)
+
+
+def test_a_built_in_name_means_the_built_in_one_whatever_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved.save(tmp_path / "causal-128", saved.bert())
+    (tmp_path / "lstm").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_body("causal-128").config(offline=True).model_type == "gpt2"
+    assert find_body("lstm").location is None
+    assert find_body("./causal-128").config(offline=True).model_type == "bert"
+    spec = RunSpec(task="bit-xor", body="causal-128", init="random")
+    assert resolve(spec, Workspace(tmp_path, offline=True))[0].body == "causal-128"
+
+
+def test_what_a_reader_gives_in_another_shape_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = saved.gpt2()
+    config.save_pretrained(tmp_path)
+    tensors = GPT2Model(config).state_dict()
+    words = {"wte.weight": torch.zeros(9, 16)}  # a vocabulary may be of any size
+    monkeypatch.setattr("tests.bodies.saved.read_now", lambda *_: {**tensors, **words}, raising=False)
+    files = BodyFiles(str(tmp_path), "a body", reader="tests.bodies.saved:read_now")
+    files.load(config, "eager", offline=True)
+    monkeypatch.setattr("tests.bodies.saved.read_now", lambda *_: {**tensors, "wpe.weight": torch.zeros(9, 16)})
+    report = "expected every parameter of the architecture, got none that fits for 1, such as wpe.weight"
+    with pytest.raises(ValueError, match=report):
+        files.load(config, "eager", offline=True)
+
+
+def test_an_architecture_without_a_type_is_a_sentence() -> None:
+    files = BodyFiles(None, "a body", architecture=(("hidden_size", 8),))
+    with pytest.raises(ValueError, match="the architecture of a body: expected it to say model_type, got none"):
+        files.config(offline=True)

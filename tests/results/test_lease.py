@@ -164,3 +164,20 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         Lease(tmp_path / "file" / "lease").__enter__()
+
+
+def test_a_lease_that_is_put_back_after_a_look_without_it_is_renewed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.02)
+    path, aside = tmp_path / "lease", tmp_path / "aside"
+    with Lease(path) as held:
+        path.rename(aside)
+        time.sleep(0.2)  # some beats see nothing
+        aside.rename(path)
+        held.require()
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert path.stat().st_mtime > 0

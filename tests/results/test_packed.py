@@ -11,6 +11,8 @@ from rich.console import Console
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.grid import Grid
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import failure
 from fpt_bench.report.tables import markdown
 from fpt_bench.results import folder as layout
 from fpt_bench.results import lines
@@ -21,6 +23,7 @@ from fpt_bench.results.folder import (
     collect_results,
     sizes_of_runs,
     tables_folder,
+    write_result,
 )
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.lines import line_of
@@ -324,3 +327,13 @@ def test_the_benches_of_a_packed_file_are_its_own(runs: Path, tmp_path: Path) ->
     assert names == [["one-embedded"], ["two-embedded"]]
     grid, _ = bench_of("one", tasks=("bit-memory", "mnist"))
     assert read_grid(tables_folder(tmp_path / "sent", grid) / GRID_FILE) == grid
+
+
+def test_kept_results_take_nothing_from_what_is_there(tmp_path: Path) -> None:
+    """A run that failed here is no result, and still is what came of it."""
+    failed = failure(RunSpec(task="bit-xor"), "boom")
+    other = failure(RunSpec(task="bit-xor", seed=1), "boom, too")
+    write_result(failed, tmp_path / "runs" / failed.spec.run_id)
+    write_result(other, tmp_path / "kept" / other.spec.run_id)
+    found, _ = collect_results(tmp_path / "runs", tmp_path / "kept")
+    assert {result.spec.seed for result in found} == {0, 1}

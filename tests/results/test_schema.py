@@ -213,3 +213,13 @@ def test_tables_of_a_later_version_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="A newer fpt_bench made it: update this one, or take another --runs folder"):
         write_tables(Bench.of(grid, results), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "text", ['{"schema": [], "spec": 1, "status": 1}', '{"schema": 1, "spec": 1, "status": 1, "provenance": "x"}']
+)
+def test_a_garbled_file_stops_no_migration(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / RESULT_FILE).write_text(text)
+    count, problems = move(tmp_path)
+    assert (count, len(problems)) == (0, 1)

@@ -120,3 +120,10 @@ def test_the_command_draws_a_picture_and_says_whose(finished: tuple[RunResult, P
     assert done.exit_code == 0, done.stderr
     assert "pretrained, trained, step" in done.stdout
     assert picture.read_text().count("<image ") >= 2, "one of each model"
+
+
+@pytest.mark.parametrize("body", ["lstm", "none", "attention"])
+def test_a_body_without_attention_is_a_sentence(body: str) -> None:
+    built = build("reference", body=body, init="random", train=("readout",))
+    with pytest.raises(ValueError, match="expected a body with attention"):
+        built.attention_weights(torch.randn(1, LENGTH, built.width), torch.ones(1, LENGTH, dtype=torch.bool))

@@ -179,3 +179,19 @@ def test_a_step_on_features_is_fifty_times_faster_than_one_through_the_body(tmp_
         return statistics.median(taken)
 
     assert median_seconds(given=False, data=datamodule) > 50 * median_seconds(given=True, data=kept)
+
+
+def test_features_are_of_the_precision_that_training_would_have(tmp_path: Path) -> None:
+    control = {"task": "tests.scored_tasks:Easy", "body": "attention", "layers": None, "init": "random"}
+    spec = SPEC.model_copy(update={**control, "precision": "bfloat16", "body_execution": "reference"})
+    datamodule = make_datamodule(spec, Workspace(runs=tmp_path, offline=True))
+    body, record = build_body(spec, datamodule.task.max_length, offline=True)
+    module = FPTModule(datamodule.task, body, spec)
+    kept = cache_features(module, datamodule, record, tmp_path).examples("test").batch(np.arange(32)).inputs
+    batch = datamodule.examples("test").batch(np.arange(32))
+    module.eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mixed = module.features(batch).float()
+    assert torch.equal(kept, mixed)
+    with torch.no_grad():
+        assert not torch.equal(kept, module.features(batch))

@@ -18,6 +18,7 @@ from fpt_bench.results.folder import RESULT_FILE, TEST_PREDICTIONS_FILE
 from fpt_bench.results.predictions import read_answers, read_predictions
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training import one_run
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.resolve import resolve
@@ -232,3 +233,43 @@ def test_data_arguments_take_the_types_of_the_task(tiny_spec: RunSpec, workspace
     spec, _ = resolve(tiny_spec.model_copy(update={"data_arguments": loose}), workspace)
     assert spec.data_arguments == {"string_bits": 3, "validation_share": 0.25}
     assert isinstance(spec.data_arguments["string_bits"], int)
+
+
+EASY = RunSpec(
+    task="tests.scored_tasks:Easy", data="real", body="none", init="random", train="input,readout", dropout=0.0,
+    learning_rate=0.1, max_steps=60, eval_every=5, precision="float32",
+)  # fmt: skip
+
+
+def test_a_run_killed_after_a_perfect_validation_trains_no_step_more(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_one(EASY, Workspace(tmp_path / "whole", offline=True))
+    assert whole.curve[-1][1] == 1.0
+    assert whole.curve[-1][0] < EASY.max_steps
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one_run, "_test", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_one(EASY, workspace)
+    assert run_one(EASY, workspace).numbers() == whole.numbers()
+
+
+def test_logits_that_are_not_finite_in_the_test_are_an_outcome(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = FPTModule.test_step
+
+    def overflowing(module: FPTModule, batch: Batch, index: int) -> None:
+        usual(module, batch._replace(inputs=batch.inputs * 1e39), index)
+
+    monkeypatch.setattr(FPTModule, "test_step", overflowing)
+    result = run_one(EASY, workspace)
+    assert result.error is not None
+    assert result.error.startswith(
+        f"diverged: logits that are not finite on test, by the weights of step {result.best_step}"
+    )
+    assert (result.status, result.test_score, result.score) == ("diverged", None, result.floor)

@@ -73,3 +73,17 @@ def test_a_run_killed_while_it_is_resumed_leaves_no_claim_in_the_way(workspace: 
     assert (folder / "run.claim").exists()
     assert run_one(SPEC, workspace).status == "ok"
     assert not (folder / "run.claim").exists()
+
+
+def test_asked_while_the_body_it_starts_from_is_trained_it_leaves(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"max_steps": 6, "eval_every": 3, "batch_size": 4, "layers": 1, "data": "real"}
+    row["data_arguments"] = {"pattern_bits": 50, "validation_examples": 8, "test_examples": 8}
+    monkeypatch.setattr("fpt_bench.config.inits._pretraining_row", lambda _: row)
+    spec = SPEC.model_copy(update={"init": "task:bit-memory"})
+    notice = Notice()
+    notice.signal = signal.SIGUSR1
+    with pytest.raises(PreemptedError, match=r"left at step 1$"):
+        run_one(spec, workspace, notice=notice)
+    assert not list(workspace.runs.glob(f"**/{RESULT_FILE}")), "the body's training was left, too"

@@ -34,7 +34,7 @@ class FedLongformer(LongformerModel):  # type: ignore[no-untyped-call]
 
 
 LONGFORMER = Family(
-    rules={**BERT.rules, r"encoder\.layer\.\d+\.attention\.self\.(query|key|value)_global\.(weight|bias)": "attention"},
+    rules={**BERT.rules, r"encoder\.layer\.\d+\.attention\.self\.(query|key|value)_global\.(weight|bias)": "token"},
     reserved_positions=True,
     model_class=FedLongformer,
 )

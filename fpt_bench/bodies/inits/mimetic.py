@@ -36,6 +36,11 @@ def mimetic(plan: Blueprint) -> Initialized:
                 f"init '{plan.name}': expected a value head for each query head, got {block.key_heads} for "
                 f"{block.heads}; ask for mimetic-qk"
             )
+        if len(block.value) > block.value.shape[1]:
+            raise ValueError(
+                f"init '{plan.name}': expected heads that are together as wide as the body at most, "
+                f"{block.value.shape[1]}, got {len(block.value)}; ask for mimetic-qk"
+            )
         _like_identity(block, noise, diagonal)
         left, right = _factors(block.value.shape[1], len(block.value), value_noise, value_diagonal)
         block.value.copy_(left.T)

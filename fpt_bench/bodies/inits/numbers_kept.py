@@ -9,12 +9,11 @@ from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import is_norm
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.matrices import Block, all_matrices, blocks_of
+from fpt_bench.bodies.loading import unused_tensors
 from fpt_bench.bodies.weights import config_fingerprint
 from fpt_bench.config.inits import TASK_PREFIX, read_init
 from fpt_bench.config.plugins import import_attribute
 
-UNUSED = ("word_embeddings", "embed_tokens", "wte", "pooler", "patch_embeddings", "cls_token", "mask_token")
-"""In the names of parameters that a body fed with embeddings never runs."""
 _OF_BLOCK: Mapping[str, Callable[[Block], Iterable[Tensor]]] = {
     "query-key": lambda block: (block.query, block.key),
     "value-output": lambda block: (block.value, block.output),
@@ -25,7 +24,8 @@ _OF_BLOCK: Mapping[str, Callable[[Block], Iterable[Tensor]]] = {
 
 def used_parameters(model: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that a body fed with embeddings runs."""
-    return [value for name, value in model.named_parameters() if not any(word in name for word in UNUSED)]
+    unused = unused_tensors(model)
+    return [value for name, value in model.named_parameters() if name not in unused]
 
 
 def tensors_of_part(plan: Blueprint, model: nn.Module, part: str) -> list[Tensor]:

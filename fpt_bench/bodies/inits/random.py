@@ -8,16 +8,14 @@ from transformers import PretrainedConfig
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of
+from fpt_bench.bodies.trial import forget_words
 from fpt_bench.bodies.weights import config_fingerprint
 
 
 def random(plan: Blueprint) -> Initialized:
     """The architecture's own initializer; pretrained weights are neither read nor downloaded."""
     config = copy.deepcopy(plan.config)
-    # The vocabulary table is thrown away afterwards: do not fill 30,000 rows for nothing.
-    if hasattr(config, "vocab_size"):
-        config.vocab_size, config.bos_token_id, config.eos_token_id = 1, None, None
-        config.pad_token_id = None if getattr(config, "pad_token_id", None) is None else 0
+    forget_words(config)  # or 30,000 rows are filled for nothing
     _lengthen(config, plan.max_length)
     model = family_of(config.model_type).build_random(config, plan.attention)
     source = f"weights drawn at random; the architecture of {plan.files.source}"

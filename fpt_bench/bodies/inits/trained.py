@@ -12,7 +12,8 @@ from fpt_bench.bodies.inits.random import random
 
 def trained(plan: Blueprint) -> Initialized:
     """A random body trained in full on a task, once: a row of configs/pretraining.yaml (Lu et al., Table 2)."""
-    assert plan.trained is not None, "it is trained before a body is built on it"
+    if plan.trained is None:
+        raise ValueError(f"init '{plan.name}': expected the body that it names, which a run trains first, got none")
     source = f"{plan.trained.story}; the architecture of {plan.files.source}"
     # The weights come later, into the body as it will run: they are stored under the names of its module.
     return Initialized(random(plan).model, source, plan.trained.fingerprint)
@@ -34,7 +35,10 @@ def load_trained(body: nn.Module, groups: Mapping[str, str], trained: TrainedBod
         raise ValueError(f"{trained.weights}: expected the tensors of this body, got a difference in '{odd}'")
     with torch.no_grad():
         for name, value in stored.items():
-            rows = min(len(value), len(own[name])) if groups.get(name) == "position" else len(value)
+            if groups.get(name) != "position":
+                own[name].copy_(value)
+                continue
+            rows = min(len(value), len(own[name]))
             own[name][:rows].copy_(value[:rows])
             if rows < len(own[name]):
                 notes.append(f"positions from {rows} on as drawn at random: the task it was trained on ends there")
