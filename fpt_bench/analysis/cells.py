@@ -252,9 +252,10 @@ class Cell:
     @property
     def core_hours(self) -> float | None:
         """Training of all its runs on processors, those of other rates included: hours times the last attempt's threads
-        and processes; None where a run was on a GPU or does not say on what it was."""
+        and processes; None where a run was on a GPU or does not say on what it was. Results of before instructions were
+        recorded are all of processors."""
         last = [r.attempts[-1] if r.attempts else None for r in self.tried]
-        if any(attempt is None or attempt.flags is None or "cuda" in attempt.flags for attempt in last):
+        if any(attempt is None or "cuda" in (attempt.flags or ()) for attempt in last):
             return None
         cores = (r.seconds * made.threads * made.processes for r, made in zip(self.tried, last, strict=True) if made)
         return sum(cores) / 3600
