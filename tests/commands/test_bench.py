@@ -255,7 +255,10 @@ def test_the_gate_from_baseline_to_regression(bench: Bench) -> None:
     missing = bench("check", *arguments)
     assert (missing.exit_code, missing.stdout) == (2, "")
     assert "kept.json does not exist; `make baseline`" in missing.stderr
-    assert bench("check", *arguments, "--renew").exit_code == 0
+    refused = bench("check", *arguments, "--renew")
+    assert (refused.exit_code, kept.exists()) == (2, False)
+    assert "expected no --markdown, --junit with --renew, which compares nothing" in refused.stderr
+    assert bench("check", *arguments[:3], "--renew").exit_code == 0
     passed = bench("check", *arguments)
     assert (passed.exit_code, passed.stdout) == (0, PASSED)
     assert summary.read_text().startswith(f"**{PASSED.splitlines()[-1]}**")
