@@ -110,7 +110,9 @@ def test_families_from_a_config_alone(tmp_path: Path, config: PretrainedConfig, 
 def test_longformer_counts_positions_behind_its_padding_row(tmp_path: Path) -> None:
     FAMILIES[3].save_pretrained(tmp_path)
     body, record = build_body(random_spec(str(tmp_path)), 5)
-    assert body.state_dict()["model.embeddings.position_embeddings.weight"].shape == (1 + 5, 16)
+    assert body.state_dict()["model.embeddings.position_embeddings.weight"].shape == (2 + 5, 16), (
+        "rows 0 and 1 are the padding word's, as in the file"
+    )
     assert not any("stretched" in note for note in record.notes)
 
 
