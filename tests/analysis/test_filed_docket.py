@@ -244,3 +244,10 @@ def test_no_claims_and_no_bench_are_said(kept: tuple[Path, Path], tmp_path: Path
     say(claims)
     (tmp_path / "empty").mkdir()
     assert command(str(tmp_path / "empty"), "--claims", str(claims))[0] == 2
+
+
+@pytest.mark.parametrize("picked", ["", "--tasks mnist"])
+def test_the_docket_is_of_whole_benches(picked: str) -> None:
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    (entry,) = judge_filed([filed()], [Bench.of(grid.model_copy(update={"picked": picked}), results)])
+    assert (entry.bench is None) is bool(picked)

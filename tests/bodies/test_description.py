@@ -1,5 +1,6 @@
 """`inspect` for a body: what it is, what became of its file's tensors, and every fault in it."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from tests.bodies import saved
+from tests.paths import ROOT
 
 SHOWN: dict[str, tuple[Callable[[], PretrainedConfig], list[str]]] = {
     "gpt2": (saved.gpt2, ["family: gpt2; 2 layers x 16", "native equals the model's own forward: yes", "causal: ",
@@ -52,7 +54,8 @@ def test_inspect_shows_a_body_that_nobody_pretrained(name: str) -> None:
 
 
 def test_inspect_knows_the_rules_of_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend("docs/examples")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "examples")
+    monkeypatch.delitem(sys.modules, "my_body", raising=False)
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["inspect", "my_body:TINY_OPT"])
     assert "sound: no fault" in done.output, done.output
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from fpt_bench.analysis.filed_docket import judge_filed
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.results.folder import tables_folder
@@ -157,13 +156,3 @@ def test_a_wrong_pick_is_refused_before_torch_is_loaded(files: tuple[str, str], 
     done = subprocess.run([sys.executable, "-c", code, *words, "--tasks", "mnits"], capture_output=True, text=True)
     assert done.stdout.startswith("2 False error: unknown task"), done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()
-
-
-def test_the_docket_is_of_whole_benches() -> None:
-    from fpt_bench.analysis.benches import Bench
-    from fpt_bench.config.claim_files import filed_claims
-    from tests.made_up import made_up_grid
-
-    grid = made_up_grid()
-    bench = Bench.of(grid.model_copy(update={"picked": "--tasks mnist"}), [])
-    assert all(entry.bench is None for entry in judge_filed(filed_claims()[:3], [bench]))

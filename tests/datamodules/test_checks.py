@@ -308,3 +308,10 @@ def test_records_that_were_left_out_are_not_read() -> None:
     assert RecordCounts(10).read == 10
     assert RecordCounts(10, {"too long": 3, "seen before": 1}).read == 6
     assert Vectors().record_counts() is None
+
+
+def test_a_shuffled_example_of_training_keeps_its_order_each_time_it_is_seen() -> None:
+    module = ShuffledDataModule(Vectors(batch_size=20))  # 60 examples: steps 3 and 7 see some again
+    for step in (0, 3, 7):
+        expected = module.examples(TRAIN).batch(module.training_indices(step))
+        assert torch.equal(module.training_batch(step).inputs, expected.inputs)

@@ -282,3 +282,18 @@ def test_published_figures_stand_beside_published_sizes_only() -> None:
     bench = Bench.of(moved, results)
     assert [cell.published for cell in bench.cells] == [None, None]
     assert "string_bits=4" in cell_of(bench, "bit-xor", "language").data_source
+
+
+def test_core_hours_are_those_of_the_last_attempts_threads_and_processes() -> None:
+    last = Attempt(
+        version="0", commit=None, versions={}, device="-", flags=("avx2",), threads=2, platform="-", processes=3
+    )
+    attempts = (last.model_copy(update={"threads": 9}), last)
+    runs = [made_up_result("mnist", s, 0.8).model_copy(update={"seconds": 600.0, "attempts": attempts}) for s in (0, 1)]
+    on_gpu = runs[0].model_copy(update={"attempts": (last.model_copy(update={"flags": ("cuda",)}),)})
+    grid = made_up_grid(("mnist",), (0, 1))
+    here, there = (Bench.of(grid, found).cell("mnist", "language") for found in (runs, [on_gpu, runs[1]]))
+    assert here is not None
+    assert here.core_hours == pytest.approx(2 * 600 * 2 * 3 / 3600)
+    assert there is not None
+    assert there.core_hours is None

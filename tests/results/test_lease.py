@@ -181,3 +181,19 @@ def test_a_lease_that_is_put_back_after_a_look_without_it_is_renewed_again(
         while path.stat().st_mtime == 0 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert path.stat().st_mtime > 0
+
+
+def test_a_lease_that_somebody_made_in_between_is_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    owner_elsewhere(path)
+    Lease(path)._evict("what a dead owner had said")
+    assert json.loads(path.read_text())["host"] == "far"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_that_has_a_dead_owners_number_is_not_the_owner(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    path.write_text(json.dumps(lease._this_process()))
+    assert holding(path)
+    path.write_text(json.dumps({**lease._this_process(), "started": "before"}))
+    assert holding(path) is None

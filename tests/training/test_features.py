@@ -195,3 +195,12 @@ def test_features_are_of_the_precision_that_training_would_have(tmp_path: Path) 
     assert torch.equal(kept, mixed)
     with torch.no_grad():
         assert not torch.equal(kept, module.features(batch))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"seed": 1}, {"precision": "bfloat16"}, {"layers": 1}, {"body_execution": "reference"}], ids=str
+)
+def test_what_a_body_gives_otherwise_is_kept_apart(fields: dict[str, object]) -> None:
+    data = make_datamodule(SPEC, Workspace(offline=True))
+    record = BodyRecord(source="-", fingerprint="b" * 64, execution="native")
+    assert features._name(SPEC.model_copy(update=fields), data, record) != features._name(SPEC, data, record)

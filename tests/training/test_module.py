@@ -22,7 +22,7 @@ from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.checkpoints import AtomicCheckpoints
 from fpt_bench.training.devices import Devices
 from fpt_bench.training.module import FPTModule, make_input_layer, reseed
-from fpt_bench.training.one_run import _set_up, run_one
+from fpt_bench.training.one_run import _Run, _set_up, run_one
 from fpt_bench.training.phases import PhaseClock
 from fpt_bench.training.preemption import Notice
 from tests.counting import Counting
@@ -278,3 +278,39 @@ def test_adam_learns_the_same_bits_with_all_tensors_at_once() -> None:
     assert found[0][0] == found[1][0]
     for ours, theirs in zip(found[0][1].values(), found[1][1].values(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def fit(workspace: Workspace, watch: Callback, **fields: Any) -> _Run:
+    """Train three steps with one more callback, before all others."""
+    own = {"layers": 1, "init": "random", "max_steps": 3, "eval_every": 3, "precision": "float32"}
+    spec = RunSpec(task="bit-xor", data="real", **own, **fields)
+    run = _set_up(spec, workspace, lambda _: None, None, Devices(), PhaseClock(), AtomicCheckpoints())
+    run.trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
+    run.trainer.fit(run.module, datamodule=run.datamodule)
+    return run
+
+
+class Norms(Callback):
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: FPTModule, *_: Any) -> None:
+        self.seen.append(torch.stack([p.grad.norm() for p in pl_module.trained_parameters().values()]).norm().item())
+
+
+def test_no_step_takes_a_gradient_above_the_largest_norm(workspace: Workspace) -> None:
+    norms = Norms()
+    fit(workspace, norms, gradient_clip=1e-3)
+    assert norms.seen == pytest.approx([1e-3] * 3, rel=0.01)
+
+
+def test_each_step_and_each_seed_draws_masks_of_its_own(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr("fpt_bench.training.module.reseed", lambda seed, _: drawn.append(seed))
+    for seed in (0, 1):
+        fit(workspace, Callback(), seed=seed)
+    assert len(set(drawn)) == len(drawn) == 6
+
+
+def test_the_positions_that_were_trained_on_are_counted(workspace: Workspace) -> None:
+    assert fit(workspace, Callback()).recorder.positions == 3 * 16 * 10

@@ -91,3 +91,12 @@ def test_a_commit_is_of_our_own_repository_or_none(
     monkeypatch.setattr(provenance, "__file__", str(root / "fpt_bench" / "training" / "provenance.py"))
     found = provenance._commit()
     assert found == (git(root, "rev-parse", "--short=12", "HEAD") if is_ours else None)
+
+
+def test_a_commit_is_marked_where_files_differ_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = committed(checkout(tmp_path / "here"))
+    place = root / "fpt_bench" / "training" / "provenance.py"
+    monkeypatch.setattr(provenance, "_ROOT", root)
+    monkeypatch.setattr(provenance, "__file__", str(place))
+    place.write_text("changed = True\n")
+    assert str(provenance._commit()).endswith("-dirty")
