@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, DataKind, SharedArguments, TaskDataModule, TaskSpec
-from datamodules.examples import ArrayExamples, held_out
+from datamodules.examples import ArrayExamples, count_held_out
 from datamodules.floors import score_answers
 from datamodules.randomness import random_integers, random_permutation, random_uniform, random_words
 
@@ -181,7 +181,7 @@ class BitXorDataModule(TaskDataModule):
         if not 2 <= string_bits <= 12:
             raise ValueError(f"bit-xor: expected string_bits from 2 to 12, got {string_bits}")
         self.string_bits = string_bits
-        self.held = held_out("bit-xor", "inputs", 4**string_bits, validation_share, test_share)
+        self.held = count_held_out("bit-xor", "inputs", 4**string_bits, validation_share, test_share)
 
     @cached_property
     def task(self) -> TaskSpec:

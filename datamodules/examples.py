@@ -109,20 +109,20 @@ def join_batches(batches: Sequence[Batch]) -> Batch:
     return Batch(inputs, mask, torch.cat([batch.labels for batch in batches]))
 
 
-def held_out(task: str, what: str, total: int, validation_share: float, test_share: float) -> tuple[int, int]:
+def count_held_out(task: str, what: str, total: int, validation_share: float, test_share: float) -> tuple[int, int]:
     """Return how many of all inputs of a task are held out for validation and for test.
 
     Raises:
         ValueError: shares that leave one of the three parts empty.
 
     Example:
-        >>> held_out("bit-xor", "inputs", 1024, 0.125, 0.125)
+        >>> count_held_out("bit-xor", "inputs", 1024, 0.125, 0.125)
         (128, 128)
     """
     shares = (validation_share, test_share)
-    possible = min(shares) > 0 and sum(shares) < 1
+    possible = min(shares) * total >= 1 and sum(shares) < 1
     validation, test = (round(share * total) for share in shares) if possible else (0, 0)
-    if min(validation, test) < 1 or validation + test >= total:
+    if not possible or validation + test >= total:
         raise ValueError(
             f"{task}: expected shares of at least 1 of the {total} {what} that leave something to train on, "
             f"got validation_share={validation_share} and test_share={test_share}"

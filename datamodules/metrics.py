@@ -63,7 +63,7 @@ class Metric:
     @property
     def enough(self) -> float:
         """Score beyond which nothing is left to learn: a hair on this side of perfect."""
-        return self.perfect - _HAIR if self.higher_is_better else self.perfect + _HAIR
+        return _enough(self.perfect, self.higher_is_better)
 
     def is_enough(self, score: float) -> bool:
         """Return whether nothing is left to learn."""
@@ -132,7 +132,12 @@ METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _KNOWN}
 
 def is_enough(score: float, perfect: float, higher_is_better: bool) -> bool:
     """Return whether a score is at most a hair from perfect, so that nothing is left to learn."""
-    return score > perfect - _HAIR if higher_is_better else score < perfect + _HAIR
+    enough = _enough(perfect, higher_is_better)
+    return score > enough if higher_is_better else score < enough
+
+
+def _enough(perfect: float, higher_is_better: bool) -> float:
+    return perfect - _HAIR if higher_is_better else perfect + _HAIR
 
 
 def find_metric(name: str) -> Metric:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskDataModule, TaskSpec
-from datamodules.examples import ArrayExamples, held_out
+from datamodules.examples import ArrayExamples, count_held_out
 from datamodules.randomness import random_integers, random_permutation
 
 DATA_SEED = 0
@@ -46,7 +46,7 @@ class ModularAdditionDataModule(TaskDataModule):
         if not 5 <= modulus <= 1000:
             raise ValueError(f"modular-addition: expected modulus from 5 to 1000, got {modulus}")
         self.modulus = modulus
-        self.held = held_out("modular-addition", "sums", modulus**2, validation_share, test_share)
+        self.held = count_held_out("modular-addition", "sums", modulus**2, validation_share, test_share)
 
     @cached_property
     def task(self) -> TaskSpec:

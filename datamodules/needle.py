@@ -87,17 +87,18 @@ class NeedleDataModule(TaskDataModule):
     def floors(self) -> Mapping[str, float]:
         return {
             **super().floors(),
-            "first value shown": float(np.mean([hits[0] for hits in self._hits()])),
-            "last value shown": float(np.mean([hits[-1] for hits in self._hits()])),
+            "first value shown": float(np.mean([hits[0] for hits in self._hits])),
+            "last value shown": float(np.mean([hits[-1] for hits in self._hits])),
         }
 
     def floors_without_order(self) -> Mapping[str, float]:
         # Whoever says any one of the values shown, each as likely: what reading the question adds nothing to.
-        any_shown = float(np.mean([np.mean(hits) for hits in self._hits()]))
+        any_shown = float(np.mean([np.mean(hits) for hits in self._hits]))
         return {**super().floors_without_order(), "any value shown": any_shown}
 
+    @cached_property
     def _hits(self) -> list[NDArray[np.bool_]]:
-        """Return of each test example which of the values shown are right, in their order."""
+        """Of each test example, which of the values shown are right, in their order."""
         test = self.examples(TEST)
         asked = zip(test.sequences, test.labels, strict=True)
         return [_shown_values(tokens) == label + 1 for tokens, (label,) in asked]

@@ -144,7 +144,7 @@ class Cell:
         """Half of the 95 % interval of an accuracy that comes of which examples are in the test set.
 
         It is the same for all seeds, so that it is in none of their intervals, and mostly cancels in differences. An
-        upper bound where an example has several labels. Wilson's, of which all right on few examples is not certain.
+        upper bound where an example has several labels. Wilson's: all right on few examples is not certain.
         """
         if self.accuracy is None or not self.first.test_examples or self.data.metric != "accuracy":
             return None

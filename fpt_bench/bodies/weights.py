@@ -241,9 +241,8 @@ class BodyFiles:
 def find_body(name: str, path: str | None = None) -> BodyFiles:
     """Find a body by a key of BODIES, an entry point, `module:attribute`, a folder, or `owner/model` on the Hub.
 
-    A folder that is called as a body of BODIES is `./name`.
-
-    The weights in the folder `path` replace those that the name stands for.
+    A folder that is called as a body of BODIES is `./name`. The weights in the folder `path` replace those that the
+    name stands for.
 
     Raises:
         ValueError: unknown name, or a file whose checksum is wrong.

@@ -14,7 +14,7 @@ from fpt_bench.commands.options import refuse_given
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
-    from fpt_bench.analysis.judge import Docket, Rule, Verdict
+    from fpt_bench.analysis.judge import Docket, Rule, Seeds, Verdict
 
 ASSUMED = ("normal", "bounded")
 SEEN = 1e-9
@@ -23,6 +23,7 @@ SEEN = 1e-9
 
 OF_SCORES = ("better", "than", "margin", "task", "level", "higher", "assume", "reached", "score_range", "columns")
 OF_RUNS = ("claims", "output", "verify")
+"""Parameters that say something of a table of scores alone, and of runs alone."""
 
 
 def judge(
@@ -70,22 +71,10 @@ def judge(
             f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {scores} alone"
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
-    from fpt_bench.analysis.judge import Rule
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import pick_pairs, read_scores
 
-    require_known("assumption", assume, ASSUMED)
-    if reached is not None and assume == "bounded":
-        raise ValueError("expected `--assume bounded` or `--reached`, got both: who learned needs no assumption")
-    rule = Rule(
-        margin=margin,
-        level=level,
-        seeds="learned" if reached is not None else "bounded" if assume == "bounded" else "normal",
-        low=score_range[0],
-        high=score_range[1],
-        reached=reached,
-        higher=higher,
-    )
+    rule = _rule(margin, level, assume, reached, score_range, higher)
     table = read_scores(scores, tuple(name.strip() for name in columns.split(",")))
     docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
     if as_json:
@@ -94,6 +83,19 @@ def judge(
     out.print(_verdicts(docket, rule, better, than))
     for line in (*_remarks(docket), _family(docket, rule)):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _rule(
+    margin: float, level: float, assume: str, reached: float | None, score_range: tuple[float, float], higher: bool
+) -> "Rule":
+    from fpt_bench.analysis.judge import Rule
+
+    require_known("assumption", assume, ASSUMED)
+    if reached is not None and assume == "bounded":
+        raise ValueError("expected `--assume bounded` or `--reached`, got both: who learned needs no assumption")
+    seeds: Seeds = "learned" if reached is not None else "bounded" if assume == "bounded" else "normal"
+    low, high = score_range
+    return Rule(margin, level=level, seeds=seeds, low=low, high=high, reached=reached, higher=higher)
 
 
 def _verdicts(docket: "Docket", rule: "Rule", better: str, than: str) -> Table:

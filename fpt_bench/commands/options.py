@@ -87,7 +87,9 @@ def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None
         why: what they do not go with.
     """
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    typed = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    sources = {name: context.get_parameter_source(name) for name in names}
+    # By its name: which module has this enumeration differs between versions of typer.
+    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if typed:
         raise ValueError(f"expected no {', '.join(options[name] for name in typed)} {why}")
 

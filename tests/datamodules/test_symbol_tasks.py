@@ -102,8 +102,11 @@ def test_without_order_a_value_that_is_shown_is_still_the_best_guess() -> None:
     [
         (BitXorDataModule, {"string_bits": 2, "validation_share": 0.5, "test_share": 0.49}),
         (ModularAdditionDataModule, {"modulus": 5, "validation_share": 0.52, "test_share": 0.47}),
+        (BitXorDataModule, {"string_bits": 2, "validation_share": 0.04, "test_share": 0.5}),
+        (BitXorDataModule, {"validation_share": float("inf")}),
+        (ModularAdditionDataModule, {"test_share": float("nan")}),
     ],
 )
-def test_shares_that_round_to_everything_leave_nothing_to_train_on(task: type, arguments: dict[str, Any]) -> None:
+def test_shares_that_leave_a_part_empty_are_refused(task: type, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="that leave something to train on"):
         task(**arguments)

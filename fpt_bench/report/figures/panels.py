@@ -134,7 +134,7 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             words = f"{cell_label(cell)} {cell.arm}: {_rates_in_words(cell)}"
             with drawn_as(looks[cell.arm], axes, bench.tasks.index(task), words):
                 _draw_rates_of(axes, cell, looks[cell.arm])
-        for floor in {scale_of(cell) * cell.floor for cell in bench.of_task(task) if cell.floor is not None}:
+        for floor in dict.fromkeys(scale_of(c) * c.floor for c in bench.of_task(task) if c.floor is not None):
             axes.axhline(floor, color=MUTED, lw=0.9, ls=(0, (1, 2)), zorder=1)
         axes.axvline(PUBLISHED_RATE, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
         axes.annotate(
