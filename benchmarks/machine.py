@@ -72,12 +72,18 @@ def processor() -> dict[str, str]:
 
 
 def busy_seconds() -> float:
-    """Return the CPU seconds that all processes of the machine have used since it started; 0 where nobody counts."""
+    """Return the CPU seconds that all processes have used of the cores that this one may use; 0 where nobody counts."""
     path = Path("/proc/stat")
     if not path.exists():
         return 0.0
-    user, nice, system, _, _, interrupts, soft = map(int, path.read_text().split()[1:8])
-    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+    wanted = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    lines = (line.split() for line in path.read_text().splitlines())
+    ticks = 0
+    for name, *counts in lines:
+        if name in wanted:
+            user, nice, system, _, _, interrupts, soft = map(int, counts[:7])
+            ticks += user + nice + system + interrupts + soft
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def precisions() -> list[str]:

@@ -14,6 +14,8 @@ aten = torch.ops.aten
 
 WORTH_TIMING = 0.005
 """Share of a step's work from which a shape is timed; what is left over is taken at the best rate of those timed."""
+CPU = torch.device("cpu")
+AT_ONCE = 50
 PROBE_SECONDS = 0.004
 """A shape is multiplied again until so much time has passed, for each layout and each turn."""
 
@@ -99,15 +101,17 @@ class Probes:
 
     Args:
         steps: what the steps execute that the limits are for.
+        device: where they are multiplied; a GPU is timed over AT_ONCE products, which it does not wait between.
     """
 
-    def __init__(self, steps: Iterable[Executed]) -> None:
+    def __init__(self, steps: Iterable[Executed], device: torch.device = CPU) -> None:
+        self._device = device
         self.fastest: dict[Product, float] = {}
         self._operands: dict[Product, tuple[Tensor, Sequence[Tensor], Tensor]] = {}
         for executed in steps:
             for shape, times in executed.products.items():
                 if times * shape.flops >= WORTH_TIMING * executed.flops and shape not in self._operands:
-                    self._operands[shape] = _operands(shape)
+                    self._operands[shape] = _operands(shape, device)
 
     def run(self) -> None:
         """Multiply each shape for a few milliseconds, with the second matrix stored in rows and in columns."""
@@ -115,14 +119,22 @@ class Probes:
             for second in layouts:
                 start = time.perf_counter()
                 while (now := time.perf_counter()) - start < PROBE_SECONDS:
-                    torch.mm(first, second, out=out)
-                    taken = time.perf_counter() - now
+                    taken = self._seconds(first, second, out, now)
                     self.fastest[shape] = min(taken, self.fastest.get(shape, taken))
 
+    def _seconds(self, first: Tensor, second: Tensor, out: Tensor, since: float) -> float:
+        if self._device == CPU:
+            torch.mm(first, second, out=out)
+            return time.perf_counter() - since
+        for _ in range(AT_ONCE):
+            torch.mm(first, second, out=out)
+        torch.cuda.synchronize(self._device)
+        return (time.perf_counter() - since) / AT_ONCE
 
-def _operands(shape: Product) -> tuple[Tensor, Sequence[Tensor], Tensor]:
+
+def _operands(shape: Product, device: torch.device) -> tuple[Tensor, Sequence[Tensor], Tensor]:
     def random(*size: int) -> Tensor:
-        return torch.randn(size, dtype=shape.dtype)
+        return torch.randn(size, dtype=shape.dtype, device=device)
 
     layouts = random(shape.inner, shape.columns), random(shape.columns, shape.inner).T
     # A result that is there already: a new one costs page faults, which are no part of the limit.

@@ -12,6 +12,7 @@ from fpt_bench.bodies.build import build_body
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.training.module import FPTModule
 
+CPU = torch.device("cpu")
 FEATURES, CLASSES = 48, 10
 BATCHES = 3
 PUBLISHED_DROPOUT = 0.1
@@ -66,32 +67,40 @@ SMOKE = "minilm-2x8"
 """For the test of this benchmark."""
 
 
-def make_step(workload: Workload, dropout: float, precision: str | None) -> Callable[[int], None]:
+def make_step(
+    workload: Workload, dropout: float, precision: str | None, device: torch.device = CPU
+) -> Callable[[int], None]:
     """Return a function that takes one training step on the batch of a turn.
 
     Args:
         workload: body and shape.
         dropout: probability, wherever the body drops.
-        precision: of our transformer's products; None: the plain step, which is Hugging Face's, eager, in float32.
+        precision: of our transformer's products; None: the plain step, which is Hugging Face's, in float32, eager on a
+            CPU and with the library's own choice of attention on a GPU; `autocast`: that under autocast to bfloat16.
+        device: where model and batches lie.
     """
     spec = RunSpec(
         task="bit-xor",
         body=workload.body,
         init="random",
         dropout=dropout,
-        body_execution="native" if precision else "reference",
-        precision=precision or "float32",
+        body_execution="reference" if precision in (None, "autocast") else "native",
+        precision="float32" if precision in (None, "autocast") else precision,
     )
     task = TaskSpec("workload", "vectors", FEATURES, max_length=workload.longest, num_classes=CLASSES)
     torch.manual_seed(0)
     body, _ = build_body(spec, task.max_length, offline=True)
-    module = FPTModule(task, body, spec).train()
+    module = FPTModule(task, body, spec).train().to(device)
     trained = list(module.trained_parameters().values())
-    optimizer = torch.optim.Adam(trained, lr=1e-4)
-    batches = workload.batches()
+    # On a GPU Adam is one kernel for ours, as in a run, and the library's default for the others.
+    ours_on_gpu = device != CPU and spec.body_execution == "native"
+    optimizer = module.configure_optimizers() if ours_on_gpu else torch.optim.Adam(trained, lr=1e-4)
+    batches = [batch.to(device) for batch in workload.batches()]
 
     def step(turn: int) -> None:
-        module.loss(batches[turn % BATCHES]).backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "autocast"):
+            loss = module.loss(batches[turn % BATCHES])
+        loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
