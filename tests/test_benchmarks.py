@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import collecting, overhead
+from benchmarks import collecting, gpu_steps, overhead
 from benchmarks.machine import Instructions, precisions
 from benchmarks.products import Executed, Probes, Product, count_executed, limit_seconds
 from benchmarks.step_time import COLUMNS
@@ -97,3 +97,30 @@ def test_what_is_not_timed_is_taken_at_the_best_rate() -> None:
     square, flat = Product(10, 10, 10, torch.float32), Product(1, 10, 10, torch.float32)
     step = Executed(flops=3 * square.flops + flat.flops, products=Counter({square: 3, flat: 1}))
     assert limit_seconds(step, {square: 0.5}) == pytest.approx(3 * 0.5 + 0.05)
+
+
+def test_the_gpus_benchmark_asks_for_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu_steps"])
+    with pytest.raises(SystemExit, match="2"):
+        gpu_steps.main()
+    assert "expected a GPU that CUDA can use, got none" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_gpus_rows_follow_from_their_denominators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken on a CPU, where nothing is launched, waited for or kept by a GPU."""
+    monkeypatch.setattr(gpu_steps, "GPU", torch.device("cpu"))
+    monkeypatch.setattr(gpu_steps, "TURNS", 1)
+    monkeypatch.setattr(gpu_steps, "STEPS", 1)
+    monkeypatch.setattr(gpu_steps, "_peak", lambda _: 0.0)
+    monkeypatch.setattr(gpu_steps, "_waits", lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    rows = {row["arm"]: row for row in gpu_steps.measure("minilm-2x8")}
+    assert list(rows) == ["plain", "autocast", "float32", "bfloat16"]
+    assert set(rows["bfloat16"]) <= set(gpu_steps.COLUMNS)
+    assert rows["plain"]["plain_over_this"] == 1
+    for arm in ("float32", "bfloat16"):
+        assert 0 < rows[arm]["share_of_products"] < 1.2
+        assert rows[arm]["share_of_products"] == pytest.approx(rows[arm]["limit_ms"] / rows[arm]["ms"])
+        assert rows[arm]["executed_gflop"] == pytest.approx(0.6, abs=0.01)

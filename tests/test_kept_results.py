@@ -18,7 +18,7 @@ from fpt_bench.commands.docket_view import derive_docket
 from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
-from fpt_bench.report.front_page import blocks, forest, kept_bench
+from fpt_bench.report.front_page import blocks, figure, kept_bench
 from fpt_bench.results.folder import GRID_FILE, collect_results
 from fpt_bench.results.grids import find_grids, read_grid
 from tests.paths import KEPT_RESULTS, MEASURED, ROOT
@@ -91,13 +91,18 @@ def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
 
 
 def test_the_readme_answers_what_the_kept_headline_does() -> None:
-    readme = (ROOT / "README.md").read_text()
-    bench, picture = kept_bench(MEASURED, "headline-embedded"), "docs/pictures/headline-forest.png"
-    again = f"python -m fpt_bench.report.front_page docs/results headline-embedded README.md {picture}"
+    readme, bench = (ROOT / "README.md").read_text(), kept_bench(MEASURED, "headline-embedded")
     for block in blocks(bench).values():
-        assert block in readme, again
+        assert block in readme, "python -m fpt_bench.report.front_page docs/results headline-embedded --page README.md"
+
+
+@pytest.mark.parametrize(("bench", "name"), [("headline", "forest"), ("ladder", "bytes")])
+def test_the_pictures_are_of_the_kept_results(bench: str, name: str) -> None:
+    picture = f"docs/pictures/{bench}-{name}.png"
+    assert picture in (ROOT / "README.md").read_text()
+    again = f"front_page docs/results {bench}-embedded --figure {name} --picture {picture}"
     with Image.open(ROOT / picture) as shown:
-        assert shown.info["Description"] == forest(bench).alt, again
+        assert shown.info["Description"] == figure(kept_bench(MEASURED, f"{bench}-embedded"), name).alt, again
 
 
 def test_the_headlines_rates_are_those_that_the_kept_sweep_chooses() -> None:

@@ -69,7 +69,9 @@ def bench(
     arms: PickedArms = None,
     body: PickedBody = None,
     settings: Settings = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="runs at once; default: one a core, or one a GPU")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="runs at once; default: one a core, or up to eight a GPU")
+    ] = None,
     data_root: DataRoot = None,
     offline: Offline = False,
     logger: Loggers = None,

@@ -21,14 +21,14 @@ from fpt_bench.results.workspace import Workspace
 
 ATTEMPTS = 2
 """Times a run is tried when the process that works on it dies or hangs."""
-WORKERS_A_GPU, MEMORY_A_WORKER = 4, 12 * 2**30
+WORKERS_A_GPU, MEMORY_A_WORKER = 8, 12 * 2**30
 """Workers at most that share a GPU by default, and the bytes of its memory that each of them is given room for."""
 
 
 def default_workers() -> int:
     """Return one worker for each core that this process may use: one thread a run wastes least.
 
-    Where there are GPUs, up to four for each of them, which a small run leaves idle while it launches operators: as
+    Where there are GPUs, up to eight for each of them, which a small run leaves idle while it launches operators: as
     many as the smallest one's memory has room for, and cores to drive them. They take a GPU each in turn.
     """
     gpus, cores = len(_gpus()), len(_cores())

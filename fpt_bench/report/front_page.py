@@ -1,11 +1,14 @@
-"""The README's answer, from a kept bench: a sentence of the judge's verdicts, a small table, and the forest plot.
+"""The README's answer and pictures, from kept benches: a sentence of the judge's verdicts, a small table, and figures.
 
-    python -m fpt_bench.report.front_page docs/results headline-embedded README.md docs/pictures/headline-forest.png
+    python -m fpt_bench.report.front_page docs/results headline-embedded --page README.md \\
+        --figure forest --picture docs/pictures/headline-forest.png
+    python -m fpt_bench.report.front_page docs/results ladder-embedded \\
+        --figure bytes --picture docs/pictures/ladder-bytes.png
 
-rewrites what stands between the README's marks, and draws the picture.
+rewrite what stands between the page's marks, and draw a picture.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import judge_claim
 from fpt_bench.names import require_known
 from fpt_bench.report.escapes import for_markdown_cell
+from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.figures.forest import draw_forest
 from fpt_bench.report.figures.style import Drawing, make_looks, save_png, settle
@@ -141,22 +145,26 @@ def rewrite(page: Path, bench: Bench) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def forest(bench: Bench) -> Drawing:
-    """Return the picture of the answer: each arm's difference on each task.
+FIGURES = {"forest": draw_forest, "bytes": draw_bytes}
+"""What can be drawn: each arm's difference on each task; the share of language's gain by bytes kept."""
+
+
+def figure(bench: Bench, name: str) -> Drawing:
+    """Return a figure of FIGURES.
 
     Raises:
-        ValueError: no two arms can be compared.
+        ValueError: the bench has not the runs that it shows.
     """
     with house_style():
-        drawing = draw_forest(bench, make_looks(bench.arms))
+        drawing = FIGURES[name](bench, make_looks(bench.arms))
     if drawing is None:
-        raise ValueError(f"{bench.grid.name}: expected two arms with runs on one task, found none: run the bench")
+        raise ValueError(f"{bench.grid.name}: expected runs of arms that {name} compares, found none: run the bench")
     return drawing
 
 
-def draw(bench: Bench, picture: Path) -> None:
-    """Draw the picture of the answer, a PNG that holds its description."""
-    drawing = forest(bench)
+def draw(bench: Bench, name: str, picture: Path) -> None:
+    """Draw a figure, a PNG that holds its description."""
+    drawing = figure(bench, name)
     with house_style():
         save_png(drawing, picture, settle(drawing.figure))
 
@@ -175,11 +183,21 @@ def kept_bench(results: Path, name: str) -> Bench:
     return Bench.of(grids[name], found)
 
 
+def main() -> None:
+    """Rewrite a page, draw a picture, or both."""
+    parser = argparse.ArgumentParser(prog="python -m fpt_bench.report.front_page")
+    parser.add_argument("results", type=Path, help="folder of kept results")
+    parser.add_argument("bench", help="name of a bench there")
+    parser.add_argument("--page", type=Path, help="page with marks, for the answer and the table")
+    parser.add_argument("--figure", choices=FIGURES, default="forest", help="what is drawn")
+    parser.add_argument("--picture", type=Path, help="PNG file of the figure")
+    given = parser.parse_args()
+    kept = kept_bench(given.results, given.bench)
+    if given.page:
+        rewrite(given.page, kept)
+    if given.picture:
+        draw(kept, given.figure, given.picture)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        sys.exit(
-            "expected four arguments: a folder of results, the name of a bench there, a page with marks, a PNG file"
-        )
-    kept = kept_bench(Path(sys.argv[1]), sys.argv[2])
-    rewrite(Path(sys.argv[3]), kept)
-    draw(kept, Path(sys.argv[4]))
+    main()

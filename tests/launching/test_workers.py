@@ -218,7 +218,7 @@ def test_stopped_workers_are_killed_after_a_while_or_at_a_second_ctrl_c(
 
 @pytest.mark.parametrize(
     ("gpus", "gigabytes", "cores", "workers"),
-    [(0, 0, 6, 6), (1, 80, 16, 4), (1, 24, 16, 2), (1, 8, 16, 1), (2, 80, 4, 4), (8, 80, 4, 8), (4, 40, 64, 12)],
+    [(0, 0, 6, 6), (1, 140, 16, 8), (1, 80, 16, 6), (1, 24, 16, 2), (1, 8, 16, 1), (2, 80, 4, 4), (8, 80, 4, 8)],
 )
 def test_there_are_as_many_workers_as_gpus_have_room_and_cores_can_drive(
     monkeypatch: pytest.MonkeyPatch, gpus: int, gigabytes: int, cores: int, workers: int

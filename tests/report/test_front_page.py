@@ -76,9 +76,9 @@ def test_only_what_stands_between_the_marks_is_rewritten(tmp_path: Path) -> None
 
 
 def test_the_picture_says_in_words_what_it_shows(tmp_path: Path) -> None:
-    draw(judged(), tmp_path / "forest.png")
+    draw(judged(), "forest", tmp_path / "forest.png")
     with Image.open(tmp_path / "forest.png") as picture:
         assert "language +40.0 ± 0.5 pp, better" in picture.info["Description"]
     grid, results = made_up_bench(tasks=("mnist",))
-    with pytest.raises(ValueError, match="expected two arms with runs on one task"):
-        draw(Bench.of(grid, results[:1]), tmp_path / "none.png")
+    with pytest.raises(ValueError, match="expected runs of arms that forest compares"):
+        draw(Bench.of(grid, results[:1]), "forest", tmp_path / "none.png")
