@@ -71,4 +71,5 @@ def test_killed_20_times_at_random_moments_two_workers_end_with_the_same_results
     end(*(start(finish, alone, begun[half::2]) for half in (0, 1)))
     assert len(numbers(disturbed)) == len(begun) >= 2
     assert numbers(disturbed) == numbers(alone)
-    assert not list(disturbed.rglob(".result*")), "no half-written file stays"
+    left = [*disturbed.rglob(".result*"), *disturbed.rglob(".unfinished-*"), *disturbed.rglob("*.claim")]
+    assert not left, "no half-written file and no lease stays"

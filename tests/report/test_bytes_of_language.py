@@ -97,6 +97,24 @@ def test_a_task_without_a_gain_of_language_is_left_out_and_named() -> None:
         assert draw_bytes(bench_of({"mnist": lost}), {}) is None
 
 
+def test_a_rung_whose_seeds_fall_into_two_groups_is_left_out_and_named() -> None:
+    split = {**GAINS, "spectrum": [0.5, 0.5, 0.9]}
+    drawing = drawn(bench_of({"bit-xor": split}))
+    assert drawing.caption.endswith("Left out, for their seeds fall into two groups: spectrum on bit-xor.")
+    assert {cell.arm for cell in drawing.cells} == {"language", "random-fanin", "mimetic"}
+
+
+def test_a_share_beyond_the_edge_is_a_triangle_there() -> None:
+    near = {**GAINS, "language": [0.59, 0.6, 0.61]}
+    low, high = {**near, "spectrum": [0.25, 0.2, 0.22]}, {**near, "spectrum": [0.94, 0.98, 0.95]}
+    for scores, marker, edge in ((low, "v", -150), (high, "^", 250)):
+        (axes,) = drawn(bench_of({"bit-xor": scores})).figure.axes
+        (triangle,) = (line for line in axes.lines if line.get_marker() == marker)
+        assert (list(triangle.get_xdata()), list(triangle.get_ydata())) == ([3.0], [edge])
+    (axes,) = drawn(bench_of({"bit-xor": GAINS})).figure.axes
+    assert not [line for line in axes.lines if line.get_marker() in ("v", "^")]
+
+
 def test_without_bytes_baseline_or_language_there_is_no_figure() -> None:
     untold = {arm: (init, None) for arm, (init, _) in RUNGS.items()}
     no_baseline = {**RUNGS, "random-fanin": ("random", 0)}

@@ -1,10 +1,10 @@
 """A readout that trains on kept features learns what it learns through the body, and much faster."""
 
 import multiprocessing
-import statistics
+import os
+import signal
 import time
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,20 @@ def compute_slowly(small: Small, runs: Path, delay: float) -> None:
     raise SystemExit(got != fingerprints(cache_features(module, datamodule, record, runs.with_name("alone"))))
 
 
+def die_half_way(small: Small, runs: Path) -> None:
+    """Be killed when some features are in the file, and not all."""
+    module, datamodule, record = small
+    through_body = module.features
+
+    def fatally(batch: Batch) -> torch.Tensor:
+        if list(runs.glob(f"{FEATURES}/.unfinished-*/train/features.npy")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return through_body(batch)
+
+    module.features = fatally  # type: ignore[method-assign]
+    cache_features(module, datamodule, record, runs)
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("leased", [True, False])
 def test_two_processes_that_ask_for_features_at_once_have_the_same_and_right_ones(
@@ -132,13 +146,11 @@ def test_a_flipped_byte_in_kept_features_is_found_and_they_are_computed_again(
 
 def test_features_of_a_process_that_was_killed_half_way_are_not_believed(small: Small, tmp_path: Path) -> None:
     right = fingerprints(cache_features(*small, tmp_path / "alone"))
-    context = multiprocessing.get_context("fork")
-    process = context.Process(target=partial(compute_slowly, small, tmp_path / "runs", 0.0))
+    process = multiprocessing.get_context("fork").Process(target=die_half_way, args=(small, tmp_path / "runs"))
     process.start()
-    while not list((tmp_path / "runs").glob(f"{FEATURES}/.unfinished-*/train/features.npy")):
-        time.sleep(0.01)
-    process.kill()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert list((tmp_path / "runs").glob(f"{FEATURES}/.unfinished-*/train/features.npy"))
     assert fingerprints(cache_features(*small, tmp_path / "runs")) == right
     assert len(list((tmp_path / "runs" / FEATURES).iterdir())) == 1, "what the killed one left is gone, too"
 
@@ -160,25 +172,18 @@ def test_features_are_kept_only_where_they_stay_the_same(fields: dict[str, objec
     assert can_be_cached(spec, make_datamodule(spec, Workspace(offline=True))) is possible
 
 
-@pytest.mark.slow
-def test_a_step_on_features_is_fifty_times_faster_than_one_through_the_body(tmp_path: Path) -> None:
-    spec = SPEC.model_copy(update={"layers": None})
-    datamodule = make_datamodule(spec, Workspace(offline=True))
-    body, record = build_body(spec, datamodule.task.max_length)
-    module = FPTModule(datamodule.task, body, spec)
+def test_a_step_on_features_does_not_run_the_body(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, datamodule, record = small
     kept = cache_features(module, datamodule, record, tmp_path)
-
-    def median_seconds(given: bool, data: TaskDataModule) -> float:
-        module.given_features = given
-        taken = []
-        for step in range(15):
-            batch = data.training_batch(step)
-            start = time.perf_counter()
-            module.loss(batch).backward()
-            taken.append(time.perf_counter() - start)
-        return statistics.median(taken)
-
-    assert median_seconds(given=False, data=datamodule) > 50 * median_seconds(given=True, data=kept)
+    monkeypatch.setattr(module.body, "forward", lambda *_: pytest.fail("the body was run"))
+    monkeypatch.setattr(module, "given_features", True)
+    module.zero_grad()
+    module.loss(kept.examples("train").batch(np.arange(16))).backward()
+    learned = [name for name, parameter in module.trained_parameters().items() if parameter.grad is not None]
+    assert learned
+    assert all(name.startswith("readout") for name in learned)
 
 
 def test_features_are_of_the_precision_that_training_would_have(tmp_path: Path) -> None:

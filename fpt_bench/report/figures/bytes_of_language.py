@@ -21,8 +21,8 @@ _TASKS_APART = 0.03
 _LABEL_INCHES = 0.115
 _BESIDE_AXES_INCHES = 0.6
 _EDGE = 0.3
-_LOWEST, _HIGHEST = -1.0, 2.0
-"""Shares beyond are drawn at the edge."""
+_LOWEST, _HIGHEST = -1.5, 2.5
+"""Shares beyond are drawn at the edge, as a triangle that points outside."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Ladder:
 
 def draw_bytes(bench: Bench, _: Mapping[str, Look]) -> Drawing | None:
     """Draw the share of language's gain over random-fanin against bytes kept, a line for each task."""
-    ladders, left_out = climb(bench)
+    ladders, without = climb(bench)
     if not ladders:
         return None
     from matplotlib.figure import Figure
@@ -61,35 +61,38 @@ def draw_bytes(bench: Bench, _: Mapping[str, Look]) -> Drawing | None:
         for ladder in ladders
         for cell, share in ladder.rungs
     )
-    without = (
-        f" Left out, for language's gain is not distinguishable from 0: {', '.join(left_out)}." if left_out else ""
-    )
+    left_out = "".join(f" Left out, for {why}: {', '.join(names)}." for why, names in without.items() if names)
     return Drawing(
         "bytes",
         figure,
         "Bytes of language",
         f"Share of language's gain over {baseline} that an arm has, by the bytes that it keeps of the pretrained body "
         "(numbers read from its file, at their width there), on a symmetric logarithm: mean over seeds, Fieller's 95 % "
-        f"interval (cut at the edge). Rungs that would lie on one another stand side by side; what keeps nothing "
-        f"has no order.{without}",
+        "interval; a triangle at the edge lies beyond it. Rungs that would lie on one another stand side by side; what "
+        f"keeps nothing has no order.{left_out}",
         f"Share of language's gain over {baseline} in percent, by bytes kept. {words}.",
         [cell for ladder in ladders for cell, _ in ladder.rungs],
     )
 
 
-def climb(bench: Bench) -> tuple[list[Ladder], list[str]]:
-    """Return each task's ladder, and the tasks where language's gain cannot be told from 0.
+def climb(bench: Bench) -> tuple[list[Ladder], dict[str, list[str]]]:
+    """Return each task's ladder, and what has none: under the reason, tasks, and rungs of tasks.
 
     A ladder has the arms that differ from the baseline, `random-fanin`, in the init alone; of a task without that
-    baseline, without language or without bytes on record there is none.
+    baseline, without language or without bytes on record there is none. Seeds in two groups have no mean to share.
     """
-    ladders, left_out = [], []
+    ladders: list[Ladder] = []
+    no_gain: list[str] = []
+    two_groups: list[str] = []
     for task in bench.tasks:
         baseline = bench.cell(task, bench.baseline)
         if baseline is None or not baseline.runs or _init(baseline) != BASELINE:
             continue
         cells = [cell for cell in bench.of_task(task) if cell.runs and _setting(cell) == _setting(baseline)]
         cells = [cell for cell in cells if cell.bytes_kept is not None]
+        split = [cell for cell in cells if cell.learned is not None and _init(cell) not in (BASELINE, LANGUAGE)]
+        two_groups += [f"{cell.arm} on {task_label(bench, task)}" for cell in split]
+        cells = [cell for cell in cells if cell not in split]
         language = next((cell for cell in cells if _init(cell) == LANGUAGE), None)
         if language is None or baseline not in cells or len(cells) < 3:
             continue
@@ -102,10 +105,11 @@ def climb(bench: Bench) -> tuple[list[Ladder], list[str]]:
         }
         rungs = tuple((cell, share) for cell in cells if (share := shares[cell.arm]) is not None)
         if len(rungs) < len(cells):
-            left_out.append(task_label(bench, task))
+            no_gain.append(task_label(bench, task))
         else:
             ladders.append(Ladder(task, rungs))
-    return ladders, left_out
+    reasons = {"language's gain is not distinguishable from 0": no_gain, "their seeds fall into two groups": two_groups}
+    return ladders, reasons
 
 
 def _init(cell: Cell) -> str:
@@ -162,6 +166,9 @@ def _draw_task(axes: Any, ladder: Ladder, places: Mapping[str, float], look: Loo
         if shown:
             axes.plot(*zip(*shown, strict=True), **style, **line)
     for place, share, _ in points:
+        if not _LOWEST <= share.estimate <= _HIGHEST:
+            outside = "v" if share.estimate < _LOWEST else "^"
+            axes.plot([place], [_percent(share.estimate)], **{**style, "marker": outside, "ms": 8})
         if math.isfinite(share.low) and share.low < share.high:
             ends = [_percent(share.low), _percent(share.high)]
             axes.plot([place, place], ends, color=look.colour, lw=0.8, alpha=0.7, zorder=3)
