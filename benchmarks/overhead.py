@@ -18,6 +18,7 @@ from fpt_bench.commands.bench import run_grid
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import RunSpec
+from fpt_bench.launching.workers import hire
 from fpt_bench.results.workspace import Workspace
 
 LIMIT_SECONDS = 0.3
@@ -53,7 +54,8 @@ def main(count: int, workers: int) -> bool:
         runs = [run.model_copy(update={"spec": resolve(run.spec, workspace)[0]}) for run in grid.runs]
         grid = grid.model_copy(update={"runs": tuple(runs)})
         started = time.monotonic()
-        results = run_grid(grid, workspace, workers, Console(stderr=True))
+        with hire(workers, workspace) as crew:
+            results = run_grid(grid, workspace, crew, Console(stderr=True))
         taken = (time.monotonic() - started) * workers
     trained = sum(result.seconds for result in results)
     beyond = (taken - trained) / len(results)

@@ -71,13 +71,16 @@ def soak(folder: Path, count: int, workers: int, seconds: float) -> list[str]:
     finished: list[str] = []
     memory: list[float] = []
     started = time.monotonic()
+    workspace = Workspace(folder, offline=True)
     try:
-        for event in launch.run_all(specs, Workspace(folder, offline=True), workers):
-            if isinstance(event, Finished):
-                finished.append(event.result.spec.run_id)
-                memory.append(resident_mb())
-                files = len(list(Path("/proc/self/fd").iterdir()))
-                print(f"{len(finished)} done, {len(killed)} killed, {memory[-1]:.0f} MiB, {files} files", flush=True)
+        with launch.hire(workers, workspace) as crew:
+            for event in launch.run_all(specs, workspace, crew):
+                if isinstance(event, Finished):
+                    finished.append(event.result.spec.run_id)
+                    memory.append(resident_mb())
+                    files = len(list(Path("/proc/self/fd").iterdir()))
+                    seen = f"{len(killed)} killed, {memory[-1]:.0f} MiB, {files} files"
+                    print(f"{len(finished)} done, {seen}", flush=True)
     finally:
         over.set()
         killer.join()

@@ -16,7 +16,7 @@ from fpt_bench.commands.bench import plan_grid
 from fpt_bench.config.command_line import make_command
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.workers import run_all
+from fpt_bench.launching.workers import hire, run_all
 from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
@@ -298,6 +298,8 @@ def test_keywords_before_shared_are_arguments_whether_keyword_only_or_not(mistak
 @pytest.mark.slow
 def test_a_mistake_in_a_task_is_a_failed_run_of_a_bench(mistakes: Path) -> None:
     spec = RunSpec(task="mistakes:NoTest", data="real", init="random", max_steps=2, eval_every=2)
-    failed = [event.result for event in run_all([spec], Workspace(mistakes / "runs"), 1) if isinstance(event, Finished)]
+    workspace = Workspace(mistakes / "runs")
+    with hire(1, workspace) as crew:
+        failed = [event.result for event in run_all([spec], workspace, crew) if isinstance(event, Finished)]
     assert [result.status for result in failed] == ["failed"]
     assert "test: expected at least 1 example, got none" in (failed[0].error or "")

@@ -4,7 +4,7 @@ import math
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib import metadata
@@ -40,8 +40,9 @@ from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, find_config, listed_experiments
+from fpt_bench.launching.crew import Worker
 from fpt_bench.launching.slurm import send
-from fpt_bench.launching.workers import default_workers, run_all
+from fpt_bench.launching.workers import default_workers, hire, run_all
 from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import collect_results, folder_of, read_result, read_results, table_file, tables_folder
 from fpt_bench.results.grids import grid_before, require_own_grid
@@ -97,15 +98,16 @@ def bench(
             if experiments != ALL_EXPERIMENTS or (name == names[-1] and not plans):
                 raise
             notes.print(f"left out: {name}; {error}", style="yellow", markup=False, soft_wrap=True)
-    for grid, warnings in plans:
-        for warning in warnings:
-            notes.print(warning, style="yellow", markup=False)
-        if launcher.kind == "slurm":
-            out.print(send_grid(grid, workspace, launcher, kept), markup=False, soft_wrap=True)
-            continue
-        results += run_grid(grid, workspace, workers or default_workers(), notes, mix_releases, kept)
-        tables = tables_folder(runs, grid)
-        print_tables(table_file(tables, "md").read_text(encoding="utf-8"), tables)
+    with hire(workers or default_workers(), workspace) as crew:
+        for grid, warnings in plans:
+            for warning in warnings:
+                notes.print(warning, style="yellow", markup=False)
+            if launcher.kind == "slurm":
+                out.print(send_grid(grid, workspace, launcher, kept), markup=False, soft_wrap=True)
+                continue
+            results += run_grid(grid, workspace, crew, notes, mix_releases, kept)
+            tables = tables_folder(runs, grid)
+            print_tables(table_file(tables, "md").read_text(encoding="utf-8"), tables)
     if results:
         notes.print(f"next: {shlex.join(['python', '-m', 'fpt_bench', 'report', str(runs)])}", soft_wrap=True)
     troubled = [result for result in results if result.status != "ok"]
@@ -256,7 +258,7 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path |
 def run_grid(
     grid: Grid,
     workspace: Workspace,
-    workers: int,
+    crew: Sequence[Worker],
     console: Console,
     mix_releases: bool = False,
     kept: Path | None = None,
@@ -265,7 +267,7 @@ def run_grid(
 
     What is over in `kept`, another folder of results or a packed file, is not missing, and is in the tables.
     Sweeps are done in waves, as `next_runs` plans them from what came out so far.
-    Ctrl-C stops the workers and leaves the tables of what is finished.
+    Ctrl-C stops the crew, which is `hire`'s, and leaves the tables of what is finished.
 
     Raises:
         ValueError: all runs are done, but some went on, or were done elsewhere, under another release of torch, and it
@@ -283,7 +285,7 @@ def run_grid(
             write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
     results, simple = _over(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)
-    view = GridView(grid, workers, console)
+    view = GridView(grid, len(crew), console)
     view.found(list(results.values()))
     written, done = -math.inf, []
     write()  # what is claimed is on disk before the first run
@@ -291,7 +293,7 @@ def run_grid(
         with view.live():
             while planned := next_runs(grid, results):
                 view.give_up(given_up_runs(grid, results))
-                with closing(run_all(planned, workspace, workers)) as events:
+                with closing(run_all(planned, workspace, crew)) as events:
                     for event in events:
                         view.take(event)
                         if isinstance(event, Finished):

@@ -10,7 +10,7 @@ from fpt_bench.config.command_line import seeds_of, spec_from_options
 from fpt_bench.config.picks import picks_from_options, written_settings
 from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.launching.workers import default_workers
+from fpt_bench.launching.workers import default_workers, hire
 from fpt_bench.names import require_known
 from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
@@ -83,7 +83,8 @@ def bench(
     grid, warnings = plan_grid(experiment, profile, workspace, asked, mix_releases, picks=picks)
     for warning in warnings:
         notes.print(warning, style="yellow", markup=False)
-    results = run_grid(grid, workspace, workers or default_workers(), notes, mix_releases)
+    with hire(workers or default_workers(), workspace) as crew:
+        results = run_grid(grid, workspace, crew, notes, mix_releases)
     return Bench.of(grid, results, folder=workspace.runs, simple=known_records(workspace.runs, notes))
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
@@ -40,15 +40,27 @@ def default_workers() -> int:
     return gpus * max(1, min(WORKERS_A_GPU, memory // MEMORY_A_WORKER, cores // gpus))
 
 
-def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:
+@contextlib.contextmanager
+def hire(workers: int, workspace: Workspace) -> Iterator[Sequence[Worker]]:
+    """Have a crew of so many workers, at least 1, for as many calls of `run_all` as are made; then they are stopped.
+
+    A process is started when there is a run for it, and kept: starting one takes as long as some runs.
+    """
+    crew = [Worker(_work, index, _gpus(), workspace) for index in range(workers)]
+    try:
+        yield crew
+    finally:
+        stop(crew)
+
+
+def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worker]) -> Generator[Event]:
     """Do all runs, each once, and tell what happens as it happens.
 
     A run that fails is an outcome like any other. A worker process that dies or hangs costs its run one more attempt.
     When the iterator is closed, or on Ctrl-C, the workers are stopped: what is finished stays, what is not goes on from
-    its checkpoint when it is asked for again. Specs are resolved; `workers`, at least 1, work at once.
+    its checkpoint when it is asked for again. Specs are resolved; the crew is that of `hire`, for this workspace.
     """
     waiting = deque((spec, 1) for spec in {spec.run_id: spec for spec in specs}.values())
-    crew = [Worker(_work, index, _gpus(), workspace) for index in range(min(workers, len(waiting)))]
     try:
         while waiting or any(worker.job for worker in crew):
             for worker in crew:
@@ -65,7 +77,10 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Gen
                 elif event is not None:
                     yield event
     finally:
-        stop(crew)
+        if any(worker.job for worker in crew):
+            stop(crew)
+            for worker in crew:
+                worker.job = None
 
 
 def _cores() -> list[int]:

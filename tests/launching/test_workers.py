@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +15,18 @@ import pytest
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching import crew
-from fpt_bench.launching.workers import _pin, _work, default_workers, run_all
+from fpt_bench.launching.workers import _pin, _work, default_workers, hire, run_all
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import RESULT_FILE, collect_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.workspace import Workspace
 from tests.paths import ROOT
+
+
+def do(specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:
+    """Do runs with a crew of their own."""
+    with hire(workers, workspace) as crew:
+        yield from run_all(specs, workspace, crew)
 
 
 def specs(tiny_spec: RunSpec, count: int) -> list[RunSpec]:
@@ -48,7 +54,7 @@ def children() -> list[int]:
 def test_every_run_is_done_once_whatever_fails(tiny_spec: RunSpec, workspace: Workspace) -> None:
     wanted = specs(tiny_spec, 2)
     too_deep = tiny_spec.model_copy(update={"layers": 99})
-    results = finished(list(run_all([*wanted, wanted[0], too_deep], workspace, workers=2)))
+    results = finished(list(do([*wanted, wanted[0], too_deep], workspace, workers=2)))
     assert sorted(event.result.spec.run_id for event in results) == sorted(s.run_id for s in [*wanted, too_deep])
     by_id = {event.result.spec.run_id: event.result for event in results}
     assert all(by_id[spec.run_id].status == "ok" for spec in wanted)
@@ -59,6 +65,20 @@ def test_every_run_is_done_once_whatever_fails(tiny_spec: RunSpec, workspace: Wo
         (attempt,) = by_id[spec.run_id].attempts
         assert attempt.threads == 1, "a worker has one thread: torch must not be imported before it is told so"
     assert children() == []
+
+
+def test_a_crew_keeps_its_processes_from_one_call_to_the_next(tiny_spec: RunSpec, workspace: Workspace) -> None:
+    first, second = specs(tiny_spec, 2)
+    with hire(2, workspace) as crew:
+        assert children() == [], "nobody is started before there is something to do"
+        (before,) = finished(list(run_all([first], workspace, crew)))
+        (process,) = children()
+        (after,) = finished(list(run_all([second], workspace, crew)))
+        assert children() == [process]
+    assert children() == []
+    assert before.result.phases["imports"] > 0
+    assert after.result.status == "ok"
+    assert "imports" not in after.result.phases
 
 
 class Fatal:
@@ -85,7 +105,7 @@ def test_a_killed_worker_costs_its_run_one_more_attempt(
     tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", die_once)
-    events = list(run_all([tiny_spec], workspace, workers=1))
+    events = list(do([tiny_spec], workspace, workers=1))
     assert [event.attempt for event in events if isinstance(event, Started)] == [1, 2]
     assert (workspace.runs / "killed").exists()
     assert [event.result.status for event in finished(events)] == ["ok"]
@@ -103,7 +123,7 @@ def test_a_run_that_kills_every_worker_fails_with_the_signals_name(
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", report_a_step)
     events: list[Event] = []
-    for event in run_all([tiny_spec], workspace, workers=1):
+    for event in do([tiny_spec], workspace, workers=1):
         events.append(event)
         if isinstance(event, Progress) and event.step < 10:
             for child in children():
@@ -118,13 +138,13 @@ def test_a_run_that_kills_every_worker_fails_with_the_signals_name(
 def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
     tiny_spec: RunSpec, workspace: Workspace
 ) -> None:
-    runs = run_all(specs(tiny_spec, 3), workspace, workers=1)
+    runs = do(specs(tiny_spec, 3), workspace, workers=1)
     first = next(event for event in runs if isinstance(event, Finished))
     runs.close()
     assert children() == []
     kept = list(workspace.runs.glob(f"*/{RESULT_FILE}"))
     assert [path.parent.name for path in kept] == [first.result.spec.run_id]
-    again = finished(list(run_all(specs(tiny_spec, 3), workspace, workers=1)))
+    again = finished(list(do(specs(tiny_spec, 3), workspace, workers=1)))
     assert len(again) == 3
     assert first.result in [event.result for event in again], "the finished run was read, not repeated"
 
@@ -167,7 +187,7 @@ def test_a_hung_worker_is_killed_and_costs_its_run_one_more_attempt(
     tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", stop_itself)
-    events = list(run_all([tiny_spec], workspace, workers=1))
+    events = list(do([tiny_spec], workspace, workers=1))
     assert [event.attempt for event in events if isinstance(event, Started)] == [1, 2]
     (over,) = finished(events)
     assert over.result.status == "failed"
@@ -180,7 +200,7 @@ def test_a_worker_that_computes_in_silence_is_not_hung(
     tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", compute_in_silence)
-    events = list(run_all([tiny_spec], workspace, workers=1))
+    events = list(do([tiny_spec], workspace, workers=1))
     assert [event.result.status for event in finished(events)] == ["diverged"]
     assert len(events) == 2, "one attempt"
 
@@ -189,7 +209,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_word_costs_its_run_one_more_attem
     tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", die_in_the_middle_of_a_word)
-    (over,) = finished(list(run_all([tiny_spec], workspace, workers=1)))
+    (over,) = finished(list(do([tiny_spec], workspace, workers=1)))
     assert "SIGKILL" in (over.result.error or "")
 
 
@@ -214,7 +234,7 @@ def test_stopped_workers_are_killed_after_a_while_or_at_a_second_ctrl_c(
 ) -> None:
     monkeypatch.setattr("fpt_bench.launching.workers._work", stop_itself)
     monkeypatch.setattr(crew, "STOP_SECONDS", 60.0 if ctrl_c else 0.5)
-    runs = run_all(specs(tiny_spec, 2), workspace, workers=2)
+    runs = do(specs(tiny_spec, 2), workspace, workers=2)
     next(runs)
     next(runs)
     deadline = time.monotonic() + 60
@@ -260,7 +280,7 @@ def test_workers_take_a_gpu_each_in_turn(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_nothing_to_do_starts_nobody(workspace: Workspace, workers: int) -> None:
-    assert list(run_all([], workspace, workers)) == []
+    assert list(do([], workspace, workers)) == []
     assert children() == []
 
 
@@ -268,20 +288,22 @@ SCRIPT = """
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
-from fpt_bench.launching.workers import run_all
+from fpt_bench.launching.workers import hire, run_all
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
     spec = RunSpec(task="bit-xor", data="real", layers=1, max_steps=2, eval_every=2, precision="float32")
-    list(run_all([spec], Workspace(Path(sys.argv[1]), offline=True), workers=1))
+    workspace = Workspace(Path(sys.argv[1]), offline=True)
+    with hire(1, workspace) as crew:
+        list(run_all([spec], workspace, crew))
 """
 
 
@@ -301,7 +323,7 @@ def test_a_worker_begins_with_the_allocator_settings_and_its_parent_keeps_its_ow
 ) -> None:
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1234567")
     monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
-    events = run_all([tiny_spec], workspace, workers=1)
+    events = do([tiny_spec], workspace, workers=1)
     next(events)
     (pid,) = children()
     seen = Path(f"/proc/{pid}/environ").read_text().split("\0")
