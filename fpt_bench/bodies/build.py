@@ -15,7 +15,8 @@ from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
-from fpt_bench.bodies.trial import keep_layers, tried
+from fpt_bench.bodies.smaller import keep_layers
+from fpt_bench.bodies.trial import tried
 from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
