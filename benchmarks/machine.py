@@ -71,13 +71,12 @@ def processor() -> dict[str, str]:
     }
 
 
-def busy_seconds() -> float:
+def busy_seconds(counters: Path = Path("/proc/stat")) -> float:
     """Return the CPU seconds that all processes have used of the cores that this one may use; 0 where nobody counts."""
-    path = Path("/proc/stat")
-    if not path.exists():
+    if not counters.exists():
         return 0.0
     wanted = {f"cpu{core}" for core in os.sched_getaffinity(0)}
-    lines = (line.split() for line in path.read_text().splitlines())
+    lines = (line.split() for line in counters.read_text().splitlines())
     ticks = 0
     for name, *counts in lines:
         if name in wanted:

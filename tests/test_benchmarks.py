@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks import collecting, gpu_steps, overhead
-from benchmarks.machine import Instructions, precisions
+from benchmarks.machine import Instructions, busy_seconds, precisions
 from benchmarks.products import Executed, Probes, Product, count_executed, limit_seconds
 from benchmarks.step_time import COLUMNS
 from tests.paths import ROOT
@@ -66,6 +66,19 @@ def test_no_product_is_faster_than_bare_instructions() -> None:
         probes.run()
         bare = max(bare, instructions.rate("float32", threads=1) or 0.0)
     assert 1 < square.flops / probes.fastest[square] / 1e9 < 1.2 * bare
+
+
+def test_others_are_counted_on_the_cores_that_this_process_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other cores of a machine of sixteen take nothing away from a step that is pinned to two."""
+    counters = tmp_path / "stat"
+    # user, nice, system, idle, waiting for disks, interrupts, soft interrupts, stolen
+    counters.write_text("cpu  900 0 0 0 0 0 0 0\ncpu0 100 20 30 999 999 4 6 999\ncpu1 700 0 0 0 0 0 0 0\nintr 5\n")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr("os.sysconf", lambda _: 100)
+    assert busy_seconds(counters) == 1.6
+    assert busy_seconds(tmp_path / "none") == 0
 
 
 def test_without_a_compiler_there_is_no_rate_but_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
