@@ -192,6 +192,8 @@ def main() -> None:
     parser.add_argument("--figure", choices=FIGURES, default="forest", help="what is drawn")
     parser.add_argument("--picture", type=Path, help="PNG file of the figure")
     given = parser.parse_args()
+    if not (given.page or given.picture):
+        parser.error("expected --page or --picture, got neither: there is nothing to write")
     kept = kept_bench(given.results, given.bench)
     if given.page:
         rewrite(given.page, kept)

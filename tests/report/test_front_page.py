@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fpt_bench.analysis.benches import Bench
-from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, kept_bench, rewrite, scores
+from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, kept_bench, main, rewrite, scores
 from tests.made_up_bench import made_up_bench
 from tests.paths import KEPT_RESULTS
 
@@ -54,6 +54,15 @@ def test_a_task_that_is_not_over_is_named_and_nothing_is_said_of_it() -> None:
     assert "mnist" not in scores(bench)
     with pytest.raises(ValueError, match="expected a task of which all runs are over, found none"):
         answer(Bench.of(grid, [r for r in results if r.spec.seed != 2]))
+
+
+def test_a_command_that_would_write_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["front_page", "docs/results", "headline-embedded"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "expected --page or --picture, got neither" in capsys.readouterr().err
 
 
 def test_a_bench_that_is_not_kept_is_said_to_be_none() -> None:
