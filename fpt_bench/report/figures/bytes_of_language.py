@@ -68,8 +68,8 @@ def draw_bytes(bench: Bench, _: Mapping[str, Look]) -> Drawing | None:
         "Bytes of language",
         f"Share of language's gain over {baseline} that an arm has, by the bytes that it keeps of the pretrained body "
         "(numbers read from its file, at their width there), on a symmetric logarithm: mean over seeds, Fieller's 95 % "
-        "interval (cut at the edge; a triangle there lies beyond it). Rungs that would lie on one another stand side by "
-        f"side; what keeps nothing has no order.{left_out}",
+        "interval (cut at the edge; a triangle there lies beyond it). Rungs that would lie on one another stand side "
+        f"by side; what keeps nothing has no order.{left_out}",
         f"Share of language's gain over {baseline} in percent, by bytes kept. {words}.",
         [cell for ladder in ladders for cell, _ in ladder.rungs],
     )
