@@ -64,7 +64,7 @@ def test_no_product_is_faster_than_bare_instructions() -> None:
     for _ in range(10):
         probes.run()
     product, bare = square.flops / probes.fastest[square] / 1e9, 0.0
-    # A neighbour on the core takes more from a loop of two milliseconds than from a product of half a one: with patience.
+    # A neighbour on the core takes more from a loop of two milliseconds than from a product of half a one: patience.
     deadline = time.monotonic() + 60
     while product >= 1.2 * bare and time.monotonic() < deadline:
         bare = max(bare, instructions.rate("float32", threads=1) or 0.0)
