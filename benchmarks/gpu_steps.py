@@ -27,6 +27,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,7 +44,8 @@ COLUMNS = [
     "workers", "steps_a_second", "device", "torch",
 ]  # fmt: skip
 NAMES = ("minilm-32x64", "minilm-16x10", "gpt2-16x64", "gpt2-2x1024", "minilm-16x50-500")
-ARMS = {"plain": None, "autocast": "autocast", "float32": "float32", "bfloat16": "bfloat16"}
+PLAIN, OURS = "plain", ("float32", "bfloat16")
+ARMS = (PLAIN, "autocast", *OURS)
 TURNS, STEPS = 7, 10
 CREWS = (1, 2, 4, 6, 8, 12)
 """Processes that share the GPU."""
@@ -56,10 +58,9 @@ Row = dict[str, object]
 def measure(name: str) -> list[Row]:
     """Return a row for each arm of a workload."""
     workload = WORKLOADS[name]
-    steps = {arm: make_step(workload, 0.0, precision, GPU) for arm, precision in ARMS.items()}
-    executed = [count_executed(lambda turn=turn: steps["bfloat16"](turn)) for turn in range(workload.shapes)]
-    limits = {"bfloat16": executed, "float32": [count_executed(lambda: steps["float32"](0))]}
-    probes = Probes([each for found in limits.values() for each in found], GPU)
+    steps = {arm: make_step(workload, 0.0, None if arm == PLAIN else arm, GPU) for arm in ARMS}
+    executed = {arm: [count_executed(partial(steps[arm], turn)) for turn in range(workload.shapes)] for arm in OURS}
+    probes = Probes([each for counted in executed.values() for each in counted], GPU)
     memory = {arm: _peak(step) for arm, step in steps.items()}
     seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
     for turn in range(TURNS + 1):
@@ -73,11 +74,11 @@ def measure(name: str) -> list[Row]:
     for arm, step in steps.items():
         launches, busy = _launched(step)
         row: Row = {"workload": name, "arm": arm, "ms": 1000 * medians[arm], "launches": launches, "busy_ms": busy}
-        row |= {"plain_over_this": medians["plain"] / medians[arm], "waits": _waits(step)}
+        row |= {"plain_over_this": medians[PLAIN] / medians[arm], "waits": _waits(step)}
         row["peak_memory_mb"] = memory[arm]
-        if arm in limits:
-            limit = statistics.median(limit_seconds(each, probes.fastest) for each in limits[arm])
-            flops = statistics.median(each.flops for each in limits[arm])
+        if arm in executed:
+            limit = statistics.median(limit_seconds(each, probes.fastest) for each in executed[arm])
+            flops = statistics.median(each.flops for each in executed[arm])
             row |= {"executed_gflop": flops / 1e9, "limit_ms": 1000 * limit, "share_of_products": limit / medians[arm]}
         rows.append(row)
     return rows
@@ -90,27 +91,27 @@ def measure_crews(sizes: Sequence[int]) -> list[Row]:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(max(sizes))
     ]
     for child in crew:
-        _say(child, None)
+        _hear(child)
     rows: list[Row] = []
     for size in sizes:
         for child in crew[:size]:
-            _say(child, "go")
-        total = sum(float(_say(child, None)) for child in crew[:size])
+            _tell(child, "go")
+        total = sum(float(_hear(child)) for child in crew[:size])
         rows.append({"workload": CREW_WORKLOAD, "arm": "bfloat16", "workers": size, "steps_a_second": total})
     for child in crew:
         child.communicate("end\n")
     return rows
 
 
-def _say(child: "subprocess.Popen[str]", word: str | None) -> str:
-    """Send a word to a worker, or with None wait for one of its own."""
+def _tell(child: "subprocess.Popen[str]", word: str) -> None:
     assert child.stdin is not None
-    assert child.stdout is not None
-    if word is None:
-        return child.stdout.readline()
     child.stdin.write(f"{word}\n")
     child.stdin.flush()
-    return ""
+
+
+def _hear(child: "subprocess.Popen[str]") -> str:
+    assert child.stdout is not None
+    return child.stdout.readline()
 
 
 def work() -> None:

@@ -14,8 +14,9 @@ aten = torch.ops.aten
 
 WORTH_TIMING = 0.005
 """Share of a step's work from which a shape is timed; what is left over is taken at the best rate of those timed."""
-CPU = torch.device("cpu")
 AT_ONCE = 50
+"""Products that a GPU is given before it is waited for."""
+CPU = torch.device("cpu")
 PROBE_SECONDS = 0.004
 """A shape is multiplied again until so much time has passed, for each layout and each turn."""
 

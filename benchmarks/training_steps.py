@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.products import CPU
 from datamodules.contract import Batch, TaskSpec
 from fpt_bench.bodies.build import build_body
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.training.module import FPTModule
 
-CPU = torch.device("cpu")
 FEATURES, CLASSES = 48, 10
 BATCHES = 3
 PUBLISHED_DROPOUT = 0.1

@@ -26,8 +26,8 @@ def test_a_gpu_learns_bit_xor(execution: str, precision: str, tmp_path: Path) ->
     result = run_one(spec, workspace)
     assert result.status == "ok"
     assert result.test_score is not None
-    # Nothing learned is 53.4 %. On an H200 the reference under autocast had 83.0 %, the other three over 90.
-    assert result.test_score > 0.75
+    # Nothing learned is 53.4 %. The reference under autocast is slower to learn: on an H200 it had 83.0 % by then.
+    assert result.test_score > (0.75 if (execution, precision) == ("reference", "bfloat16") else 0.9)
 
 
 @pytest.mark.parametrize("ragged", [False, True])
