@@ -86,8 +86,8 @@ def _cell(row: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("table", sorted(KEPT_RESULTS.glob("tables/*/table.csv")), ids=lambda path: path.parent.name)
-def test_the_page_on_experiments_shows_every_kept_table(table: Path) -> None:
-    assert glance(table) in (ROOT / "docs" / "experiments.md").read_text()
+def test_the_page_of_what_was_set_aside_shows_every_table_of_it(table: Path) -> None:
+    assert glance(table) in (KEPT_RESULTS / "README.md").read_text()
 
 
 def test_the_readme_answers_what_the_kept_headline_does() -> None:
@@ -116,12 +116,12 @@ def test_the_headlines_rates_are_those_that_the_kept_sweep_chooses() -> None:
     assert written == chosen
 
 
-def test_the_pages_say_open_because_the_judge_does() -> None:
-    """README and docs/experiments.md say that three seeds settled no difference in these tables."""
+def test_the_page_of_what_was_set_aside_says_open_because_the_judge_does() -> None:
+    """It says that three seeds settled no difference in these tables."""
     frames = [pd.read_csv(table) for table in KEPT_RESULTS.glob("tables/*/table.csv")]
     verdicts = pd.concat(frames)["verdict"].dropna()
     assert set(verdicts) == {"open"}
-    assert f"all {len(verdicts)} differences" in (ROOT / "docs" / "experiments.md").read_text()
+    assert f"all {len(verdicts)} differences" in (KEPT_RESULTS / "README.md").read_text()
 
 
 def test_the_kept_docket_is_what_the_kept_results_say(place: Path) -> None:
