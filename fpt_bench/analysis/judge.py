@@ -225,9 +225,15 @@ def _make_case(task: str, first: Floats, second: Floats, rule: Rule) -> _Case:
     return _Case(task, first, second, above, lambda at: below(-at))
 
 
+def _span(arm: Floats, width: float) -> float:
+    """Return the range of an arm's seeds; 0 where no more than rounding tells them apart."""
+    span = float(np.ptp(arm))
+    return span if span > 1e-12 * width else 0.0
+
+
 def _normal_above(first: Floats, second: Floats, width: float) -> LogEvidence:
     # Equal floats have a mean that is rounded, by another amount where there are more of them, and a variance of 1e-34.
-    flat = [np.ptp(arm) <= 1e-12 * width for arm in (first, second)]
+    flat = [_span(arm, width) == 0 for arm in (first, second)]
     means = [arm[0] if is_flat else arm.mean() for arm, is_flat in zip((first, second), flat, strict=True)]
     variances = [0.0 if is_flat else arm.var(ddof=1) for arm, is_flat in zip((first, second), flat, strict=True)]
     difference = means[0] - means[1]
@@ -250,7 +256,7 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     words: tuple[Word, ...] = ("better", "worse", "same")
     better, worse, same = (as_evidence(value) for value in logs)
     estimate = float(case.first.mean() - case.second.mean())
-    ranges = sorted(float(np.ptp(arm)) for arm in (case.first, case.second))
+    ranges = sorted(_span(arm, rule.width) for arm in (case.first, case.second))
     learned, normal = rule.seeds == "learned", rule.seeds == "normal"
     return Verdict(
         task=case.task,

@@ -98,7 +98,9 @@ def bench(
             if experiments != ALL_EXPERIMENTS or (name == names[-1] and not plans):
                 raise
             notes.print(f"left out: {name}; {error}", style="yellow", markup=False, soft_wrap=True)
-    with hire(workers or default_workers(), workspace) as crew:
+    # Jobs are sent from machines whose GPU, if they have one, is nobody's to ask.
+    crew_size = 1 if launcher.kind == "slurm" else workers or default_workers()
+    with hire(crew_size, workspace) as crew:
         for grid, warnings in plans:
             for warning in warnings:
                 notes.print(warning, style="yellow", markup=False)

@@ -43,21 +43,27 @@ class Worker:
         self._silent, self._computed = 0.0, -1
 
     def begin(self, spec: RunSpec, attempt: int) -> None:
+        if self.process is not None and not self.process.is_alive():
+            stop([self])  # it died while idle, which is no attempt at this run
         if self.process is None:
             self._start()
         self.job, self._silent = (spec, attempt), 0.0
-        # If it died while idle, `receive` finds out, and the run is given to its successor.
+        # If it dies right now, `receive` finds out, and the run is given to its successor.
         with contextlib.suppress(ConnectionError):
             self.pipe.send(spec)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=self.work, args=(theirs, *self.arguments), daemon=True)
-        self.is_hung = False
-        with allocator_settings():
-            self.process.start()
-        theirs.close()
+        ours, theirs = context.Pipe()
+        process = context.Process(target=self.work, args=(theirs, *self.arguments), daemon=True)
+        try:
+            with allocator_settings():
+                process.start()
+        finally:
+            theirs.close()
+            # One that was not started, since there was no room or Ctrl-C came, is none that could be stopped.
+            if process.pid is not None:
+                self.pipe, self.process, self.is_hung = ours, process, False
 
     def watch(self, told: bool, seconds: float) -> None:
         """Take note of whether the process has told something in the last seconds."""

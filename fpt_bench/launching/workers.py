@@ -1,6 +1,7 @@
 """Where runs execute: in this process, or in pinned one-thread worker processes on this machine."""
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -56,7 +57,8 @@ def hire(workers: int, workspace: Workspace) -> Iterator[Sequence[Worker]]:
 def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worker]) -> Generator[Event]:
     """Do all runs, each once, and tell what happens as it happens.
 
-    A run that fails is an outcome like any other. A worker process that dies or hangs costs its run one more attempt.
+    A run that fails is an outcome like any other, but its process does no other run: what broke it, such as an error of
+    the GPU, may have broken the process. One that dies or hangs costs its run one more attempt.
     When the iterator is closed, or on Ctrl-C, the workers are stopped: what is finished stays, what is not goes on from
     its checkpoint when it is asked for again. Specs are resolved; the crew is that of `hire`, for this workspace.
     """
@@ -75,6 +77,8 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worke
                 elif lost is not None:
                     yield Finished(keep_failure(lost[0], f"{worker.obituary()}, {ATTEMPTS} times", workspace))
                 elif event is not None:
+                    if isinstance(event, Finished) and event.result.status == "failed":
+                        stop([worker])
                     yield event
     finally:
         if any(worker.job for worker in crew):
@@ -131,6 +135,10 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
             result = keep_failure(spec, describe(error), workspace)
         with contextlib.suppress(ConnectionError):
             pipe.send(Finished(result))
+        if torch.cuda.is_initialized():
+            # An idle worker gives the others what it has of the GPU's memory.
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
 def _pin(index: int, gpus: list[str]) -> None:

@@ -26,6 +26,8 @@ _WITHOUT_EFFECT = {
 }  # fmt: skip
 """Fields of a spec that features do not depend on."""
 _FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"
+_FORMAT = 2
+"""Of what is kept: raised where the same fields give other features. 1 was float32 at every precision."""
 
 
 class FeatureDataModule(DerivedDataModule):
@@ -72,7 +74,7 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
 
 def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
     fields = spec.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
-    content = json.dumps([fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
+    content = json.dumps([_FORMAT, fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
     return f"{folder_name(spec.task)}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 

@@ -201,6 +201,15 @@ def test_rounding_is_no_evidence() -> None:
     assert docket.worse_anywhere < 1
 
 
+def test_seeds_that_rounding_tells_apart_do_not_vary() -> None:
+    first = [0.95 - 0.9, 1.0 - 0.95, 0.9 - 0.85, 0.8 - 0.75, 0.85 - 0.8]
+    second = [0.6 - 0.5, 0.9 - 0.8, 0.7 - 0.6, 0.8 - 0.7, 1.0 - 0.9]
+    assert min(np.ptp(first), np.ptp(second)) > 0
+    (verdict,) = judge({"task": (first, second)}, RULE).verdicts
+    assert verdict.flat
+    assert verdict.cautious == "open"
+
+
 def test_what_cannot_be_normal_is_seen() -> None:
     near = {"nearly flat": (LOW, [0.99, 0.991, 0.992])}
     docket = judge(

@@ -49,6 +49,22 @@ targets: {bit-xor: 1.0}
 LEVELS = {1e-5: 0.5, 1e-4: 0.55, 1e-3: 0.95, 1e-2: 0.7, 2e-4: 0.6}
 
 
+def test_jobs_are_sent_without_asking_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_: int) -> None:
+        raise RuntimeError("CUDA-capable device(s) is/are busy or unavailable")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", busy)
+    monkeypatch.setattr("fpt_bench.commands.bench.send_grid", lambda *_: "sent")
+    (tmp_path / "headline.yaml").write_text(HEADLINE)
+    (tmp_path / "profile.yaml").write_text(PROFILE + "launcher: {kind: slurm, time: 10, parallelism: 2}\n")
+    files = ["--experiments", str(tmp_path / "headline.yaml"), "--profile", str(tmp_path / "profile.yaml")]
+    sent = CliRunner().invoke(app, ["bench", *files, "--runs", str(tmp_path / "runs"), "--offline"])
+    assert sent.exit_code == 0, sent.output
+    assert "sent" in sent.stdout
+
+
 def pretend(spec: RunSpec, level: float) -> RunResult:
     """The outcome of a run that nobody made, of the data and the body it would have; `level` is its accuracy."""
     now = CurrentSources(Workspace(offline=True)).of(spec)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import pytest
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching import crew
-from fpt_bench.launching.workers import _pin, _work, default_workers, hire, run_all
+from fpt_bench.launching.workers import _pin, _work, default_workers, failure, hire, run_all
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import RESULT_FILE, collect_results
 from fpt_bench.results.result import RunResult
@@ -147,6 +148,65 @@ def test_closing_the_iterator_stops_the_workers_and_keeps_what_is_finished(
     again = finished(list(do(specs(tiny_spec, 3), workspace, workers=1)))
     assert len(again) == 3
     assert first.result in [event.result for event in again], "the finished run was read, not repeated"
+
+
+def answer(pipe: Connection, *_: object) -> None:
+    """Be a worker that does its runs at once; a run of seed 0 breaks what comes after it in the process, too."""
+    broken = False
+    while True:
+        try:
+            spec = pipe.recv()
+        except EOFError:
+            return
+        broken |= spec.seed == 0
+        pipe.send(Finished(failure(spec, "broken") if broken else RunResult(spec=spec, status="diverged")))
+
+
+def test_a_worker_that_dies_idle_costs_the_next_run_no_attempt(
+    tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.launching.workers._work", answer)
+    _, first, second = specs(tiny_spec, 3)
+    with hire(1, workspace) as crew:
+        assert [event.result.status for event in finished(list(run_all([first], workspace, crew)))] == ["diverged"]
+        (worker,) = crew
+        assert worker.process is not None
+        worker.process.kill()
+        worker.process.join()
+        events = list(run_all([second], workspace, crew))
+    assert [event.attempt for event in events if isinstance(event, Started)] == [1]
+    assert [event.result.status for event in finished(events)] == ["diverged"]
+
+
+def test_a_process_in_which_a_run_failed_does_no_other(
+    tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the GPU stays with the process: it would fail all that is left."""
+    monkeypatch.setattr("fpt_bench.launching.workers._work", answer)
+    over = finished(list(do(specs(tiny_spec, 3), workspace, workers=1)))
+    assert [event.result.status for event in over] == ["failed", "diverged", "diverged"]
+
+
+def test_ctrl_c_while_a_process_is_started_is_ctrl_c(
+    tiny_spec: RunSpec, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fpt_bench.launching.workers._work", stop_when_asked)
+    started = iter([SpawnProcess._Popen])
+
+    def popen(process: SpawnProcess) -> object:
+        for start in started:
+            return start(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SpawnProcess, "_Popen", staticmethod(popen))
+    with pytest.raises(KeyboardInterrupt):
+        list(do(specs(tiny_spec, 2), workspace, workers=2))
+    assert children() == []
+
+
+def stop_when_asked(pipe: Connection, *_: object) -> None:
+    while True:
+        pipe.recv()
 
 
 def stop_itself(pipe: Connection, *_: object) -> None:

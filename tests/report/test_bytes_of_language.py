@@ -88,7 +88,7 @@ def test_a_point_stands_at_its_bytes_and_its_share_of_languages_gain() -> None:
 
 
 def test_a_task_without_a_gain_of_language_is_left_out_and_named() -> None:
-    flat = {**GAINS, "language": [0.3, 0.5, 0.9], "random-fanin": [0.2, 0.5, 0.8]}
+    flat = {**GAINS, "language": [0.3, 0.5, 0.7], "random-fanin": [0.2, 0.45, 0.7]}
     behind = {**GAINS, "language": GAINS["random-fanin"], "random-fanin": GAINS["language"]}
     for lost in (flat, behind):
         drawing = drawn(bench_of({"bit-xor": GAINS, "mnist": lost}))
@@ -102,6 +102,14 @@ def test_a_rung_whose_seeds_fall_into_two_groups_is_left_out_and_named() -> None
     drawing = drawn(bench_of({"bit-xor": split}))
     assert drawing.caption.endswith("Left out, for their seeds fall into two groups: spectrum on bit-xor.")
     assert {cell.arm for cell in drawing.cells} == {"language", "random-fanin", "mimetic"}
+
+
+@pytest.mark.parametrize("end", ["language", "random-fanin"])
+def test_a_gain_whose_own_end_falls_into_two_groups_is_no_gain(end: str) -> None:
+    split = {**GAINS, end: [0.5, 0.98, 0.98]}
+    assert draw_bytes(bench_of({"bit-xor": split}), {}) is None
+    drawing = drawn(bench_of({"bit-xor": GAINS, "mnist": split}))
+    assert drawing.caption.endswith(f"Left out, for their seeds fall into two groups: {end} on mnist†.")
 
 
 def test_a_share_beyond_the_edge_is_a_triangle_there() -> None:

@@ -11,6 +11,7 @@ from fpt_bench.report.figures.style import make_looks
 from fpt_bench.report.page.verdict_line import verdict_line
 from fpt_bench.report.summary import summarize
 from fpt_bench.report.tables import markdown
+from fpt_bench.results.result import RunResult
 from tests.made_up_bench import made_up_bench
 
 
@@ -93,6 +94,23 @@ def test_an_opponent_that_does_not_arrive_is_no_failure_of_the_arm(bench: Bench)
     drawing = draw_speed_up(changed, make_looks(changed.arms))
     assert drawing is not None
     assert {cell.arm for cell in drawing.cells} == {"language"}, "`target not reached` would be untrue of speech"
+
+
+def test_an_arm_with_another_target_is_not_said_to_miss_it() -> None:
+    grid, results = made_up_bench(tasks=("bit-xor",))
+    full = {run.spec.run_id for run in grid.runs if run.arm == "full"}
+
+    def harder(result: RunResult) -> RunResult:
+        assert result.data is not None
+        return result.model_copy(update={"data": result.data.model_copy(update={"floor": 0.6})})
+
+    results = [harder(result) if result.spec.run_id in full else result for result in results]
+    other = Bench.of(grid.model_copy(update={"targets": {}}), results, simple=())
+    drawing = draw_speed_up(other, make_looks(other.arms))
+    assert drawing is not None
+    said = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
+    assert "another target" in said
+    assert "target not reached" not in said
 
 
 def test_an_arm_whose_opponent_is_left_out_is_said_to_be_compared_with_none(bench: Bench) -> None:

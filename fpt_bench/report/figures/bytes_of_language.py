@@ -90,7 +90,7 @@ def climb(bench: Bench) -> tuple[list[Ladder], dict[str, list[str]]]:
             continue
         cells = [cell for cell in bench.of_task(task) if cell.runs and _setting(cell) == _setting(baseline)]
         cells = [cell for cell in cells if cell.bytes_kept is not None]
-        split = [cell for cell in cells if cell.learned is not None and _init(cell) not in (BASELINE, LANGUAGE)]
+        split = [cell for cell in cells if cell.learned is not None]
         two_groups += [f"{cell.arm} on {task_label(bench, task)}" for cell in split]
         cells = [cell for cell in cells if cell not in split]
         language = next((cell for cell in cells if _init(cell) == LANGUAGE), None)

@@ -101,7 +101,9 @@ def draw_speed_up(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
     def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
         ratio = _speed_up(cell)
         if ratio is None:
-            axes.annotate("target not reached", (1, y), (4, 0), textcoords="offset points", va="center", color=MUTED)
+            arrives = cell.convergence is not None and math.isfinite(cell.convergence.steps)
+            words = "another target" if arrives else "target not reached"
+            axes.annotate(words, (1, y), (4, 0), textcoords="offset points", va="center", color=MUTED)
             return
         axes.barh(y, ratio - 1, left=1, height=0.62, color=look.colour, zorder=2)
         shift, side = (3, "left") if ratio >= 1 else (-3, "right")
