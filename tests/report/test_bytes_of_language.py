@@ -88,7 +88,7 @@ def test_a_point_stands_at_its_bytes_and_its_share_of_languages_gain() -> None:
 
 
 def test_a_task_without_a_gain_of_language_is_left_out_and_named() -> None:
-    flat = {**GAINS, "language": [0.3, 0.5, 0.7], "random-fanin": [0.2, 0.45, 0.7]}
+    flat = {**GAINS, "language": [0.3, 0.45, 0.58, 0.72], "random-fanin": [0.2, 0.34, 0.48, 0.62]}
     behind = {**GAINS, "language": GAINS["random-fanin"], "random-fanin": GAINS["language"]}
     for lost in (flat, behind):
         drawing = drawn(bench_of({"bit-xor": GAINS, "mnist": lost}))
