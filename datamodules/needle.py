@@ -92,16 +92,23 @@ class NeedleDataModule(TaskDataModule):
         }
 
     def floors_without_order(self) -> Mapping[str, float]:
-        # Whoever says any one of the values shown, each as likely: what reading the question adds nothing to.
-        any_shown = float(np.mean([np.mean(hits) for hits in self._hits]))
-        return {**super().floors_without_order(), "any value shown": any_shown}
+        # Whoever says one of the values shown, or of those shown most often: what reading the question adds nothing to.
+        return {
+            **super().floors_without_order(),
+            "any value shown": float(np.mean([np.mean(hits) for hits in self._hits])),
+            "commonest value shown": float(np.mean([_chance_by_commonest(*each) for each in self._asked])),
+        }
 
     @cached_property
     def _hits(self) -> list[NDArray[np.bool_]]:
         """Of each test example, which of the values shown are right, in their order."""
+        return [shown == right for shown, right in self._asked]
+
+    @property
+    def _asked(self) -> list[tuple[NDArray[np.integer], int]]:
+        """Of each test example, the values shown, in their order, and the one that is right, all as tokens."""
         test = self.examples(TEST)
-        asked = zip(test.sequences, test.labels, strict=True)
-        return [_shown_values(tokens) == label + 1 for tokens, (label,) in asked]
+        return [(tokens[1:-1:2], label + 1) for tokens, (label,) in zip(test.sequences, test.labels, strict=True)]
 
     def simple_learners(self) -> Mapping[str, SimpleLearner]:
         def counts(inputs: Tensor, mask: Tensor) -> NDArray[np.float32]:
@@ -141,5 +148,8 @@ class NeedleDataModule(TaskDataModule):
         return SequenceExamples(sequences, values[np.arange(count), asked][:, None])
 
 
-def _shown_values(tokens: NDArray[np.integer]) -> NDArray[np.integer]:
-    return tokens[1:-1:2]
+def _chance_by_commonest(shown: NDArray[np.integer], right: int) -> float:
+    """Return how often one is right who says a value that is shown most often, any of them."""
+    counts = np.bincount(shown)
+    best = np.flatnonzero(counts == counts.max())
+    return float(right in best) / len(best)

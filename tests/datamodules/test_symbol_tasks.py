@@ -46,6 +46,14 @@ def test_floors_of_needle_are_those_of_saying_what_was_shown() -> None:
     assert floors["best constant"] < 0.25
 
 
+def test_the_commonest_value_shown_is_right_more_often_than_any() -> None:
+    module = NeedleDataModule(pairs=3, fewest_pairs=3, markers=3, values=2, test_examples=4000)
+    floors = module.floors()
+    # Three values of two kinds are alike (1 in 4), or two of them are.
+    assert floors["commonest value shown"] == pytest.approx(1 / 4 + 3 / 4 * 2 / 3, abs=0.03)
+    assert floors["any value shown"] == pytest.approx(1 / 4 + 3 / 4 * (4 / 9 + 1 / 9), abs=0.03)
+
+
 def test_counts_of_tokens_say_no_more_than_which_values_are_there() -> None:
     module = NeedleDataModule(pairs=2, fewest_pairs=2, markers=2, values=4, test_examples=500, batch_size=64)
     (learner,) = module.simple_learners().values()
@@ -56,10 +64,14 @@ def test_all_sums_are_there_once_and_none_is_trained_on_and_tested() -> None:
     module = ModularAdditionDataModule(modulus=7, validation_share=0.1, test_share=0.2)
     rows = [tuple(row) for split in (TRAIN, VALIDATION, TEST) for row in module.examples(split).inputs.tolist()]
     assert sorted(rows) == [(a, b, 7) for a in range(7) for b in range(7)]
+    trained = {tuple(row) for row in module.examples(TRAIN).inputs.tolist()}
+    assert not any(
+        (b, a, 7) in trained for split in (VALIDATION, TEST) for a, b, _ in module.examples(split).inputs.tolist()
+    )
     for split in (TRAIN, TEST):
         examples = module.examples(split)
         assert examples.labels[:, 0].tolist() == [(a + b) % 7 for a, b, _ in examples.inputs.tolist()]
-    assert len(module.examples(TEST)) == 10
+    assert len({frozenset(row[:2]) for row in module.examples(TEST).inputs.tolist()}) == 6, "a fifth of 28 pairs"
     batch = module.training_batch(0)
     assert module.words(batch.inputs[0])[-1] == "="
 
