@@ -82,6 +82,11 @@ def multiplies_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def as_trained(spec: RunSpec, device: torch.device) -> torch.autocast:
+    """Return the context in which Trainer runs a model of a spec on a device, for who runs it without one."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=trainer_precision(spec) == "bf16-mixed")
+
+
 def trainer_precision(spec: RunSpec) -> Literal["bf16-mixed", "32-true"]:
     """Return Lightning's word for a settled spec: our transformer casts by itself, the reference by autocast."""
     by_autocast = spec.body_execution == "reference" and spec.precision == "bfloat16"

@@ -12,8 +12,10 @@ from fpt_bench.names import require_known
 TASK_PREFIX = "task:"
 """What an init starts with that names a body which one of our tasks trained."""
 TASK_INIT = f"{TASK_PREFIX}NAME"
-PARTS = ("query-key", "value-output", "feedforward", "norms", "positions")
-"""Of the pretrained body, what `+PART` puts on top of an init that draws the rest."""
+PARTS = ("query-key", "value-output", "feedforward", "norms", "positions", "rest")
+"""Of the pretrained body, what `+PART` puts on top of an init that draws the others; all of them together are the body.
+
+`rest` is what belongs to no other: the biases of attention, which go with two of them, and BERT's segment row."""
 
 PARTS_SOURCE = "after Li et al., arXiv 2411.09702"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from datamodules.contract import DerivedDataModule, Examples, TaskDataModule
 from datamodules.examples import ArrayExamples
 from datamodules.sources.caches import is_made, made_once
-from fpt_bench.bodies.execution import trainer_precision
+from fpt_bench.bodies.execution import as_trained
 from fpt_bench.config.spec import RunSpec, folder_name
 from fpt_bench.results.folder import FEATURES, LEASE_FILE
 from fpt_bench.results.lease import Lease
@@ -84,7 +84,7 @@ def _compute(module: FPTModule, datamodule: TaskDataModule, folder: Path) -> Non
     was_training, home = module.training, module.device
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     module.eval().to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=trainer_precision(module.spec) == "bf16-mixed"):
+    with as_trained(module.spec, device):
         for split in datamodule.splits:
             (folder / split).mkdir()
             _compute_split(module, datamodule, split, folder / split)

@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from datamodules.contract import VALIDATION, Batch, TaskDataModule
+from fpt_bench.bodies.execution import as_trained
 from fpt_bench.training.module import FPTModule
 
 EXAMPLES = 8
@@ -43,7 +44,8 @@ def readout_moves(module: FPTModule, datamodule: TaskDataModule) -> float | None
     batch = examples.batch(np.arange(min(EXAMPLES, len(examples))))
     was_training, given, device = module.training, module.given_features, next(module.parameters()).device
     module.eval().given_features = False
-    own, moved = (module.features(b.to(device))[:, -1].double() for b in (batch, with_others_replaced(batch)))
+    with as_trained(module.spec, device):
+        own, moved = (module.features(b.to(device))[:, -1].double() for b in (batch, with_others_replaced(batch)))
     module.train(was_training).given_features = given
     share = float(((moved - own).norm(dim=1) / own.norm(dim=1)).mean())
     return share if math.isfinite(share) else None

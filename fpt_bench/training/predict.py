@@ -11,6 +11,7 @@ from torchvision.io import encode_png
 from datamodules.constants import is_labelled, known_labels
 from datamodules.contract import TaskDataModule
 from datamodules.metrics import IGNORED
+from fpt_bench.bodies.execution import as_trained
 from fpt_bench.results.predictions import Prediction, shorten
 from fpt_bench.training.module import FPTModule
 from fpt_bench.training.objective import what_is_said
@@ -32,7 +33,8 @@ def predict(
     indices = np.arange(min(count, len(shown.examples(split))))
     batch, given = datamodule.examples(split).batch(indices), shown.examples(split).batch(indices)
     was_training, device = module.training, next(module.parameters()).device
-    said = what_is_said(module.task, module.eval()(batch.to(device)))[0].cpu()
+    with as_trained(module.spec, device):
+        said = what_is_said(module.task, module.eval()(batch.to(device)))[0].cpu()
     module.train(was_training)
     missing = math.nan if said.is_floating_point() else IGNORED
     said = torch.where(is_labelled(given.labels), said, missing)

@@ -12,7 +12,7 @@ from transformers import AutoModel, BloomConfig, BloomModel, LlamaConfig, Longfo
 from fpt_bench.bodies.build import build_body, plan_body
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.inits.blueprint import TrainedBody
-from fpt_bench.bodies.inits.matrices import Block, blocks_of
+from fpt_bench.bodies.inits.matrices import Block, blocks_of, fold_scales
 from fpt_bench.bodies.inits.numbers_kept import planned_numbers, used_parameters
 from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
@@ -177,7 +177,7 @@ def test_rank_keeps_the_largest_directions_and_the_norm_of_the_rest() -> None:
     assert made.kept == 4 * (4 * 768 + 2 * 1920) + 6
     (whole,), all_kept = model_of("rank:384")
     assert torch.allclose(whole.query, theirs.query, atol=1e-4)
-    assert all_kept.kept == 384 * (4 * 768 + 2 * 1920)
+    assert all_kept.kept == 4 * 384 * 384 + 2 * 384 * 1536, "no more than there is"
     with pytest.raises(ValueError, match=r"init 'rank:385': expected K of at most 384"):
         model_of("rank:385")
 
@@ -225,6 +225,7 @@ def test_a_part_of_the_pretrained_body_on_top_and_nothing_else(part: str) -> Non
         "feedforward": {f"blocks.0.{name}.{leaf}" for name in ("up", "down") for leaf in ("weight", "bias")},
         "norms": {name for name in both if "norm" in name},
         "positions": {"position"},
+        "rest": {"segment", "blocks.0.query_key_value.bias", "blocks.0.attention_output.bias"},
     }
     assert moved == expected[part]
     if part == "query-key":
@@ -234,9 +235,48 @@ def test_a_part_of_the_pretrained_body_on_top_and_nothing_else(part: str) -> Non
         assert all(torch.equal(both[name], theirs[name]) for name in moved)
     assert record.bytes_kept == {
         "query-key": 8 * 384 * 384, "value-output": 8 * 384 * 384, "feedforward": 4 * (2 * 384 * 1536 + 1536 + 384),
-        "norms": 4 * 3 * 2 * 384, "positions": 4 * 512 * 384,
+        "norms": 4 * 3 * 2 * 384, "positions": 4 * 512 * 384, "rest": 4 * (4 * 384 + 2 * 384),
     }[part]  # fmt: skip
     assert f"with {part} of MiniLM" in record.source
+
+
+@pytest.mark.parametrize(
+    ("body", "without"), [("minilm", ()), ("paraphrase", ()), ("vit-saliency", ()), ("smollm2", ("positions", "rest"))]
+)
+def test_all_parts_together_are_the_pretrained_body(body: str, without: tuple[str, ...]) -> None:
+    parts = "+".join(part for part in PARTS if part not in without)
+    spec = RunSpec(task="bit-xor", body=body, layers=2, train="readout,norm")
+    built = {init: build_body(spec.model_copy(update={"init": init}), 10) for init in ("pretrained", f"random+{parts}")}
+    (theirs, whole), (ours, together) = built.values()
+    assert all(torch.equal(value, ours.state_dict()[name]) for name, value in theirs.state_dict().items())
+    assert together.bytes_kept == whole.bytes_kept
+    stacked = build_body(spec.model_copy(update={"init": "permuted+norms"}), 10)[1]
+    assert stacked.bytes_kept == whole.bytes_kept, "norms in their places again are none more"
+
+
+def test_layer_scales_are_folded_into_what_they_multiply() -> None:
+    """vit-saliency's have both signs: without them a branch would be another one."""
+    (theirs,), _ = model_of("pretrained", "vit-saliency")
+    down, scale = theirs.feedforward[-1], theirs.feedforward_scale[0]
+    assert scale.min() < 0 < scale.max()
+    (whole,), _ = model_of("rank:384", "vit-saliency")
+    assert torch.equal(whole.feedforward_scale[0], torch.ones(384))
+    assert torch.allclose(whole.feedforward[-1], scale[:, None] * down, atol=1e-4)
+    (kept,), _ = model_of("diagonals", "vit-saliency")
+    assert traces(kept) == pytest.approx(traces(fold_scales(theirs)), rel=1e-3, abs=1e-3)
+    (scaled,), _ = model_of("random-scaled", "vit-saliency")
+    expected = (theirs.attention_scale[0][:, None] * theirs.output).std().item()
+    assert scaled.output.std().item() == pytest.approx(expected, rel=0.02)
+
+
+def test_positions_of_language_are_stretched_like_the_pretrained_bodys() -> None:
+    spec = RunSpec(task="bit-xor", layers=1)
+    pretrained, whole = build_body(spec, 700)
+    mixed, record = build_body(spec.model_copy(update={"init": "random-fanin+positions"}), 700)
+    assert torch.equal(mixed.state_dict()["position"], pretrained.state_dict()["position"])
+    note = "position table stretched from 512 to 700 rows by linear interpolation"
+    assert note in record.notes
+    assert note in whole.notes
 
 
 def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
-from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of
+from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of, fold_scales
 from fpt_bench.bodies.inits.numbers_kept import used_parameters
 from fpt_bench.bodies.inits.pretrained import pretrained
 from fpt_bench.bodies.inits.random import random_fanin
@@ -24,11 +24,10 @@ def statistics(plan: Blueprint) -> Initialized:
 def random_scaled(plan: Blueprint) -> Initialized:
     """Matrices from normals with each pretrained matrix's own deviation; the rest as random (Wu et al. 2022)."""
     theirs, (model, _, _, _) = pretrained(plan), random_fanin(plan)
-    scales = [
-        matrix.std(correction=0).item() for matrix in all_matrices(blocks_of(theirs.model, plan.config, plan.name))
-    ]
-    for matrix, scale in zip(all_matrices(blocks_of(model, plan.config, plan.name)), scales, strict=True):
-        matrix.normal_(0.0, scale)
+    new, old = (blocks_of(body, plan.config, plan.name) for body in (model, theirs.model))
+    deviations = [matrix.std(correction=0).item() for matrix in all_matrices(map(fold_scales, old))]
+    for matrix, deviation in zip(all_matrices(new), deviations, strict=True):
+        matrix.normal_(0.0, deviation)
     source = f"matrices drawn at random with the deviations of {theirs.source}"
     return theirs._replace(model=model, source=source)
 

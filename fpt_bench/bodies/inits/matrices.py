@@ -1,6 +1,6 @@
 """The matrices of a model of the library, told apart: views, so that writing one changes the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -26,9 +26,12 @@ class Block(NamedTuple):
     heads: int
     key_heads: int
     """Fewer than `heads` where several query heads share one key head."""
-    attention_biases: tuple[Tensor, ...]
-    """Of query, key, value (or of the three joined) and output; empty where there are none."""
     feedforward_biases: tuple[Tensor, ...]
+    attention_scale: tuple[Tensor, ...]
+    """(H,), what the attention branch is multiplied by; empty where there is none, as is the next."""
+    feedforward_scale: tuple[Tensor, ...]
+    parameters: tuple[nn.Parameter, ...]
+    """Of the model: all of the above but the biases of attention."""
 
     @property
     def matrices(self) -> tuple[Tensor, ...]:
@@ -58,7 +61,20 @@ def blocks_of(model: Any, config: PretrainedConfig, init: str) -> list[Block]:
     return [_block(model, layout, number, config) for number in range(config.num_hidden_layers)]
 
 
-def all_matrices(blocks: list[Block]) -> Iterator[Tensor]:
+def fold_scales(block: Block) -> Block:
+    """Return a layer in which the last matrix of a branch is multiplied by what the branch is; to be read, not written.
+
+    So it is the matrix that a body without such scales, or with those of a random one, would have in its place.
+    """
+    output, *feedforward = block.output, *block.feedforward
+    for scale in block.attention_scale:
+        output = scale[:, None] * output
+    for scale in block.feedforward_scale:
+        feedforward[-1] = scale[:, None] * feedforward[-1]
+    return block._replace(output=output, feedforward=tuple(feedforward))
+
+
+def all_matrices(blocks: Iterable[Block]) -> Iterator[Tensor]:
     """Yield every matrix of every layer."""
     for block in blocks:
         yield from block.matrices
@@ -81,18 +97,20 @@ def _block(model: nn.Module, layout: Layout, number: int, config: PretrainedConf
         width = len(projections[0]) // (heads + 2 * key_heads)
         projections = list(projections[0].split([heads * width, key_heads * width, key_heads * width]))
     query, key, value = projections
+    feedforward = modules("up") + modules("down")
+    biases = [module.bias for module in feedforward if module.bias is not None]
+    scales = {ours: model.get_parameter(prefix + theirs) for ours, theirs in layout.scales.items()}
+    attention = modules("query_key_value") + modules("attention_output")
     return Block(
         query,
         key,
         value,
         matrix(modules("attention_output")[0]),
-        tuple(matrix(module) for name in ("up", "down") for module in modules(name)),
+        tuple(matrix(module) for module in feedforward),
         heads,
         key_heads,
-        _biases(modules("query_key_value") + modules("attention_output")),
-        _biases(modules("up") + modules("down")),
+        tuple(bias.detach() for bias in biases),
+        tuple(scale.detach() for ours, scale in scales.items() if ours == "attention_scale"),
+        tuple(scale.detach() for ours, scale in scales.items() if ours == "feedforward_scale"),
+        (*(module.weight for module in attention + feedforward), *biases, *scales.values()),
     )
-
-
-def _biases(modules: list[Any]) -> tuple[Tensor, ...]:
-    return tuple(module.bias.detach() for module in modules if module.bias is not None)

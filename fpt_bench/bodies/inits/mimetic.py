@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
-from fpt_bench.bodies.inits.matrices import Block, blocks_of
+from fpt_bench.bodies.inits.matrices import Block, blocks_of, fold_scales
 from fpt_bench.bodies.inits.pretrained import pretrained
 from fpt_bench.bodies.inits.random import random_fanin
 
@@ -57,7 +57,7 @@ def diagonals(plan: Blueprint) -> Initialized:
     """Of each pretrained head the mean diagonal of query x key and of value x output; all else at 1 / sqrt(inputs)."""
     theirs, found = pretrained(plan), random_fanin(plan)
     old, new = (blocks_of(body.model, plan.config, plan.name) for body in (theirs, found))
-    for block, wanted in zip(new, old, strict=True):
+    for block, wanted in zip(new, map(fold_scales, old), strict=True):
         for pair, goal in zip(_products(block), _products(wanted), strict=True):
             # The first of two factors takes on as much of the second as moves the trace of their product to the goal.
             first, second = pair

@@ -16,10 +16,9 @@ from fpt_bench.config.plugins import import_attribute
 
 _OF_BLOCK: Mapping[str, Callable[[Block], Iterable[Tensor]]] = {
     "query-key": lambda block: (block.query, block.key),
-    "value-output": lambda block: (block.value, block.output),
-    "feedforward": lambda block: (*block.feedforward, *block.feedforward_biases),
+    "value-output": lambda block: (block.value, block.output, *block.attention_scale),
+    "feedforward": lambda block: (*block.feedforward, *block.feedforward_biases, *block.feedforward_scale),
 }
-"""Biases of attention stay with nobody: where the three projections are joined, so are theirs."""
 
 
 def used_parameters(model: nn.Module) -> list[nn.Parameter]:
@@ -36,8 +35,13 @@ def tensors_of_part(plan: Blueprint, model: nn.Module, part: str) -> list[Tensor
     """
     if part in _OF_BLOCK:
         found = [tensor for block in blocks_of(model, plan.config, plan.name) for tensor in _OF_BLOCK[part](block)]
+    elif part == "rest":
+        blocks = blocks_of(model, plan.config, plan.name)
+        others = [*(p for block in blocks for p in block.parameters), *_norms(model), *_positions(model)]
+        told_apart = set(map(id, others))
+        found = [parameter.detach() for parameter in used_parameters(model) if id(parameter) not in told_apart]
     else:
-        found = list(_norms(model) if part == "norms" else _positions(model))
+        found = [parameter.detach() for parameter in (_norms(model) if part == "norms" else _positions(model))]
     if not found:
         raise ValueError(f"init '{plan.name}': expected a body with {part}, got {plan.config.model_type}, without")
     return found
@@ -50,7 +54,8 @@ def numbers_kept(plan: Blueprint, model: nn.Module) -> int:
         ValueError: the body has not the shape for the init.
     """
     parts = (tensors_of_part(plan, model, part) for part in read_init(plan.name).parts)
-    return _word_count(plan, model) + sum(tensor.numel() for tensors in parts for tensor in tensors)
+    count = _word_count(plan, model) + sum(tensor.numel() for tensors in parts for tensor in tensors)
+    return min(count, _all(plan, model))  # a part may replace what the init under it has kept, too
 
 
 def planned_numbers(plan: Blueprint) -> int:
@@ -112,14 +117,17 @@ def _singular_values(plan: Blueprint, model: nn.Module) -> int:
 
 
 def _directions(plan: Blueprint, model: nn.Module) -> int:
-    """Count both ends of K directions, their lengths included, and what is left: the norm of the rest."""
+    """Count both ends of K directions, their lengths included, and what is left: the norm of the rest.
+
+    No more than the matrix has, which is fewer where K is large.
+    """
     count, matrices = int(read_init(plan.name).numbers[0]), _matrices(plan, model)
     most = min(min(matrix.shape) for matrix in matrices)
     if count > most:
         raise ValueError(
             f"init '{plan.name}': expected K of at most {most}, the smallest side of a matrix, got {count}"
         )
-    return sum(count * sum(matrix.shape) + (count < min(matrix.shape)) for matrix in matrices)
+    return sum(min(count * sum(matrix.shape) + (count < min(matrix.shape)), matrix.numel()) for matrix in matrices)
 
 
 def _matrices(plan: Blueprint, model: nn.Module) -> list[Tensor]:
@@ -139,13 +147,13 @@ _COUNTS: Mapping[str, Callable[[Blueprint, nn.Module], int]] = {
 """Inits that read weights, by the first word of their names; all others keep nothing."""
 
 
-def _norms(model: nn.Module) -> Iterable[Tensor]:
+def _norms(model: nn.Module) -> Iterable[nn.Parameter]:
     for module in model.modules():
         if is_norm(module):
-            yield from (value.detach() for value in module.parameters())
+            yield from module.parameters()
 
 
-def _positions(model: nn.Module) -> Iterable[Tensor]:
+def _positions(model: nn.Module) -> Iterable[nn.Parameter]:
     for name, value in model.named_parameters():
         if "position" in name or "wpe" in name:
-            yield value.detach()[0] if value.ndim == 3 else value.detach()
+            yield value

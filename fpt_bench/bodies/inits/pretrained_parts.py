@@ -1,6 +1,7 @@
 """Parts of the pretrained body on top of an init that draws the rest: `random-fanin+query-key`."""
 
 import torch
+from torch import nn
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.numbers_kept import tensors_of_part
@@ -15,9 +16,22 @@ def with_parts(plan: Blueprint, found: Initialized, parts: tuple[str, ...]) -> I
         ValueError: the body has no such part.
     """
     theirs = pretrained(plan)
+    if "positions" in parts:
+        _take_tables(found.model, theirs.model)
     for part in parts:
         pairs = (tensors_of_part(plan, model, part) for model in (found.model, theirs.model))
         for new, old in zip(*pairs, strict=True):
-            new[: len(old)].copy_(old)  # a position table may have been drawn longer
+            new.copy_(old)
     source = f"{found.source}; with {', '.join(parts)} of {theirs.source}"
     return theirs._replace(model=found.model, source=source)
+
+
+def _take_tables(model: nn.Module, theirs: nn.Module) -> None:
+    """Give a model position tables of the pretrained length where its own were drawn longer, as a task needs them.
+
+    They are stretched like those of the pretrained body, with the rest of it.
+    """
+    for name, old in theirs.named_parameters():
+        path, _, leaf = name.rpartition(".")
+        if old.shape != model.get_parameter(name).shape:
+            setattr(model.get_submodule(path), leaf, nn.Parameter(torch.empty_like(old)))

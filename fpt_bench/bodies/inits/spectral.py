@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
-from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of
+from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of, fold_scales
 from fpt_bench.bodies.inits.pretrained import pretrained
 from fpt_bench.bodies.inits.random import random_fanin
 
@@ -36,8 +36,8 @@ def rank(plan: Blueprint) -> Initialized:
 
 
 def _pairs(plan: Blueprint, theirs: Initialized, found: Initialized) -> list[tuple[Tensor, Tensor]]:
-    new, old = (all_matrices(blocks_of(body.model, plan.config, plan.name)) for body in (found, theirs))
-    return list(zip(new, old, strict=True))
+    new, old = (blocks_of(body.model, plan.config, plan.name) for body in (found, theirs))
+    return list(zip(all_matrices(new), all_matrices(map(fold_scales, old)), strict=True))
 
 
 def _orthonormal(size: int, columns: int) -> Tensor:
