@@ -205,11 +205,17 @@ def _published(cell: Cell, grid: Grid, figures: Mapping[str, Any]) -> float | No
 
 
 def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
-    """Judge all arms by the same tasks: those in which every arm has a score."""
+    """Judge all arms by the same tasks, those in which every arm has a score, and by one floor a task: the baseline's.
+
+    An arm of other data, such as shuffled tokens, may have a lower floor, and would be the better for it.
+    """
     scores: dict[str, dict[str, list[float]]] = {}
+    floors = {cell.task: cell.floor for cell in reversed(cells) if cell.runs}
+    floors |= {cell.task: cell.floor for cell in cells if cell.runs and cell.arm == grid.experiment.baseline}
     for cell in cells:
         scores.setdefault(cell.task, {})[cell.arm] = [
-            normalise(score, r.floor or 0.0, r.perfect) for score, r in zip(cell.scores, cell.runs, strict=True)
+            normalise(score, floors[cell.task] or 0.0, r.perfect)
+            for score, r in zip(cell.scores, cell.runs, strict=True)
         ]
     return compare_across_tasks(scores, {arm: grid.experiment.opponent(arm) for arm in grid.experiment.arms})
 

@@ -181,11 +181,18 @@ class Cell:
     @property
     def beaten_by(self) -> str | None:
         """The best rule or simple learner on record, where the cell's mean is not above it."""
-        if self.simple is None or self.accuracy is None:
+        if not self.rules or self.accuracy is None:
             return None
-        best = self.simple.best
-        reached = {best: self.simple.scores[best], "this cell": self.accuracy.mean}
+        best = best_of(self.rules, self.data.higher_is_better)
+        reached = {best: self.rules[best], "this cell": self.accuracy.mean}
         return best if best_of(reached, self.data.higher_is_better) == best else None
+
+    @property
+    def rules(self) -> Mapping[str, float]:
+        """Scores of what needs no body: rules, which every result has, and simple learners where they are on record."""
+        if not self.runs:
+            return {}
+        return dict(sorted({**self.data.trivial, **(self.simple.scores if self.simple else {})}.items()))
 
     @property
     def metric(self) -> str:

@@ -172,14 +172,13 @@ def _scored_columns(cell: Cell, noun: str) -> dict[str, Any]:
 
 
 def _simple_columns(cell: Cell) -> dict[str, Any]:
-    """Return the best simple learner on a cell's data, and what the cell is not above; nothing without a record."""
-    record = cell.simple
-    if record is None:
-        return {}
-    learner = record.best_learner
+    """Return what a cell is not above, and the best simple learner on its data where there is a record of them."""
+    if cell.simple is None:
+        return {} if cell.beaten_by is None else {"not_above": cell.beaten_by}
+    learner = cell.simple.best_learner
     return {
         "simple_learner": learner,
-        "simple_learner_accuracy": math.nan if learner is None else record.learners[learner],
+        "simple_learner_accuracy": math.nan if learner is None else cell.simple.learners[learner],
         "not_above": cell.beaten_by,
     }
 

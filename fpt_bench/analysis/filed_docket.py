@@ -54,14 +54,14 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     """
     claims = list(claims)
     for bench in benches:
-        require_registered_claims(bench.grid, [*claims, *filed_claims()])
+        require_registered_claims(bench.grid, [filed.claim for filed in (*claims, *filed_claims())])
     judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
 
-def require_registered_claims(grid: Grid, claims: Iterable[FiledClaim]) -> None:
+def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
     """Raise a ValueError if a claim that was registered with a bench's runs has been changed or taken back."""
-    known = {filed.claim.hash for filed in claims} | {claim.hash for claim in grid.experiment.claims if _is_own(grid)}
+    known = {claim.hash for claim in claims} | {claim.hash for claim in grid.experiment.claims if _is_own(grid)}
     for claim in grid.experiment.claims:
         if claim.hash in grid.registered and claim.hash not in known:
             raise ValueError(

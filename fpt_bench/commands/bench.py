@@ -155,15 +155,21 @@ def plan_grid(
         picks: what the command line picks of the experiment.
 
     Raises:
-        ValueError: a mistake in a file or a name, a result that was made from other data or weights or, unless
-            `mix_releases`, under another release of torch; nothing has been trained yet.
+        ValueError: a mistake in a file or a name, a claim changed after its runs, a result that was made from other
+            data or weights or, unless `mix_releases`, under another release of torch; nothing has been trained yet.
         FileNotFoundError: data or weights that are not available, or a package that the baseline arm needs.
     """
     grid = named_grid(experiment, profile, seeds, picks)
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
-    grid = grid.registering((grid_before(tables), elsewhere), datetime.now(UTC))
+    earlier = [before for before in (grid_before(tables), elsewhere) if before is not None]
+    with notes.status("reading what is there"):
+        from fpt_bench.analysis.filed_docket import require_registered_claims
+        from fpt_bench.config.claim_files import filed_claims
+    for before in earlier:
+        require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
+    grid = grid.registering(earlier, datetime.now(UTC))
     over = _over_in(collect_results(workspace.runs, kept)[0])
     theirs = set() if kept is None else over.keys() - _over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):

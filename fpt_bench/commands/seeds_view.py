@@ -35,13 +35,13 @@ class Needed:
     fixed: float = math.nan
     """For a number fixed beforehand, the task alone; NaN without a deviation to go by."""
     fixed_in_family: float = math.nan
-    """Among all tasks, where Holm's correction asks most of it."""
+    """Among all differences of the bench, where Holm's correction asks most of it."""
     fixed_at_upper: float = math.nan
     """The task alone, were the deviation its upper bound."""
     judged: float = math.nan
     """Median until the judge says `better`, the task alone."""
     judged_in_family: float = math.nan
-    """Among all tasks, where it falls on no other."""
+    """Among all differences of the bench, where it falls on no other."""
 
 
 def require_points(difference: float) -> None:
@@ -59,7 +59,12 @@ def seeds_needed(bench: Bench, difference: float) -> list[Needed]:
         bench: whose seeds show the deviations.
         difference: of scores, as a fraction.
     """
-    return [_needed(task, bench.of_task(task), difference, len(bench.tasks)) for task in bench.tasks]
+    return [_needed(task, bench.of_task(task), difference, _family(bench)) for task in bench.tasks]
+
+
+def _family(bench: Bench) -> int:
+    """Return how many differences a bench's table judges together."""
+    return max(1, sum(bench.opponent(cell.arm) is not None for cell in bench.cells))
 
 
 def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) -> Needed:
@@ -115,7 +120,7 @@ def show_seeds(grid: Grid, results: Sequence[RunResult], difference: float, aske
     table = Table(title=Text(f"{grid.name}: seeds an arm that resolve {difference:g} points"), title_justify="left")
     table.box, table.pad_edge = None, False
     table.add_column("", no_wrap=True)
-    one_of = f"one of {len(rows)}"
+    one_of = f"one of {_family(bench)}"
     for name in ("sd", "df", "sd to", "seeds", "fixed n", one_of, "at sd to", "judge", one_of):
         table.add_column(name, justify="right")
     for row in rows:
@@ -149,7 +154,8 @@ def _what_it_means() -> list[str]:
         "bound. seeds: of the arm that has fewest.",
         f"fixed n: for a chance of {100 * POWER:.0f} % with a t-test at {100 * LEVEL:.0f} %; at sd to: were the "
         "deviation its bound. judge: median until it says `better`, seeds added one by one (docs/judging.md). one of: "
-        "all tasks are judged together, and this one stands alone. Seeds count as normal.",
+        "all differences of the bench are judged together, as in its table, and this one stands alone. Seeds count "
+        "as normal.",
     ]
 
 

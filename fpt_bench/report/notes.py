@@ -145,8 +145,8 @@ def below_simple(bench: Bench) -> list[str]:
     beaten = []
     for cell in filter(None, map(bench.best_of_task, bench.tasks)):
         rule = cell.beaten_by
-        if rule is not None and cell.simple is not None and cell.accuracy is not None:
-            its, mine = (percent(score, cell.is_fraction) for score in (cell.simple.scores[rule], cell.accuracy.mean))
+        if rule is not None and cell.accuracy is not None:
+            its, mine = (percent(score, cell.is_fraction) for score in (cell.rules[rule], cell.accuracy.mean))
             beaten.append(f"on {cell.task} {rule} has {its}, the best arm, `{cell.arm}`, {mine}")
     return [f"Below a simple rule or learner: {'; '.join(beaten)}."] if beaten else []
 

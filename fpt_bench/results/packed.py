@@ -71,9 +71,14 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     grids: dict[str, tuple[Path, Grid]] = {}
     for path, grid in held:
         before = grids.get(grid.name)
-        grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, found))
+        grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, _over_in(found)))
     named = {name: grids[name][1] for name in sorted(grids)}
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
+
+
+def _over_in(results: Mapping[str, RunResult]) -> set[str]:
+    """Return the ids of the runs that are not asked for again: a failed one is."""
+    return {run_id for run_id, result in results.items() if result.status != "failed"}
 
 
 def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
@@ -156,7 +161,8 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     else:
         folder, files = output, split(gathered)
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
-    grids = [_beside_kept(grid, folder, gathered.results) for grid in gathered.grids.values()]
+    over = _over_in(gathered.results)
+    grids = [_beside_kept(grid, folder, over) for grid in gathered.grids.values()]
     for path in paths:
         _require_kept(path, gathered)
     # All of it before any is written: what is read may lie in the files that are.

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from fpt_bench.cli import app
 from fpt_bench.commands.console import WRONG_INPUT
+from fpt_bench.config.grid import named_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
 from fpt_bench.results.folder import read_run, write_result
@@ -406,6 +407,23 @@ def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Benc
     assert len(kept.experiment.claims) == 1, "a claim stays as it was registered"
     again = bench("table", str(bench.folder / "runs"))
     assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
+
+
+def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_bench(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bench.bench("headline").exit_code == 0
+    named = named_grid(str(bench.folder / "headline.yaml"), str(bench.folder / "short.yaml"))
+    filed = named.experiment.model_copy(update={"claims": ()})
+    # As of an experiment on file, whose claims are files of their own.
+    monkeypatch.setattr("fpt_bench.analysis.filed_docket.config_names", lambda _: ["headline"])
+    monkeypatch.setattr(
+        "fpt_bench.commands.bench.named_grid", lambda *_: named.model_copy(update={"experiment": filed})
+    )
+    done = bench.bench("headline")
+    assert done.exit_code == WRONG_INPUT
+    assert "no claim on file has that hash: it was changed, or taken back, after its runs" in done.stderr
+    assert read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json").registered != {}
 
 
 def test_without_the_baselines_package_nothing_is_run(bench: Bench, without: set[str]) -> None:

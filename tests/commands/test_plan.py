@@ -273,7 +273,8 @@ def test_seeds_needed_follow_from_the_deviation_that_runs_show(tmp_path: Path) -
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[2][:6] == ["bit-xor", "2.0", "4", "4.7", "3", "6"]
     assert lines[3][:6] == ["mnist", "4.0", "4", "9.5", "3", "17"]
-    assert lines[2][-2:] == ["7", "8"]
+    assert lines[2][-2:] == ["7", "8"], "of two differences"
+    assert "one of 2" in done.stdout
     command = ["python", "-m", "fpt_bench", "bench", "--experiments", str(tmp_path / "mine.yaml")]
     command += ["--profile", str(tmp_path / "tiny.yaml"), "--seeds", "0-16", "--runs", str(tmp_path / "runs")]
     assert "fixed n, 17 seeds of every task: " + " ".join(command) in done.stdout

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fpt_bench.analysis.benches import Bench
@@ -242,6 +243,10 @@ def test_notes_say_of_which_arm_data_and_targets_are_where_not_all_share_them() 
     assert language is not None
     assert language.convergence is not None
     assert language.convergence.speed_up is None, "steps to another target are no steps to this one"
+    for other in bench.overall:
+        scores = [bench.cell(task, other.arm).scores for task in other.tasks]  # type: ignore[union-attr]
+        by_one_floor = [(np.mean(scores[0]) - 0.6) / 0.4, (np.mean(scores[1]) - 0.1) / 0.9]
+        assert other.estimate.mean == pytest.approx(np.mean(by_one_floor)), "of both arms the baseline's floor"
 
 
 def made_with(result: RunResult, torch: str) -> RunResult:

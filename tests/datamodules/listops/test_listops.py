@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datamodules.checks import find_faults
+from datamodules.checks import find_faults, require_sound
 from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.examples import SequenceExamples
 from datamodules.listops.expressions import (
@@ -29,6 +29,7 @@ from datamodules.listops.listops import (
     ListOpsAsPublishedDataModule,
     ListOpsDataModule,
 )
+from datamodules.listops.masked import ListOpsMaskedDataModule
 from datamodules.listops.trees import TreeRules, generate
 from fpt_bench.config.command_line import spec_from_options
 from tests.datamodules.unseen_edits import edit_unseen
@@ -269,6 +270,13 @@ def test_batches(shared: Path) -> None:
     assert (batch.inputs > 0).equal(batch.mask)
     for row, real, label in zip(batch.inputs, batch.mask, batch.labels, strict=True):
         assert evaluate(row[real].tolist()) == label.item()
+
+
+def test_masked_trees_are_read_from_published_files(published: Path) -> None:
+    module = ListOpsMaskedDataModule(root=published, **FEW)
+    require_sound(module)
+    assert module.source.startswith(ListOpsDataModule(root=published, **FEW).source)
+    assert len(module.examples("validation")) > 0
 
 
 def test_published_files_are_read_as_they_are(published: Path, tmp_path: Path) -> None:
