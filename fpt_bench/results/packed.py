@@ -126,6 +126,7 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
             "runs": tuple(replicates.values()),
             "registered": first,
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},
+            "left_out": tuple(task for task in grid.left_out if task in other.left_out),
         }
     )
 

@@ -79,3 +79,24 @@ def test_what_is_said_of_a_transcribed_table_is_of_its_columns() -> None:
                 looked_at += 1
                 assert set(filed.tasks) <= set(rows["columns"]), filed.name
     assert looked_at >= 20
+
+
+def test_what_was_published_would_support_a_claim_and_not_refute_it() -> None:
+    """A difference smaller than the margin is *the same*: an exact replication would count against its own claim."""
+    figures, looked_at = published_figures(), 0
+    for filed in filed_claims():
+        for experiment in filed.experiments:
+            arms = [named_experiment(experiment).arms[arm] for arm in (filed.claim.better, filed.claim.worse)]
+            rows = [arm.published for arm in arms if arm.published is not None]
+            if (
+                len(rows) < 2
+                or rows[0].table != rows[1].table
+                or (filed.claim.verdict, filed.claim.measure) != ("better", "score")
+            ):
+                continue
+            for task in filed.tasks:
+                ours, theirs = (row.accuracy(figures, task) for row in rows)
+                if ours is not None and theirs is not None and ours > theirs:
+                    looked_at += 1
+                    assert ours - theirs >= filed.claim.margin, (filed.name, task)
+    assert looked_at >= 20
