@@ -163,13 +163,7 @@ def plan_grid(
     tables = tables_folder(workspace.runs, grid)
     require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
-    earlier = [before for before in (grid_before(tables), elsewhere) if before is not None]
-    with notes.status("reading what is there"):
-        from fpt_bench.analysis.filed_docket import require_registered_claims
-        from fpt_bench.config.claim_files import filed_claims
-    for before in earlier:
-        require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
-    grid = grid.registering(earlier, datetime.now(UTC))
+    grid = _register(grid, [before for before in (grid_before(tables), elsewhere) if before is not None])
     over = _over_in(collect_results(workspace.runs, kept)[0])
     theirs = set() if kept is None else over.keys() - _over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):
@@ -339,6 +333,20 @@ def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
     """Return what is over of a grid, by run id; a failed run is not."""
     wanted = {run.spec.run_id for run in grid.runs}
     return {run_id: result for run_id, result in _over_in(found).items() if run_id in wanted}
+
+
+def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
+    """Return a grid with the time at which each of its claims was registered.
+
+    Raises:
+        ValueError: a claim of an earlier grid of the same bench was changed or taken back since.
+    """
+    from fpt_bench.analysis.filed_docket import require_registered_claims  # brings pandas and scipy
+    from fpt_bench.config.claim_files import filed_claims
+
+    for before in earlier:
+        require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
+    return grid.registering(earlier, datetime.now(UTC))
 
 
 def _over_in(found: list[RunResult]) -> dict[str, RunResult]:
