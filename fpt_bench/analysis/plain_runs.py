@@ -37,7 +37,7 @@ def grids_and_results(
         folder = runs_of(next(iter(grids)))
         results = read_results(folder, console, kept)
         return with_results(grids, results, console), folder, results
-    results = [result for result in read_results(runs, console, kept) if result.status != "failed"]
+    results = [result for result in read_results(runs, console, kept) if result.is_over]
     if not results:
         read_grids(runs, console)
     return {runs: grid_of_runs(results)}, folder_of(runs), results

@@ -30,7 +30,7 @@ def releases(results: Iterable[RunResult]) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for result in results:
-        if result.status == "failed":
+        if not result.is_over:
             continue
         for release in {release_of(a.versions["torch"]) for a in result.attempts if "torch" in a.versions}:
             counts[release] = counts.get(release, 0) + 1

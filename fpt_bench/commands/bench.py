@@ -115,7 +115,7 @@ def bench(
     troubled = [result for result in results if result.status != "ok"]
     for result in troubled:
         notes.print(f"{result.spec.run_id} {result.status}: {result.error}", style="red", markup=False, soft_wrap=True)
-    if any(result.status == "failed" for result in troubled):
+    if any(not result.is_over for result in troubled):
         raise typer.Exit(FAILED)
 
 
@@ -224,7 +224,7 @@ def _made_from(spec: RunSpec, workspace: Workspace, over: Mapping[str, RunResult
         raise
     except (OSError, ValueError):
         return "was done", None  # the run is done again, and says why
-    if done is None or done.status == "failed":
+    if done is None or not done.is_over:
         done = over.get(spec.run_id)
     if done is None:
         return "was begun", begun_from(folder)
@@ -350,4 +350,4 @@ def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
 
 
 def _over_in(found: list[RunResult]) -> dict[str, RunResult]:
-    return {result.spec.run_id: result for result in found if result.status != "failed"}
+    return {result.spec.run_id: result for result in found if result.is_over}

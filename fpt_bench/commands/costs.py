@@ -1,7 +1,7 @@
 """What runs cost: steps, hours and disk, from what finished runs of their kind took."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def settled(grid: Grid, kept: Grid | None, results: Sequence[RunResult]) -> Grid
         kept: the grid that a bench wrote, if there is one.
         results: what is in the folder of runs.
     """
-    over = [result.spec for result in results if result.status != "failed"]
+    over = [result.spec for result in results if result.is_over]
     on_real_data = {spec.task for spec in over if spec.data == "real"}
     specs = [_with_generated_data(s) if s.task in on_real_data else s for s in _known_specs(grid, kept)]
     found = {
@@ -66,6 +66,7 @@ def settled(grid: Grid, kept: Grid | None, results: Sequence[RunResult]) -> Grid
 
 def plan_costs(
     specs: Sequence[RunSpec],
+    over: Collection[str],
     results: Sequence[RunResult],
     runs: Path,
     steps_per_second: float | None = None,
@@ -75,17 +76,17 @@ def plan_costs(
 
     Args:
         specs: as `settled` returns them.
+        over: ids of the runs that are done, here or elsewhere.
         results: what is in the folder of runs.
         runs: that folder.
         steps_per_second: of one worker; by default measured from finished runs of the same task and body, those of
             the same depth and trained groups where there are some.
         kept: results of elsewhere, which show speed and disk of what no run in the folder shows.
     """
-    done = {result.spec.run_id for result in results if result.status != "failed"}
     costs = []
     for task in dict.fromkeys(spec.task for spec in specs):
         wanted = {spec.run_id: spec for spec in specs if spec.task == task}
-        open_ = [spec for run_id, spec in wanted.items() if run_id not in done]
+        open_ = [spec for run_id, spec in wanted.items() if run_id not in over]
         left = sum(spec.max_steps for spec in open_)
         bodies = {spec.body for spec in wanted.values()}
         here, elsewhere = (

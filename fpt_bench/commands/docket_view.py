@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ENDINGS = (".md", ".csv", ".json")
 
 
-def judge_runs(runs: Path, claims: Path | None, output: Path | None, verify: Path | None, as_json: bool) -> None:
+def judge_runs(
+    runs: Path, kept: Path | None, claims: Path | None, output: Path | None, verify: Path | None, as_json: bool
+) -> None:
     """Print the docket by the benches in a folder of runs, or write it to a file, or compare it with a kept one.
 
     Raises:
@@ -33,7 +35,7 @@ def judge_runs(runs: Path, claims: Path | None, output: Path | None, verify: Pat
 
     if output is not None and output.suffix not in ENDINGS:
         raise ValueError(f"--output: expected a file that ends in {', '.join(ENDINGS)}, got {output}")
-    entries = derive_docket(runs, claims)
+    entries = derive_docket(runs, claims, kept)
     if verify is not None:
         found = changed_verdicts(_read_docket(verify), entries)
         for sentence in found:
@@ -54,8 +56,14 @@ def judge_runs(runs: Path, claims: Path | None, output: Path | None, verify: Pat
         notes.print(f"docket: {output}", soft_wrap=True)
 
 
-def derive_docket(runs: Path, claims: Path | None = None) -> "list[Entry]":
-    """Return the docket by the benches in a folder of runs; claims of configs/claims unless another folder is said."""
+def derive_docket(runs: Path, claims: Path | None = None, kept: Path | None = None) -> "list[Entry]":
+    """Return the docket by the benches in a folder of runs.
+
+    Args:
+        runs: the folder, or a packed file.
+        claims: a folder of claims in place of configs/claims.
+        kept: another such place, whose results count as these benches' own.
+    """
     from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.filed_docket import judge_filed
 
@@ -71,7 +79,7 @@ def derive_docket(runs: Path, claims: Path | None = None) -> "list[Entry]":
                 require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
     grids = read_grids(runs, notes)
     folder = runs_of(next(iter(grids)))
-    results, simple = read_results(folder, notes), known_records(folder, notes)
+    results, simple = read_results(folder, notes, kept), known_records(folder, notes)
     return judge_filed(filed, [Bench.of(grid, results, simple=simple) for grid in grids.values()])
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fpt_bench.commands.console import out, say_json
 from fpt_bench.commands.docket_view import judge_runs
-from fpt_bench.commands.options import refuse_given
+from fpt_bench.commands.options import Kept, refuse_given
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SEEN = 1e-9
 
 
 OF_SCORES = ("better", "than", "margin", "task", "level", "higher", "assume", "reached", "score_range", "columns")
-OF_RUNS = ("claims", "output", "verify")
+OF_RUNS = ("claims", "kept", "output", "verify")
 """Parameters that say something of a table of scores alone, and of runs alone."""
 
 
@@ -44,6 +44,7 @@ def judge(
     score_range: Annotated[tuple[float, float], typer.Option("--range", help="that scores can have")] = (0.0, 1.0),
     columns: Annotated[str, typer.Option(help="names of the four columns, in this order")] = "task,arm,seed,score",
     as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
+    kept: Kept = None,
     claims: Annotated[Path | None, typer.Option(help="of runs: a folder of claims; default: configs/claims")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="of runs: write the docket to a .md, .csv or .json file")
@@ -64,7 +65,7 @@ def judge(
             refuse_given(context, ("output", "as_json"), "with --verify, which writes nothing")
         if output is not None:
             refuse_given(context, ("as_json",), "with --output, whose ending says the form")
-        judge_runs(scores, claims, output, verify, as_json)
+        judge_runs(scores, kept, claims, output, verify, as_json)
         return
     if better is None or than is None or margin is None:
         raise ValueError(

@@ -15,6 +15,7 @@ from fpt_bench.commands.costs import Cost, plan_costs, settled, together
 from fpt_bench.commands.layers_view import show_layers
 from fpt_bench.commands.options import (
     EXPERIMENTS_HELP,
+    Kept,
     PickedArms,
     PickedBody,
     PickedTasks,
@@ -42,6 +43,7 @@ def plan(
     experiments: Annotated[str, typer.Argument(help=EXPERIMENTS_HELP)],
     profile: ProfileName = "embedded",
     runs: Runs = Path("runs"),
+    kept: Kept = None,
     seeds: Seeds = None,
     tasks: PickedTasks = None,
     arms: PickedArms = None,
@@ -72,9 +74,10 @@ def plan(
     if explain is not None:
         out.print(show_layers(names, profile, *explain, seeds=asked, picks=picks), highlight=False)
     elif resolve is not None:
-        out.print(show_resolution(names, profile, runs, resolve, asked, picks), highlight=False, soft_wrap=True)
+        out.print(show_resolution(names, profile, runs, resolve, asked, picks, kept), highlight=False, soft_wrap=True)
     else:
-        out.print(show_experiments(names, profile, runs, steps_per_second, workers, asked, picks), highlight=False)
+        shown = show_experiments(names, profile, runs, steps_per_second, workers, asked, picks, kept)
+        out.print(shown, highlight=False)
 
 
 def show_resolution(
@@ -84,6 +87,7 @@ def show_resolution(
     points: float,
     seeds: tuple[int, ...] | None = None,
     picks: Picks = WHOLE,
+    kept: Path | None = None,
 ) -> Group:
     """Draw how many seeds resolve a difference of so many points in each of the experiments.
 
@@ -94,7 +98,7 @@ def show_resolution(
 
     require_points(points)
     grids = {name: named_grid(name, profile, seeds, picks) for name in experiments}
-    results = read_results(runs, notes)
+    results = read_results(runs, notes, kept)
     return Group(
         *(
             show_seeds(_settled(grid, runs, results), results, points, (name, profile, runs))
@@ -111,6 +115,7 @@ def show_experiments(
     workers: int,
     seeds: tuple[int, ...] | None = None,
     picks: Picks = WHOLE,
+    kept: Path | None = None,
 ) -> Group:
     """Draw what experiments cost at a profile, and what the plan does not know: one by task, several a row each.
 
@@ -121,6 +126,7 @@ def show_experiments(
         steps_per_second, workers: as for `plan_costs`; runs at once.
         seeds: to report, instead of the profile's.
         picks: what the command line picks of each.
+        kept: another place of results: what is over there is done, and says nothing of how fast runs go here.
 
     Raises:
         ValueError: a mistake in a file or a name.
@@ -128,9 +134,10 @@ def show_experiments(
     from fpt_bench.analysis.sweep import given_up_runs
 
     grids = [named_grid(name, profile, seeds, picks) for name in experiments]
-    results = read_results(runs, notes)
-    over = {result.spec.run_id: result for result in results if result.status != "failed"}
-    kept = kept_results() if steps_per_second is None else []
+    results = read_results(runs, notes, kept)
+    own = collect_results(runs)[0]
+    over = {result.spec.run_id: result for result in results if result.is_over}
+    elsewhere = [*kept_results(), *results] if steps_per_second is None else []
     counted: set[str] = set()
     by_experiment: list[tuple[str, list[Cost]]] = []
     for grid in grids:
@@ -144,7 +151,7 @@ def show_experiments(
         }
         new = [spec for asked, spec in wanted.items() if asked not in counted]
         counted.update(wanted)
-        by_experiment.append((grid.experiment.name, plan_costs(new, results, runs, steps_per_second, kept)))
+        by_experiment.append((grid.experiment.name, plan_costs(new, over, own, runs, steps_per_second, elsewhere)))
     costs = [cost for _, of_one in by_experiment for cost in of_one]
     rows = costs if len(grids) == 1 else [together(name, of_one) for name, of_one in by_experiment]
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]

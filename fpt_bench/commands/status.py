@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.commands.console import notes, out
-from fpt_bench.commands.options import BenchRuns
+from fpt_bench.commands.options import BenchRuns, Kept
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
 from fpt_bench.results.folder import LEASE_FILE, begun_runs, read_results, runs_of, warn_of
 from fpt_bench.results.grids import find_grids, has_bench, read_grids
@@ -30,9 +30,9 @@ LOG_LINES = 5
 _LOG_BYTES = 10_000
 
 
-def status(runs: BenchRuns = Path("runs")) -> None:
+def status(runs: BenchRuns = Path("runs"), kept: Kept = None) -> None:
     """Show how many runs are queued, running, silent, done, failed or lost, and the log ends of those in trouble."""
-    out.print(show_status(folder_status(runs, notes), runs), soft_wrap=True, highlight=False)
+    out.print(show_status(folder_status(runs, notes, kept), runs), soft_wrap=True, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run_states(
     states = []
     for run_id in run_ids:
         result, job = results.get(run_id), jobs.get(run_id)
-        if result is not None and result.status != "failed":
+        if result is not None and result.is_over:
             state = RunState(run_id, "done", job)
         elif run_id in queued:
             state = RunState(run_id, queued[run_id], job)
@@ -105,7 +105,7 @@ def _spell(seconds: float) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.0f} days"
 
 
-def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
+def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dict[str, list[RunState]]:
     """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
 
     In a folder of runs, what no grid asks for are single runs, and stand last under that name.
@@ -120,7 +120,7 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
     # Of a bench that cannot be read nobody knows which runs are its own.
     begun = begun_runs(runs) if not grids or len(grids) == len(find_grids(runs)) else []
     runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
-    results = {result.spec.run_id: result for result in read_results(runs, console)}
+    results = {result.spec.run_id: result for result in read_results(runs, console, kept)}
     jobs, problems = sent_jobs(runs)
     warn_of(problems, console)
     try:
@@ -129,7 +129,7 @@ def folder_status(runs: Path, console: Console) -> dict[str, list[RunState]]:
         warn_of([f"{error}; what was sent and is not done is called lost"], console)
     states = {}
     for grid in grids.values():
-        over = {run_id: result for run_id, result in results.items() if result.status != "failed"}
+        over = {run_id: result for run_id, result in results.items() if result.is_over}
         wanted = dict.fromkeys(run.spec.run_id for run in grid.runs)
         given_up = given_up_runs(grid, over)
         states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)

@@ -77,7 +77,7 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worke
                 elif lost is not None:
                     yield Finished(keep_failure(lost[0], f"{worker.obituary()}, {ATTEMPTS} times", workspace))
                 elif event is not None:
-                    if isinstance(event, Finished) and event.result.status == "failed":
+                    if isinstance(event, Finished) and not event.result.is_over:
                         stop([worker])
                     yield event
     finally:
@@ -163,7 +163,7 @@ def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:
         return result
     except (OSError, ValueError):
         done = None
-    if done is not None and done.status != "failed":
+    if done is not None and done.is_over:
         return done
     with contextlib.suppress(OSError):
         write_result(result, folder)

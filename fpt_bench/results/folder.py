@@ -238,7 +238,7 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
             if not kept.exists():
                 raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
             theirs = one_of_each(read_places(kept, problems))
-            found = {**found, **theirs, **{run_id: own for run_id, own in found.items() if own.status != "failed"}}
+            found = {**found, **theirs, **{run_id: own for run_id, own in found.items() if own.is_over}}
     return [found[run_id] for run_id in sorted(found)], problems
 
 

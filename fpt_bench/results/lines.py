@@ -53,9 +53,9 @@ def one_of_each(read: Iterable[tuple[str, RunResult]]) -> dict[str, RunResult]:
     for place, result in read:
         run_id = result.spec.run_id
         before, known = found.setdefault(run_id, (place, result))
-        if known.status == "failed":
+        if not known.is_over:
             found[run_id] = place, result
-        elif known != result and result.status != "failed":
+        elif known != result and result.is_over:
             fields = [name for name in RunResult.model_fields if getattr(known, name) != getattr(result, name)]
             raise ValueError(
                 f"{before} and {place}: expected one result of the run {run_id}, got two that differ in "

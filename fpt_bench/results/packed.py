@@ -78,7 +78,7 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
 
 def _over_in(results: Mapping[str, RunResult]) -> set[str]:
     """Return the ids of the runs that are not asked for again: a failed one is."""
-    return {run_id for run_id, result in results.items() if result.status != "failed"}
+    return {run_id for run_id, result in results.items() if result.is_over}
 
 
 def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
@@ -193,7 +193,7 @@ def _require_kept(path: Path, gathered: Gathered) -> None:
     """Raise a ValueError where a file is there with a line that is not packed, too: it would be lost."""
     try:
         results, problems = collect_results(path) if path.exists() else ([], [])
-        lost = [r.spec.run_id for r in results if gathered.results.get(r.spec.run_id) != r and r.status != "failed"]
+        lost = [r.spec.run_id for r in results if gathered.results.get(r.spec.run_id) != r and r.is_over]
     except ValueError as error:
         raise ValueError(f"{error} The file is left as it is.") from error
     if problems or lost:

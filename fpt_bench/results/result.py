@@ -210,6 +210,11 @@ class RunResult(_Frozen):
             raise ValueError(f"expected {words} from 0 to 1, got {', '.join(wrong)}")
 
     @property
+    def is_over(self) -> bool:
+        """Whether nobody asks for this run again: a failed one is done anew by the same command."""
+        return self.status != "failed"
+
+    @property
     def floor(self) -> float | None:
         return self.data.floor if self.data else None
 

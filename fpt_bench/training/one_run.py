@@ -99,7 +99,7 @@ def _finished(folder: Path) -> RunResult | None:
     except ValueError as error:
         logging.getLogger(__name__).warning("%s The run is done again.", error)
         return None
-    return result if result is not None and result.status != "failed" else None
+    return result if result is not None and result.is_over else None
 
 
 def follow(spec: RunSpec, workspace: Workspace, devices: Devices) -> None:

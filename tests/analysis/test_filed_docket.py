@@ -193,6 +193,22 @@ def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path
     assert "verdict: kept supported, derived open" in said
 
 
+def test_seeds_that_are_kept_elsewhere_count(kept: tuple[Path, Path], tmp_path: Path) -> None:
+    _, claims = kept
+    say(claims, experiments=["ladder"], worse="random")
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    grid = grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"name": "ladder"})})
+    whole, here, elsewhere = (tmp_path / name for name in ("whole", "here", "elsewhere"))
+    write_bench(whole, grid, results)
+    write_bench(here, grid, results[:1])
+    write_bench(elsewhere, grid, results[1:])
+    seeds = [
+        json.loads(command(*options, "--claims", str(claims), "--json")[1])[0]["seeds"]
+        for options in ([str(whole)], [str(here)], [str(here), "--kept", str(elsewhere)])
+    ]
+    assert seeds == [len(SEEDS), 0, len(SEEDS)]
+
+
 def test_claims_of_ones_own_leave_those_on_file_registered(kept: tuple[Path, Path], tmp_path: Path) -> None:
     runs, claims = kept
     say(claims)

@@ -49,7 +49,12 @@ def plan(folder: Path, *options: str) -> list[list[str]]:
 
 
 def costs(grid: Grid, results: list[RunResult], runs: Path, kept: Grid | None = None) -> list[Cost]:
-    return plan_costs([run.spec for run in settled(grid, kept, results).runs], results, runs)
+    return plan_costs(
+        [run.spec for run in settled(grid, kept, results).runs],
+        {r.spec.run_id for r in results if r.is_over},
+        results,
+        runs,
+    )
 
 
 def test_hours_follow_from_runs_steps_and_a_stated_speed(tmp_path: Path) -> None:
@@ -73,12 +78,12 @@ def test_without_a_speed_and_without_runs_it_says_that_it_does_not_know(
 def test_kept_results_show_the_speed_until_a_run_here_does(tmp_path: Path) -> None:
     specs = [run.spec for run in made_up_grid(tasks=("bit-xor",), seeds=(0, 1)).runs]
     kept = [made_up_result("bit-xor", seed=9, accuracy=0.9)]
-    (cost,) = plan_costs(specs, [], tmp_path, kept=kept)
+    (cost,) = plan_costs(specs, (), [], tmp_path, kept=kept)
     assert (cost.steps_per_second, cost.by_kept) == (10.0, True)
     assert cost.bytes_a_run == 16 * 1234 + OTHER_FILES
     assert "guessed from kept results" in unknown_of([cost])[0]
     here = made_up_result("bit-xor", seed=0, accuracy=0.9).model_copy(update={"seconds": 20.0})
-    (cost,) = plan_costs(specs, [here], tmp_path, kept=kept)
+    (cost,) = plan_costs(specs, (), [here], tmp_path, kept=kept)
     assert (cost.steps_per_second, cost.by_kept) == (5.0, False)
     assert kept_results([KEPT_RESULTS])
     assert not kept_results([tmp_path / "none"])
@@ -248,7 +253,7 @@ def test_rates_that_a_sweep_gave_up_are_planned_no_more(tmp_path: Path) -> None:
     ]
     over = {result.spec.run_id: result for result in results}
     wanted = [run.spec for run in settled(grid, None, results).runs if run.spec.run_id not in given_up_runs(grid, over)]
-    assert (plan_costs(wanted, results, tmp_path)[0].runs, len(grid.runs)) == (20, 24)
+    assert (plan_costs(wanted, over, results, tmp_path)[0].runs, len(grid.runs)) == (20, 24)
 
 
 def resolved(
@@ -342,3 +347,12 @@ def test_options_that_a_view_does_not_know_are_refused() -> None:
         done = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["plan", "headline", *options])
         assert done.exit_code == 2
         assert f"expected no {named} with {options[0]}" in done.stderr
+
+
+def test_what_is_kept_elsewhere_is_done(tmp_path: Path) -> None:
+    plan(tmp_path, *STATED)
+    grid = named_grid(str(tmp_path / "mine.yaml"), str(tmp_path / "tiny.yaml"))
+    spec = next(run.spec for run in grid.runs if run.task == "mnist")
+    kept = tmp_path / "kept"
+    write_result(made_up_result("mnist", seed=0, accuracy=0.9).model_copy(update={"spec": spec}), kept / spec.run_id)
+    assert plan(tmp_path, *STATED, "--kept", str(kept))[2] == ["mnist", "6", "1", "36,000", "2.0", "5.0", "5.0", "?"]

@@ -171,3 +171,13 @@ def test_a_wrong_launcher_is_wrong_input() -> None:
     done = CliRunner().invoke(app, ["bench", "--launcher", "slrum"])
     assert done.exit_code == 2
     assert "launcher" in done.stderr
+
+
+def test_what_is_kept_elsewhere_is_done(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    spec = GRID.runs[5].spec
+    write_result(made_up_result("bit-xor", seed=0, accuracy=0.9).model_copy(update={"spec": spec}), kept / IDS[5])
+    states = {state.run_id: state.state for state in folder_status(runs, Console(stderr=True), kept)[GRID.name]}
+    assert [states[run_id] for run_id in IDS] == ["done", "failed", "queued", "running", "lost", "done"]
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs), "--kept", str(kept)])
+    assert shown.stdout.splitlines()[1].split()[1:] == ["0", "1", "1", "0", "2", "1", "1"], shown.stdout
