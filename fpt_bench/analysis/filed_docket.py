@@ -79,6 +79,7 @@ def _is_own(grid: Grid) -> bool:
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
         own = [bench for bench in benches if bench.grid.experiment.name == experiment]
+        own = [bench for bench in own if filed.profile in (None, bench.grid.profile)]
         found = [_entry(filed, bench) for bench in own if any(cell.runs for cell in _cells(filed, bench))]
         if found:
             return found

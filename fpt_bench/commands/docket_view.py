@@ -9,7 +9,7 @@ import typer
 from fpt_bench.commands.console import FAILED, notes
 from fpt_bench.config.claim_files import filed_claims
 from fpt_bench.config.named import named_experiment
-from fpt_bench.config.yaml_files import CONFIGS
+from fpt_bench.config.yaml_files import CONFIGS, config_names
 from fpt_bench.names import require_known
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import read_results, runs_of
@@ -71,6 +71,8 @@ def derive_docket(runs: Path, claims: Path | None = None, kept: Path | None = No
     if not filed:
         raise ValueError(f"expected claims, a YAML file each, in {claims or CONFIGS / 'claims'}, found none")
     for claim in filed:
+        if claim.profile is not None:
+            require_known(f"profile of claim {claim.name}", claim.profile, config_names("profiles"))
         for name in claim.experiments:
             experiment = named_experiment(name)
             for task in claim.tasks:

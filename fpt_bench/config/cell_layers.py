@@ -111,16 +111,18 @@ def _seeds_layer(
     experiment: Experiment, profile: Profile, seeds: Seeds | None, tuning_seeds: Seeds | None = None
 ) -> Layer:
     """Return which seeds an arm has, those that choose its rate before those that are reported."""
-    reported = seeds or profile.spent_on(experiment.name).seeds or ()
+    spent = profile.spent_on(experiment.name)
+    reported = seeds or spent.seeds or ()
     said = "the command line: --seeds" if seeds else _place_of("seeds", experiment, profile)
+    for field, chose in (("tuning_seeds", tuning_seeds), ("rates_chosen_on", spent.rates_chosen_on)):
+        if both := [str(seed) for seed in chose or () if seed in reported]:
+            raise ValueError(
+                f"expected seeds that choose a rate or are reported, got {', '.join(both)} in "
+                f"{_place_of(field, experiment, profile)} and in {said}; take them out of one of the two"
+            )
     if tuning_seeds is None:
         return Layer(said, {"seed": reported})
     said_first = _place_of("tuning_seeds", experiment, profile)
-    if both := [str(seed) for seed in tuning_seeds if seed in reported]:
-        raise ValueError(
-            f"expected seeds that choose a rate or are reported, got {', '.join(both)} in {said_first} and in {said}; "
-            "take them out of one of the two"
-        )
     return Layer(f"{said_first}, then {said}", {"seed": (*tuning_seeds, *reported)})
 
 

@@ -16,14 +16,23 @@ class FiledClaim(Claim):
     experiments: tuple[str, ...] = Field(
         (), description="those whose runs judge it; of several, the first that has any"
     )
-    open_because: str = Field("", description="why no run here can judge it; of claims that name no experiment")
+    profile: str | None = Field(
+        None, description="the one whose runs alone judge it, such as that of published sizes; none: any does"
+    )
+    open_because: str = Field(
+        "", description="why no run here judges it; of claims that name no experiment, or a profile that needs more"
+    )
 
     @model_validator(mode="after")
     def _can_be_run_or_says_why_not(self) -> "FiledClaim":
-        if bool(self.experiments) == bool(self.open_because.strip()):
+        says_why, elsewhere = bool(self.open_because.strip()), self.profile is not None
+        if not (self.experiments or says_why) or (self.experiments and says_why and not elsewhere):
             raise ValueError(
-                "expected `experiments` that judge it, or `open_because`, why none here can; one of the two"
+                "expected `experiments` that judge it, or `open_because`, why none here can; one of the two, or both "
+                "beside a `profile`"
             )
+        if elsewhere and not self.experiments:
+            raise ValueError("expected `profile` beside `experiments`, whose runs at it judge the claim")
         return self
 
     @property
@@ -55,6 +64,7 @@ def filed_claims(folder: Path = CONFIGS / "claims") -> tuple[FiledClaim, ...]:
     return tuple(sorted(found, key=lambda filed: filed.name))
 
 
-def claims_on(experiment: str, folder: Path = CONFIGS / "claims") -> tuple[Claim, ...]:
-    """Return the claims on file that an experiment's runs judge, sorted by name."""
-    return tuple(filed.claim for filed in filed_claims(folder) if experiment in filed.experiments)
+def claims_on(experiment: str, profile: str | None = None, folder: Path = CONFIGS / "claims") -> tuple[Claim, ...]:
+    """Return the claims on file that an experiment's runs judge at a profile, by its name; none: at any, by name."""
+    filed = (filed for filed in filed_claims(folder) if experiment in filed.experiments)
+    return tuple(each.claim for each in filed if each.profile in (None, profile))

@@ -132,6 +132,8 @@ class Spending(BaseModel):
     learning_rates: SweptRates | None = None
     rates: dict[str, dict[str, Rate]] = Field(default_factory=dict)
     """Learning rate by arm and task, over everything but the arm's own word: what a sweep chose on other seeds."""
+    rates_chosen_on: Seeds | None = None
+    """The seeds on which `rates` were chosen: none of them is reported here, which would be optimistic."""
     run: Fields = Field(default_factory=dict)
     """Fields of RunSpec for every task, over the profile's."""
     tasks: dict[str, Fields] | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
-from fpt_bench.config.experiment import Experiment, Profile
+from fpt_bench.config.experiment import Experiment, Profile, Spending
 from fpt_bench.config.named import named_experiment, named_profile
 from fpt_bench.config.picks import WHOLE, Picks, pick_name, picked, written_picks
 from fpt_bench.config.spec import RunSpec
@@ -173,7 +173,8 @@ def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = No
     Raises:
         ValueError: a mistake in a file or a name.
     """
-    return make_grid(named_experiment(experiment), named_profile(profile, experiment), seeds=seeds, picks=picks)
+    spending = named_profile(profile, experiment)
+    return make_grid(named_experiment(experiment, spending.name), spending, seeds=seeds, picks=picks)
 
 
 def make_grid(
@@ -203,8 +204,7 @@ def make_grid(
             f"got {', '.join(dear)}; it has {', '.join(tasks)}"
         )
     arms = {name: arm for name, arm in experiment.arms.items() if profile.has_body(arm)}
-    for arm in spent.rates:
-        require_known(f"arm of profile {profile.name}: experiments.{experiment.name}.rates", arm, whole.arms)
+    _require_effect(whole, profile)
     arms_left_out = tuple(name for name in experiment.arms if name not in arms)
     if bare := [arm for arm in picks.arms or () if arm in arms_left_out]:
         raise ValueError(f"--arms: expected arms that profile {profile.name} has a body for, got {', '.join(bare)}")
@@ -236,6 +236,27 @@ def make_grid(
     )
     _require_meaning(grid)
     return grid
+
+
+def _require_effect(experiment: Experiment, profile: Profile) -> None:
+    """Raise a ValueError where what a profile says for one experiment would change nothing of it."""
+    place = f"profile {profile.name}: experiments.{experiment.name}"
+    own = profile.experiments.get(experiment.name, Spending())
+    for task in own.tasks or ():
+        require_known(f"task of {place}.tasks", task, experiment.tasks)
+    for arm, by_task in own.rates.items():
+        require_known(f"arm of {place}.rates", arm, experiment.arms)
+        if experiment.rates_of(experiment.arms[arm]) != "fixed":
+            raise ValueError(f"{place}.rates: expected arms with one rate, got {arm}, which sweeps its rates")
+        for task in by_task:
+            require_known(f"task of {place}.rates.{arm}", task, experiment.tasks)
+    if own.learning_rates is not None and not any(
+        experiment.rates_of(arm) == "profile" for arm in experiment.arms.values()
+    ):
+        raise ValueError(
+            f"{place}.learning_rates: expected rates for an experiment with an arm that sweeps the profile's, got one "
+            "without; say `learning_rates: profile` there"
+        )
 
 
 def _require_meaning(grid: Grid) -> None:

@@ -12,10 +12,14 @@ from fpt_bench.config.yaml_files import CONFIGS, config_names, find_config, load
 from fpt_bench.names import require_known
 
 
-def named_experiment(name: str) -> Experiment:
+def named_experiment(name: str, profile: str | None = None) -> Experiment:
     """Return an experiment by its name in configs/experiments or its YAML file, with every name in it checked.
 
     Those in configs/experiments have their claims on file, in configs/claims; others say theirs themselves.
+
+    Args:
+        name: its name, or its file.
+        profile: the name of the one that it is wanted at, whose own claims are then among the others.
 
     Raises:
         ValueError: a mistake in a file; a task, arm or published row that is none, with the nearest one.
@@ -23,7 +27,7 @@ def named_experiment(name: str) -> Experiment:
     path = find_config("experiments", name)
     experiment = load(Experiment, path)
     if path.resolve().parent == CONFIGS / "experiments":
-        filed = claims_on(experiment.name)
+        filed = claims_on(experiment.name, profile)
         experiment = experiment.model_copy(update={"claims": (*experiment.claims, *filed)})
     try:
         for task in experiment.tasks:

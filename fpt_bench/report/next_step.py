@@ -43,7 +43,8 @@ def next_step(entry: Entry) -> NextStep:
     known: Experiment | None = _known(named_experiment, name)
     if known is None:
         return NextStep(_command(name, used or _PROFILES[0], entry))
-    asked = [known.profile] if known.profile else list(dict.fromkeys([*([used] if used else []), *_PROFILES]))
+    only = filed.profile or known.profile
+    asked = [only] if only else list(dict.fromkeys([*([used] if used else []), *_PROFILES]))
     run = {profile: _tasks_run(filed, known, profile) for profile in asked}
     best = max(asked, key=lambda profile: len(run[profile]))
     if not run[best]:
@@ -51,7 +52,8 @@ def next_step(entry: Entry) -> NextStep:
     left = [task for task in filed.tasks if task not in run[best]]
     data = " --data-root FOLDER" if any(arm.run.get("data") == "real" for arm in known.arms.values()) else ""
     command = _command(name, best, entry if best == used else Entry(filed)) + data
-    return NextStep(command, f"it runs nothing on {', '.join(left)}" if left else "")
+    remarks = [filed.open_because, f"it runs nothing on {', '.join(left)}" if left else ""]
+    return NextStep(command, "; ".join(filter(None, remarks)))
 
 
 def _command(experiment: str, profile: str, entry: Entry) -> str:

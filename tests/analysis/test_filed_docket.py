@@ -123,6 +123,17 @@ def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
     assert [entry.bench for entry in judge_filed([filed()], [tried, settled])] == ["made-up-settled"]
 
 
+def test_a_claim_of_one_profile_is_judged_by_its_runs_alone() -> None:
+    bench = bench_of()
+    settled = Bench.of(bench.grid.model_copy(update={"profile": "settled"}), bench.results)
+    assert [entry.bench for entry in judge_filed([filed(profile="settled")], [bench, settled])] == ["made-up-settled"]
+    (waiting,) = judge_filed([filed(profile="settled", open_because="needs days")], [bench])
+    assert (waiting.bench, waiting.outcome) == (None, "open")
+    published = filed(experiments=("initializations",), tasks=("mnist",), profile="paper", open_because="needs a GPU")
+    (record,) = docket_records([Entry(published)])
+    assert record["next"] == "python -m fpt_bench bench --experiments initializations --profile paper; needs a GPU"
+
+
 def test_a_claim_that_was_changed_after_its_runs_is_refused() -> None:
     bench = bench_of()
     (registered,) = bench.grid.experiment.claims

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from fpt_bench.config.claim_files import filed_claims
+from fpt_bench.config.grid import named_grid
 from fpt_bench.config.named import named_experiment
 from fpt_bench.config.published import published_figures
 from fpt_bench.config.yaml_files import config_names
@@ -46,6 +47,7 @@ def test_a_file_holds_a_claim_whose_hash_knows_nothing_of_the_file(tmp_path: Pat
         ({"a": CLAIM, "b": {**CLAIM, "experiments": ["ladder"]}}, r"expected each claim once, got the one of a again"),
         ({"a": without("experiments")}, "expected `experiments` that judge it, or `open_because`"),
         ({"a": {**CLAIM, "open_because": "a GPU"}}, "expected `experiments` that judge it, or `open_because`"),
+        ({"a": {**without("experiments"), "profile": "paper", "open_because": "-"}}, "expected `profile` beside `exp"),
         ({"a": {**CLAIM, "wrse": "b"}}, "unknown key 'wrse'. Did you mean 'worse'?"),
         ({"a": without("refuted_by")}, "refuted_by"),
         ({"a": {**CLAIM, "worse": "language"}}, "expected two arms, got 'language' twice"),
@@ -64,9 +66,16 @@ def test_every_claim_on_file_names_experiments_arms_and_tasks_that_there_are() -
     assert len(claims) >= 25
     for filed in claims:
         for experiment in filed.experiments:
-            assert filed.claim in named_experiment(experiment).claims
+            assert filed.claim in named_experiment(experiment, filed.profile).claims
     named = {experiment for filed in claims for experiment in filed.experiments}
     assert named <= set(config_names("experiments"))
+
+
+def test_a_claim_of_a_profile_is_registered_and_judged_there_alone() -> None:
+    (filed,) = (claim for claim in filed_claims() if claim.name == "lu-2-language-over-random-cifar-published")
+    assert filed.profile == "paper"
+    assert filed.claim in named_grid("initializations", "paper").experiment.claims
+    assert filed.claim not in named_grid("initializations", "embedded").experiment.claims
 
 
 def test_what_is_said_of_a_transcribed_table_is_of_its_columns() -> None:

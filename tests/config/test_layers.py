@@ -143,8 +143,6 @@ def test_a_rate_that_a_profile_says_for_an_arm_is_that_arms_alone(tmp_path: Path
     assert said == (0.5, "profile p: experiments.e.rates.a.mnist")
     own = rated(tmp_path, {"a": {"mnist": 0.5}}, run={"learning_rate": 0.125})
     assert make_grid(*own).runs[0].spec.learning_rate == 0.125, "the arm's own word holds"
-    swept = rated(tmp_path, {"a": {"mnist": 0.5}}, learning_rates=(0.01, 0.1))
-    assert [run.spec.learning_rate for run in make_grid(*swept).runs if run.arm == "a"] == [0.01, 0.1]
 
 
 def test_a_rate_for_an_arm_or_a_task_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -156,6 +154,23 @@ def test_a_rate_for_an_arm_or_a_task_that_is_none_is_refused(tmp_path: Path) -> 
         named_profile(str(tmp_path / "p.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("spending", "message"),
+    [
+        ({"rates": {"swept": {"mnist": 1e-3}}}, "e.rates: expected arms with one rate, got swept, which sweeps its"),
+        ({"rates": {"fixed": {"cifar": 1e-3}}}, "unknown task of profile p: experiments.e.rates.fixed 'cifar'"),
+        ({"tasks": {"mnist": {}, "cifar": {}}}, "unknown task of profile p: experiments.e.tasks 'cifar'"),
+        (
+            {"learning_rates": [1e-3, 1e-2]},
+            "e.learning_rates: expected rates for an experiment with an arm that sweeps",
+        ),
+    ],
+)
+def test_what_a_profile_says_without_effect_is_refused(spending: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_grid(*swept_at(tmp_path, experiments={"e": spending}))
+
+
 def test_a_seed_that_chooses_and_is_reported_is_refused(tmp_path: Path) -> None:
     message = (
         r"e, profile p, arm swept: expected seeds that choose a rate or are reported, got 3, 4 in profile p: tuning_"
@@ -164,6 +179,16 @@ def test_a_seed_that_chooses_and_is_reported_is_refused(tmp_path: Path) -> None:
         make_grid(*swept_at(tmp_path, tuning_seeds=[2, 3, 4]))
     with pytest.raises(ValueError, match="got 0 in profile p: tuning_seeds and in the command line: --seeds; take"):
         make_grid(*swept_at(tmp_path, tuning_seeds=[0]), seeds=(0, 9))
+
+
+def test_a_seed_on_which_the_profiles_rates_were_chosen_is_not_reported(tmp_path: Path) -> None:
+    spending = {"e": {"rates": {"fixed": {"mnist": 1e-3}}, "rates_chosen_on": [0, 3]}}
+    experiment, profile, configs = swept_at(tmp_path, experiments=spending)
+    assert make_grid(experiment, profile, configs, seeds=(1, 4)).runs
+    with pytest.raises(ValueError, match=r"got 0 in profile p: experiments.e.rates_chosen_on and in the command line"):
+        make_grid(experiment, profile, configs, seeds=(0, 1))
+    with pytest.raises(ValueError, match=r"got 3 in profile p: experiments.e.rates_chosen_on and in profile p: seeds"):
+        make_grid(experiment, profile, configs)
 
 
 def test_seeds_of_the_command_line_are_all_arms_reported_ones(tmp_path: Path) -> None:
