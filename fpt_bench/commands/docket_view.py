@@ -70,16 +70,22 @@ def derive_docket(runs: Path, claims: Path | None = None, kept: Path | None = No
     filed = filed_claims(claims or CONFIGS / "claims")
     if not filed:
         raise ValueError(f"expected claims, a YAML file each, in {claims or CONFIGS / 'claims'}, found none")
+    grids = read_grids(runs, notes)
+    profiles = {*config_names("profiles"), *(grid.profile for grid in grids.values())}
     for claim in filed:
         if claim.profile is not None:
-            require_known(f"profile of claim {claim.name}", claim.profile, config_names("profiles"))
+            require_known(f"profile of claim {claim.name}", claim.profile, profiles)
         for name in claim.experiments:
             experiment = named_experiment(name)
+            if claim.profile is not None and not experiment.is_answered_at(claim.profile):
+                raise ValueError(
+                    f"claim {claim.name}: expected profile {experiment.profile}, at which experiment {name} is "
+                    f"answered, got {claim.profile}"
+                )
             for task in claim.tasks:
                 require_known(f"task of experiment {name}, of claim {claim.name}", task, experiment.tasks)
             for arm in (claim.better, claim.worse):
                 require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
-    grids = read_grids(runs, notes)
     folder = runs_of(next(iter(grids)))
     results, simple = read_results(folder, notes, kept), known_records(folder, notes)
     return judge_filed(filed, [Bench.of(grid, results, simple=simple) for grid in grids.values()])

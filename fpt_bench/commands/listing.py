@@ -11,7 +11,7 @@ import typer
 from fpt_bench.analysis.codes import CODES
 from fpt_bench.commands.console import notes, say_json, say_rows
 from fpt_bench.commands.options import Runs
-from fpt_bench.config.claim_files import filed_claims
+from fpt_bench.config.claim_files import FiledClaim, filed_claims
 from fpt_bench.config.inits import INITS, PARTS, PARTS_SOURCE, TASK_INIT, example_of
 from fpt_bench.config.known import known_bodies, known_tasks
 from fpt_bench.config.plugins import import_attribute
@@ -150,7 +150,7 @@ def _list_claims(_: Asked) -> Listing:
     rows = [
         (
             filed.name,
-            ", ".join(filed.experiments) or "none here",
+            _judges_of(filed),
             filed.claim.hash[:12],
             filed.sentence,
             filed.said_by,
@@ -159,6 +159,11 @@ def _list_claims(_: Asked) -> Listing:
         for filed in filed_claims()
     ]
     return ("claim", "judged by", "hash", "what is claimed", "source", "refuted by"), [*rows]
+
+
+def _judges_of(filed: FiledClaim) -> str:
+    at = f" at {filed.profile}" if filed.profile else ""
+    return f"{', '.join(filed.experiments)}{at}" if filed.experiments else "none here"
 
 
 def _list_codes(_: Asked) -> Listing:

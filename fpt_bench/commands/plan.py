@@ -67,7 +67,7 @@ def plan(
 ) -> None:
     """Say what experiments cost before anything is spent: runs, steps, hours, disk, and what is done already."""
     if explain is not None or resolve is not None:
-        view, other = ("--explain", ("resolve",)) if explain is not None else ("--resolve", ())
+        view, other = ("--explain", ("resolve", "kept")) if explain is not None else ("--resolve", ())
         refuse_given(context, (*other, "steps_per_second", "workers"), f"with {view}, which shows nothing else")
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
     picks = picks_from_options(tasks, arms, body, settings or ())
@@ -101,7 +101,7 @@ def show_resolution(
     results = read_results(runs, notes, kept)
     return Group(
         *(
-            show_seeds(_settled(grid, runs, results), results, points, (name, profile, runs))
+            show_seeds(_settled(grid, runs, results), results, points, (name, profile, runs, kept))
             for name, grid in grids.items()
         )
     )
@@ -126,7 +126,7 @@ def show_experiments(
         steps_per_second, workers: as for `plan_costs`; runs at once.
         seeds: to report, instead of the profile's.
         picks: what the command line picks of each.
-        kept: another place of results: what is over there is done, and says nothing of how fast runs go here.
+        kept: another place of results: what is over there is done; it shows the speed of what no run here shows.
 
     Raises:
         ValueError: a mistake in a file or a name.
@@ -157,6 +157,11 @@ def show_experiments(
     remarks = ["Steps and hours are at most: a run may stop early, and a sweep gives rates up.", *unknown_of(costs)]
     if len(grids) == 1 and grids[0].left_out:
         remarks.append(f"Left out, since the profile has no budget for them: {', '.join(grids[0].left_out)}")
+    if kept is not None:
+        remarks.append(
+            f"What is over in {kept} counts as done, in whatever precision it was made; `bench` takes those alone "
+            "that this machine would make in the same."
+        )
     remarks += [grid.tried_out for grid in grids if grid.tried_out]
     if len(grids) > 1:
         remarks.append("A run that several experiments share counts for the first of them.")

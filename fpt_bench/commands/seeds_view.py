@@ -21,6 +21,8 @@ from fpt_bench.report.words import listed, points
 from fpt_bench.results.result import RunResult
 
 LEVEL = 0.05
+Asked = tuple[str, str, Path, Path | None]
+"""Experiment, profile, folder of runs, and that of kept results if any, as they were typed."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,14 @@ def _is_flat(spread: Spread) -> bool:
     return spread.deviation < 1e-9
 
 
-def show_seeds(grid: Grid, results: Sequence[RunResult], difference: float, asked: tuple[str, str, Path]) -> Group:
+def show_seeds(grid: Grid, results: Sequence[RunResult], difference: float, asked: Asked) -> Group:
     """Draw how many seeds resolve a difference on each task, what that rests on, and the commands that run them.
 
     Args:
         grid: as a bench settled it.
         results: what is in the folder of runs.
         difference: in points of a score in percent.
-        asked: experiment, profile and folder of runs, as they were typed.
+        asked: what was typed.
     """
     bench = Bench.of(grid, results)
     rows = seeds_needed(bench, difference / 100)
@@ -183,7 +185,7 @@ def _doubts(rows: Sequence[Needed], bench: Bench) -> list[str]:
     return doubts
 
 
-def _commands(rows: Sequence[Needed], grid: Grid, asked: tuple[str, str, Path]) -> list[str]:
+def _commands(rows: Sequence[Needed], grid: Grid, asked: Asked) -> list[str]:
     """Return the commands that run the seeds that the dearest task needs; all tasks of a bench have the same seeds."""
     commands = []
     for name, numbers in (("fixed n", [row.fixed for row in rows]), ("judge", [row.judged for row in rows])):
@@ -196,12 +198,13 @@ def _commands(rows: Sequence[Needed], grid: Grid, asked: tuple[str, str, Path]) 
     return commands
 
 
-def command_of(count: int, grid: Grid, asked: tuple[str, str, Path]) -> str:
+def command_of(count: int, grid: Grid, asked: Asked) -> str:
     """Return the command that runs as many seeds: the ones that there are, and those after them."""
-    experiment, profile, runs = asked
+    experiment, profile, runs, kept = asked
     chose = grid.seeds_that_chose
     now = dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in chose)
     seeds = with_more_seeds([*now], count, chose)
     words = ["python", "-m", "fpt_bench", "bench", "--experiments", experiment, "--profile", profile]
     words += [*shlex.split(grid.picked), "--seeds", written_seeds(seeds)]
-    return shlex.join(words if runs == Path("runs") else [*words, "--runs", str(runs)])
+    words += [] if runs == Path("runs") else ["--runs", str(runs)]
+    return shlex.join(words if kept is None else [*words, "--kept", str(kept)])

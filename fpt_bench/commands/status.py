@@ -13,7 +13,7 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns, Kept
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, begun_runs, read_results, runs_of, warn_of
+from fpt_bench.results.folder import LEASE_FILE, begun_runs, collect_results, read_results, runs_of, warn_of
 from fpt_bench.results.grids import find_grids, has_bench, read_grids
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
@@ -121,6 +121,9 @@ def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dic
     begun = begun_runs(runs) if not grids or len(grids) == len(find_grids(runs)) else []
     runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
     results = {result.spec.run_id: result for result in read_results(runs, console, kept)}
+    if kept is not None:  # what failed there is nobody's trouble here
+        own = {result.spec.run_id for result in collect_results(runs)[0]}
+        results = {run_id: result for run_id, result in results.items() if result.is_over or run_id in own}
     jobs, problems = sent_jobs(runs)
     warn_of(problems, console)
     try:

@@ -239,17 +239,27 @@ def make_grid(
 
 
 def _require_effect(experiment: Experiment, profile: Profile) -> None:
-    """Raise a ValueError where what a profile says for one experiment would change nothing of it."""
+    """Raise a ValueError where a profile says for an experiment what it has no use for.
+
+    That is: tasks that it has not, rates of arms that sweep theirs or have their own, and rates for arms that sweep
+    where there are none. A body or a budget that the profile lacks is none of it: such cells are left out.
+    """
     place = f"profile {profile.name}: experiments.{experiment.name}"
     own = profile.experiments.get(experiment.name, Spending())
     for task in own.tasks or ():
         require_known(f"task of {place}.tasks", task, experiment.tasks)
     for arm, by_task in own.rates.items():
         require_known(f"arm of {place}.rates", arm, experiment.arms)
+        if "learning_rate" in experiment.arms[arm].run:
+            raise ValueError(f"{place}.rates: expected arms that say no rate themselves, got {arm}")
         if experiment.rates_of(experiment.arms[arm]) != "fixed":
             raise ValueError(f"{place}.rates: expected arms with one rate, got {arm}, which sweeps its rates")
         for task in by_task:
             require_known(f"task of {place}.rates.{arm}", task, experiment.tasks)
+    if own.rates_chosen_on and not own.rates:
+        raise ValueError(
+            f"{place}.rates_chosen_on: expected it beside the `rates` that these seeds chose, got no rates"
+        )
     if own.learning_rates is not None and not any(
         experiment.rates_of(arm) == "profile" for arm in experiment.arms.values()
     ):

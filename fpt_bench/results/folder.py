@@ -225,7 +225,8 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
 
     Args:
         runs: a folder of runs' folders, of packed files, or of both; or one packed file.
-        kept: another such place, of which those are taken that are not over in `runs`.
+        kept: another such place, of which what is over there and not in `runs` is taken, and what failed there and was
+            not tried in `runs`.
 
     Raises:
         OSError: the folder itself cannot be read, or there is nothing at `kept`.
@@ -238,7 +239,8 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
             if not kept.exists():
                 raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
             theirs = one_of_each(read_places(kept, problems))
-            found = {**found, **theirs, **{run_id: own for run_id, own in found.items() if own.is_over}}
+            over = [{key: each for key, each in place.items() if each.is_over} for place in (theirs, found)]
+            found = {**theirs, **found, **over[0], **over[1]}
     return [found[run_id] for run_id in sorted(found)], problems
 
 

@@ -278,3 +278,18 @@ def test_the_docket_is_of_whole_benches(picked: str) -> None:
     grid, results = made_up_bench(("mnist",), seeds=SEEDS)
     (entry,) = judge_filed([filed()], [Bench.of(grid.model_copy(update={"picked": picked}), results)])
     assert (entry.bench is None) is bool(picked)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"profile": "settld"}, "unknown profile of claim mine 'settld'. Did you mean 'settled'?"),
+        ({"profile": "embedded", "experiments": ["lasting"]}, "expected profile settled, at which experiment lasting"),
+    ],
+)
+def test_a_profile_that_cannot_judge_is_named(said: dict[str, object], message: str, kept: tuple[Path, Path]) -> None:
+    runs, claims = kept
+    say(claims, **said)
+    code, _, told = command(str(runs), "--claims", str(claims))
+    assert code == 2
+    assert message in told

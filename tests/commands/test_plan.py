@@ -304,9 +304,12 @@ def test_seeds_that_learn_or_do_not_are_no_part_of_a_deviation(tmp_path: Path) -
 
 def test_new_seeds_are_none_that_chose_a_rate_here_or_in_another_experiment() -> None:
     grid = made_up_grid(seeds=(2, 3), rates=(1e-3, 1e-2)).model_copy(update={"tuning_seeds": (1, 4)})
-    assert command_of(4, grid, ("e", "p", Path("runs"))).endswith("bench --experiments e --profile p --seeds 2-3,5-6")
+    assert command_of(4, grid, ("e", "p", Path("runs"), None)).endswith(
+        "bench --experiments e --profile p --seeds 2-3,5-6"
+    )
     unswept = made_up_grid(seeds=(0, 1)).model_copy(update={"tuning_seeds": (0, 1)})
-    assert command_of(3, unswept, ("e", "p", Path("runs"))).endswith("--seeds 0-2"), "they chose nothing"
+    assert command_of(3, unswept, ("e", "p", Path("runs"), None)).endswith("--seeds 0-2"), "they chose nothing"
+    assert command_of(3, unswept, ("e", "p", Path("r"), Path("k"))).endswith("--seeds 0-2 --runs r --kept k")
 
 
 def test_an_arm_that_hardly_varies_beside_the_other_gets_no_word_by_any_number_of_seeds(tmp_path: Path) -> None:

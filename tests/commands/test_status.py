@@ -181,3 +181,13 @@ def test_what_is_kept_elsewhere_is_done(runs: Path, tmp_path_factory: pytest.Tem
     assert [states[run_id] for run_id in IDS] == ["done", "failed", "queued", "running", "lost", "done"]
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(runs), "--kept", str(kept)])
     assert shown.stdout.splitlines()[1].split()[1:] == ["0", "1", "1", "0", "2", "1", "1"], shown.stdout
+
+
+def test_what_failed_elsewhere_is_no_trouble_here(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    for place in (1, 5):
+        failed = RunResult(spec=GRID.runs[place].spec, status="failed", error="elsewhere")
+        write_result(failed, kept / IDS[place])
+    states = {state.run_id: state for state in folder_status(runs, Console(stderr=True), kept)[GRID.name]}
+    assert (states[IDS[1]].state, states[IDS[1]].error) == ("failed", "no weights")
+    assert states[IDS[5]].state == "open"

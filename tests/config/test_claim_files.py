@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from fpt_bench.cli import app
 from fpt_bench.config.claim_files import filed_claims
 from fpt_bench.config.grid import named_grid
 from fpt_bench.config.named import named_experiment
@@ -74,6 +76,8 @@ def test_every_claim_on_file_names_experiments_arms_and_tasks_that_there_are() -
 def test_a_claim_of_a_profile_is_registered_and_judged_there_alone() -> None:
     (filed,) = (claim for claim in filed_claims() if claim.name == "lu-2-language-over-random-cifar-published")
     assert filed.profile == "paper"
+    listed = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["list", "claims"]).stdout
+    assert "initializations at paper" in listed
     assert filed.claim in named_grid("initializations", "paper").experiment.claims
     assert filed.claim not in named_grid("initializations", "embedded").experiment.claims
 

@@ -142,7 +142,8 @@ def test_a_rate_that_a_profile_says_for_an_arm_is_that_arms_alone(tmp_path: Path
     said = cell_origins(parts[0], parts[1], "mnist", "a")["learning_rate"]
     assert said == (0.5, "profile p: experiments.e.rates.a.mnist")
     own = rated(tmp_path, {"a": {"mnist": 0.5}}, run={"learning_rate": 0.125})
-    assert make_grid(*own).runs[0].spec.learning_rate == 0.125, "the arm's own word holds"
+    with pytest.raises(ValueError, match=r"e\.rates: expected arms that say no rate themselves, got a"):
+        make_grid(*own)
 
 
 def test_a_rate_for_an_arm_or_a_task_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -159,6 +160,7 @@ def test_a_rate_for_an_arm_or_a_task_that_is_none_is_refused(tmp_path: Path) -> 
     [
         ({"rates": {"swept": {"mnist": 1e-3}}}, "e.rates: expected arms with one rate, got swept, which sweeps its"),
         ({"rates": {"fixed": {"cifar": 1e-3}}}, "unknown task of profile p: experiments.e.rates.fixed 'cifar'"),
+        ({"rates_chosen_on": [9]}, "e.rates_chosen_on: expected it beside the `rates` that these seeds chose"),
         ({"tasks": {"mnist": {}, "cifar": {}}}, "unknown task of profile p: experiments.e.tasks 'cifar'"),
         (
             {"learning_rates": [1e-3, 1e-2]},
