@@ -47,7 +47,7 @@ from fpt_bench.results.events import Finished
 from fpt_bench.results.folder import collect_results, folder_of, read_result, read_results, table_file, tables_folder
 from fpt_bench.results.grids import grid_before, require_own_grid
 from fpt_bench.results.refusal import RefusedError
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
@@ -164,8 +164,8 @@ def plan_grid(
     require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
     grid = _register(grid, [before for before in (grid_before(tables), elsewhere) if before is not None])
-    over = _over_in(collect_results(workspace.runs, kept)[0])
-    theirs = set() if kept is None else over.keys() - _over_in(collect_results(workspace.runs)[0]).keys()
+    over = over_in(collect_results(workspace.runs, kept)[0])
+    theirs = set() if kept is None else over.keys() - over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):
         from datamodules.sources.packages import MissingPackageError
         from fpt_bench.training.resolve import resolve
@@ -332,7 +332,7 @@ def where_time_went(results: list[RunResult]) -> str:
 def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
     """Return what is over of a grid, by run id; a failed run is not."""
     wanted = {run.spec.run_id for run in grid.runs}
-    return {run_id: result for run_id, result in _over_in(found).items() if run_id in wanted}
+    return {run_id: result for run_id, result in over_in(found).items() if run_id in wanted}
 
 
 def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
@@ -347,7 +347,3 @@ def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
     for before in earlier:
         require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
     return grid.registering(earlier, datetime.now(UTC))
-
-
-def _over_in(found: list[RunResult]) -> dict[str, RunResult]:
-    return {result.spec.run_id: result for result in found if result.is_over}

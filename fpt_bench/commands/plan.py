@@ -32,7 +32,7 @@ from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_results, tables_folder, warn_of
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.result import RunResult, over_in
 
 KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before"))
 """Where a checkout has results of ours, which show how fast runs go before there is any here."""
@@ -135,8 +135,8 @@ def show_experiments(
 
     grids = [named_grid(name, profile, seeds, picks) for name in experiments]
     results = read_results(runs, notes, kept)
-    own = collect_results(runs)[0]
-    over = {result.spec.run_id: result for result in results if result.is_over}
+    own = results if kept is None else collect_results(runs)[0]
+    over = over_in(results)
     elsewhere = [*kept_results(), *results] if steps_per_second is None else []
     counted: set[str] = set()
     by_experiment: list[tuple[str, list[Cost]]] = []

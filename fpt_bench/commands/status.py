@@ -17,7 +17,7 @@ from fpt_bench.results.folder import LEASE_FILE, begun_runs, collect_results, re
 from fpt_bench.results.grids import find_grids, has_bench, read_grids
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.result import RunResult, over_in
 
 STATES = ("open", "queued", "running", "silent", "done", "failed", "lost")
 """Of a run. Open: nobody was asked to do it. Silent: somebody had begun it, and has renewed the lease no more.
@@ -130,9 +130,8 @@ def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dic
         queued = queued_runs(runs)
     except OSError as error:
         warn_of([f"{error}; what was sent and is not done is called lost"], console)
-    states = {}
+    states, over = {}, over_in(results.values())
     for grid in grids.values():
-        over = {run_id: result for run_id, result in results.items() if result.is_over}
         wanted = dict.fromkeys(run.spec.run_id for run in grid.runs)
         given_up = given_up_runs(grid, over)
         states[grid.name] = run_states((w for w in wanted if w not in given_up), runs, results, jobs, queued)

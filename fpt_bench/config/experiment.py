@@ -131,7 +131,7 @@ class Spending(BaseModel):
     tuning_seeds: Seeds | None = None
     learning_rates: SweptRates | None = None
     rates: dict[str, dict[str, Rate]] = Field(default_factory=dict)
-    """Learning rate by arm and task, over everything but the arm's own word: what a sweep chose on other seeds."""
+    """Learning rate by arm and task, of arms that neither say nor sweep one: what a sweep chose on other seeds."""
     rates_chosen_on: Seeds | None = None
     """The seeds on which `rates` were chosen: none of them is reported here, which would be optimistic."""
     run: Fields = Field(default_factory=dict)

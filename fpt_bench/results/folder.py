@@ -34,7 +34,7 @@ from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.lines import is_packed, one_of_each, read_lines
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
-from fpt_bench.results.result import SCHEMA, RunResult
+from fpt_bench.results.result import SCHEMA, RunResult, over_in
 
 # In the folder of a run, which its spec names: `runs / spec.run_id`.
 RESULT_FILE, LEASE_FILE, WEIGHTS_FILE = "result.json", "run.claim", "body.safetensors"
@@ -239,8 +239,7 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
             if not kept.exists():
                 raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
             theirs = one_of_each(read_places(kept, problems))
-            over = [{key: each for key, each in place.items() if each.is_over} for place in (theirs, found)]
-            found = {**theirs, **found, **over[0], **over[1]}
+            found = {**theirs, **found, **over_in(theirs.values()), **over_in(found.values())}
     return [found[run_id] for run_id in sorted(found)], problems
 
 

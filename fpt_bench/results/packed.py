@@ -26,7 +26,7 @@ from fpt_bench.results.folder import (
 )
 from fpt_bench.results.grids import find_grids, has_bench, read_grid
 from fpt_bench.results.lines import PACKED, is_packed, line_of, one_of_each
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.simple_records import read_records, write_records
 
 UNNAMED = "others"
@@ -71,14 +71,9 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     grids: dict[str, tuple[Path, Grid]] = {}
     for path, grid in held:
         before = grids.get(grid.name)
-        grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, _over_in(found)))
+        grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, over_in(found.values())))
     named = {name: grids[name][1] for name in sorted(grids)}
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
-
-
-def _over_in(results: Mapping[str, RunResult]) -> set[str]:
-    """Return the ids of the runs that are not asked for again: a failed one is."""
-    return {run_id for run_id, result in results.items() if result.is_over}
 
 
 def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
@@ -162,7 +157,7 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     else:
         folder, files = output, split(gathered)
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
-    over = _over_in(gathered.results)
+    over = over_in(gathered.results.values())
     grids = [_beside_kept(grid, folder, over) for grid in gathered.grids.values()]
     for path in paths:
         _require_kept(path, gathered)

@@ -1,7 +1,7 @@
 """What came out: a run's outcome as a frozen value. docs/results-schema.md lists every field."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -280,3 +280,8 @@ class RunResult(_Frozen):
                 values.setdefault(name, []).append(" ".join(value) if isinstance(value, tuple) else str(value))
         kinds = {name: list(dict.fromkeys(each)) for name, each in values.items()}
         return [f"{name}: {', '.join(each)}" for name, each in kinds.items() if len(each) > 1]
+
+
+def over_in(results: Iterable[RunResult]) -> dict[str, RunResult]:
+    """Return those that are over, by run id: nobody asks for them again."""
+    return {result.spec.run_id: result for result in results if result.is_over}
