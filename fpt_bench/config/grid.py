@@ -17,7 +17,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.names import require_known
 
-GRID_SCHEMA = 3
+GRID_SCHEMA = 4
 """Number of the form that grids have here; it grows with every field that older code would not know."""
 _SETTLED_LATER = ("learning_rate", "data", "data_arguments", "body", "body_path", "body_execution", "precision")
 """Fields in which runs of one bench differ, or which a plan leaves to the machine."""

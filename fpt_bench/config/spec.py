@@ -99,6 +99,12 @@ class RunSpec(BaseModel):
         description="validations thin out: each comes after about this share of the steps before it, "
         "and never sooner than eval_every; 0: evenly spaced",
     )
+    input_scale: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="what the input layer's first weights are multiplied by; 0.02: embeddings as GPT-2's",
+    )
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 
     @field_validator("train", mode="before")

@@ -35,17 +35,13 @@ def _with_scores(fields: Fields) -> Fields:
     return {re.sub("accurac(y|ies)$", lambda found: names[found[0]], name): value for name, value in fields.items()}
 
 
-def _with_shape(fields: Fields) -> Fields:
-    """From 3 to 4: a body says its shape and what it scored where it was trained; before, that is not recorded."""
-    return fields
-
-
-def _with_spacing(fields: Fields) -> Fields:
-    """From 4 to 5: a spec says how its validations thin out; before, they were evenly spaced."""
-    return fields
-
-
-STEPS: dict[int, Callable[[Fields], Fields]] = {1: _with_attempts, 2: _with_scores, 3: _with_shape, 4: _with_spacing}
+STEPS: dict[int, Callable[[Fields], Fields]] = {
+    1: _with_attempts,
+    2: _with_scores,
+    3: dict,  # a body's shape and what it scored where it was trained: not recorded before
+    4: dict,  # `eval_growth` of a spec: validations were evenly spaced
+    5: dict,  # `input_scale` of a spec: it was always 1
+}
 """By schema, what leads to the next one."""
 
 
@@ -54,7 +50,7 @@ def moved(fields: Fields) -> Fields:
 
     Example:
         >>> moved({"status": "failed", "provenance": None})
-        {'status': 'failed', 'attempts': [], 'schema': 5}
+        {'status': 'failed', 'attempts': [], 'schema': 6}
     """
     for schema in range(fields.get("schema", 1), SCHEMA):
         fields = {**STEPS[schema](dict(fields)), "schema": schema + 1}
@@ -68,7 +64,7 @@ def moved_grid(fields: Fields) -> Fields:
 
     Example:
         >>> moved_grid({"experiment": {"claim": "It helps.", "effects": []}})
-        {'experiment': {'question': 'It helps.'}, 'schema': 3}
+        {'experiment': {'question': 'It helps.'}, 'schema': 4}
     """
     experiment = {name: value for name, value in fields["experiment"].items() if name != "effects"}
     named = {"question" if name == "claim" else name: value for name, value in experiment.items()}

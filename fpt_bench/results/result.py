@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from datamodules.metrics import is_enough
 from fpt_bench.config.spec import RunSpec
 
-SCHEMA = 5
+SCHEMA = 6
 """Number of the form that results have here. It grows with every field, a RunSpec's included, that older code would not
 know; `results/migration.py` moves older files."""
 

@@ -31,15 +31,18 @@ FEW = 2**20
 """Trained numbers up to which Adam on a CPU takes all tensors at once: with more, its temporary copies cost more."""
 
 
-def make_input_layer(task: TaskSpec, width: int) -> nn.Module:
+def make_input_layer(task: TaskSpec, width: int, scale: float = 1.0) -> nn.Module:
     """Build the layer in front of the body: (B, T, D) float or (B, T) int64 -> (B, T, H) float.
 
-    Vectors: linear, orthogonal with gain 1.41, zero bias. Tokens: an embedding drawn from a unit normal.
+    Vectors: linear, orthogonal with gain 1.41 times `scale`, zero bias. Tokens: an embedding drawn from a normal of
+    deviation `scale`.
     """
     if task.input_kind == "tokens":
-        return nn.Embedding(task.input_size, width)
+        table = nn.Embedding(task.input_size, width)
+        table.weight.data.mul_(scale)
+        return table
     layer = nn.Linear(task.input_size, width)
-    nn.init.orthogonal_(layer.weight, gain=INPUT_GAIN)
+    nn.init.orthogonal_(layer.weight, gain=INPUT_GAIN * scale)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -82,7 +85,7 @@ class FPTModule(pl.LightningModule):
         self.body = body
         # Seeded apart from the body, so that all arms of one seed start from the same input layer.
         torch.manual_seed(derive_seed(spec.seed, "input and readout", body.width))
-        self.input = make_input_layer(task, body.width)
+        self.input = make_input_layer(task, body.width, spec.input_scale)
         self.readout = nn.Linear(body.width, task.num_labels // task.read_positions * task.num_classes)
         self.given_features = False
         """Whether batches hold what `features` would give, because the body does not learn."""

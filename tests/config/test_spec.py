@@ -57,7 +57,7 @@ def test_every_field_changes_the_id() -> None:
         "layers": 3, "init": "random", "train": ("norm",), "learning_rate": 2e-3, "batch_size": 8,
         "eval_batch_size": 8, "max_steps": 5, "eval_every": 5, "patience": 2, "dropout": 0.2, "gradient_clip": 2.0,
         "precision": "bfloat16", "body_execution": "reference", "warmup_steps": 2,
-        "eval_growth": 0.1, "seed": 3,
+        "eval_growth": 0.1, "input_scale": 0.02, "seed": 3,
     }  # fmt: skip
     assert set(changes) == set(RunSpec.model_fields)
     ids = {base.model_copy(update={name: value}).run_id for name, value in changes.items()}
@@ -98,9 +98,10 @@ def test_every_experiment_makes_a_grid_at_every_profile(experiment: str, profile
     grid = make_grid(load(Experiment, find_config("experiments", experiment)), loaded)
     spent = loaded.spent_on(experiment)
     for (_, arm), specs in grid.cells().items():
-        swept = grid.experiment.rates_of(grid.experiment.arms[arm]) != "fixed"
-        seeds = len(spent.seeds) + (len(spent.tuning_seeds or ()) if swept else 0)
-        assert len(specs) == seeds * (len(spent.learning_rates or ()) if swept else 1)
+        rates = grid.experiment.rates_of(grid.experiment.arms[arm])
+        seeds = len(spent.seeds) + (0 if rates == "fixed" else len(spent.tuning_seeds or ()))
+        swept = {"fixed": [None], "profile": spent.learning_rates or ()}.get(rates, rates)
+        assert len(specs) == seeds * len(swept)
     assert {run.task for run in grid.runs} | set(grid.left_out) == set(grid.experiment.tasks)
     assert len({run.spec.run_id for run in grid.runs}) == len(grid.runs)
     for run in grid.runs:
@@ -122,7 +123,7 @@ def test_runs_that_experiments_share_are_the_same_runs() -> None:
     assert ids["headline"] & ids["initializations"], "where an arm's own rate is the task's"
     # These have budgets, rates or random arms of their own; `execution` has the others' once `auto` is settled.
     own = {"learning-rates", "rates", "recall", "depth", "successive-groups-random", "frozen-lstm", "mimetic-causal"}
-    own |= {"one-shape", "random-transformers", "real-data"}
+    own |= {"one-shape", "random-transformers", "small-embeddings", "real-data"}
     for name in set(ids) - own - {"execution"}:
         assert ids[name] & ids["initializations"], f"{name} shares no run with initializations"
 

@@ -88,6 +88,15 @@ def test_the_input_layer_is_orthogonal_with_the_published_gain() -> None:
     assert not layer.bias.any()
 
 
+def test_the_input_scale_multiplies_the_first_weights_of_either_kind_of_input() -> None:
+    for task in (TaskSpec("x", "vectors", 16, 4, 2), TaskSpec("x", "tokens", 16, 4, 2)):
+        spec = RunSpec(task="bit-xor", layers=1)
+        small = make_module(spec.model_copy(update={"input_scale": 0.02}), task)
+        full = make_module(spec, task)
+        torch.testing.assert_close(small.input.weight, 0.02 * full.input.weight, rtol=1e-4, atol=1e-8)
+        assert torch.equal(small.readout.weight, full.readout.weight), "nothing else is drawn anew"
+
+
 def test_all_arms_of_a_seed_start_from_the_same_input_layer_and_readout() -> None:
     task = BitXorDataModule().task
     spec = RunSpec(task="bit-xor", layers=1, seed=5)
