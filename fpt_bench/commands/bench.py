@@ -161,7 +161,6 @@ def plan_grid(
     """
     grid = named_grid(experiment, profile, seeds, picks)
     tables = tables_folder(workspace.runs, grid)
-    require_own_grid(tables, grid)
     elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
     grid = _register(grid, [before for before in (grid_before(tables), elsewhere) if before is not None])
     over = over_in(collect_results(workspace.runs, kept)[0])
@@ -183,6 +182,7 @@ def plan_grid(
         runs.append(run.model_copy(update={"spec": spec}))
         warnings.append(warning)
     grid = without_cells(grid, missing).model_copy(update={"runs": tuple(runs)})
+    require_own_grid(tables, grid)
     if not mix_releases:
         _require_one_release(grid, workspace, kept)
     remarks = [f"left out: {who}; {why}" for who, why in grid.missing.items()]

@@ -19,7 +19,7 @@ from fpt_bench.names import require_known
 
 GRID_SCHEMA = 4
 """Number of the form that grids have here; it grows with every field that older code would not know."""
-_SETTLED_LATER = ("learning_rate", "data", "data_arguments", "body", "body_path", "body_execution", "precision")
+_SETTLED_LATER = ("learning_rate", "data", "body", "body_path", "body_execution", "precision")
 """Fields in which runs of one bench differ, or which a plan leaves to the machine."""
 
 
@@ -100,17 +100,19 @@ class Grid(BaseModel):
         return self._other_runs_than(before)
 
     def _other_runs_than(self, before: "Grid") -> str | None:
-        """Say what no run of a grid has as those of this one do; None where any of them does, or none is of both."""
+        """Say what no run of a task has in a grid as those of this one do; None where there is no such task."""
         ours, theirs = self._asked(), before._asked()
         both = [cell for cell in ours if cell in theirs]
-        if not both or any(ours[cell] == theirs[cell] for cell in both):
-            return None
-        now, then = ours[both[0]], theirs[both[0]]
-        field = next(name for name, value in now.items() if then[name] != value)
-        return f"{field} of {' / '.join(map(str, both[0]))} is {then[field]} there, not {now[field]}"
+        alike = {cell[0] for cell in both if ours[cell] == theirs[cell]}
+        for cell in both:
+            if cell[0] not in alike:
+                now, then = ours[cell], theirs[cell]
+                field = next(name for name, value in now.items() if then[name] != value)
+                return f"{field} of {' / '.join(map(str, cell))} is {then[field]} there, not {now[field]}"
+        return None
 
     def _asked(self) -> dict[tuple[str, str, int], dict[str, object]]:
-        """Return what was asked for of each task, arm and seed, whatever the rate, the data and the machine."""
+        """Return what was asked for of each task, arm and seed, whatever the rate, their source and the machine."""
         return {
             (run.task, run.arm, run.spec.seed): run.spec.model_dump(exclude=set(_SETTLED_LATER)) for run in self.runs
         }

@@ -15,7 +15,7 @@ from tests.made_up_bench import made_up_bench, write_bench
 pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")
 EXPERIMENT = """
 question: {question}
-tasks: [bit-xor]
+tasks: [bit-xor, bit-memory]
 baseline: random
 arms:
   language: {{role: language, run: {{init: pretrained{more}}}}}
@@ -26,7 +26,9 @@ summary: A test.
 bodies: {{language: minilm}}
 seeds: {seeds}
 run: {{layers: 1}}
-tasks: {{bit-xor: {{max_steps: {steps}, eval_every: 10}}}}
+tasks:
+  bit-xor: {{max_steps: {steps}, eval_every: 10}}
+  bit-memory: {{max_steps: 20, eval_every: 10, data_arguments: {{pattern_bits: {bits}}}}}
 """
 
 
@@ -164,8 +166,8 @@ def asked(question: str = "One?", more: str = "") -> str:
     return EXPERIMENT.format(question=question, more=more)
 
 
-def paid(steps: int = 20, seeds: str = "[0]") -> str:
-    return PROFILE.format(steps=steps, seeds=seeds)
+def paid(steps: int = 20, seeds: str = "[0]", bits: str = "50") -> str:
+    return PROFILE.format(steps=steps, seeds=seeds, bits=bits)
 
 
 def bench_of(tmp_path: Path, experiments: str, profile: str, monkeypatch: pytest.MonkeyPatch) -> Result:
@@ -182,6 +184,7 @@ def bench_of(tmp_path: Path, experiments: str, profile: str, monkeypatch: pytest
         ((asked(), paid()), (asked(more=", dropout: 0.5"), paid()), "its arm language is"),
         ((asked(), paid()), (asked().replace("baseline: random", "baseline: language"), paid()), "its baseline is"),
         ((asked(), paid()), (asked(), paid(steps=40)), "max_steps of bit-xor / language / 0 is 20 there, not 40"),
+        ((asked(), paid()), (asked(), paid(bits="100")), "data_arguments of bit-memory / language / 0 is"),
     ],
 )
 def test_a_bench_does_not_write_over_another_of_its_name(
