@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import collect_results, write_result
 from fpt_bench.results.result import DataRecord, GroupCount, RunResult
+from fpt_bench.results.result_files import collect_results, write_result
 
 
 def make(folder: Path, count: int) -> None:

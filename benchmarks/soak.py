@@ -19,7 +19,7 @@ from pathlib import Path
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching import workers as launch
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import collect_results
+from fpt_bench.results.result_files import collect_results
 from fpt_bench.results.workspace import Workspace
 
 GROWTH_MB = 20.0

@@ -28,17 +28,10 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import COMMANDS, app
 from fpt_bench.config.known import TASKS
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    LEASE_FILE,
-    PREDICTIONS_FILE,
-    RESULT_FILE,
-    SLURM,
-    TABLES,
-    collect_results,
-)
+from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, PREDICTIONS_FILE, RESULT_FILE, SLURM, TABLES
 from fpt_bench.results.lines import PACKED, line_of
 from fpt_bench.results.regular_files import LIMIT
+from fpt_bench.results.result_files import collect_results
 from tests.paths import KEPT_RESULTS, ROOT
 
 BENCH = "execution-embedded"

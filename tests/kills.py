@@ -26,7 +26,7 @@ import torch
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results import lease
-from fpt_bench.results.folder import collect_results
+from fpt_bench.results.result_files import collect_results
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 

@@ -9,8 +9,9 @@ from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import GRID_FILE, tables_folder, write_result
+from fpt_bench.results.folder import GRID_FILE, tables_folder
 from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, GroupCount, RunResult
+from fpt_bench.results.result_files import write_result
 
 TASKS: dict[str, dict[str, Any]] = {
     "bit-memory": {"floor": 0.75, "steps": 400, "kind": "real", "target": 0.84},

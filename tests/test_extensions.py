@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from datamodules.checks import check_task
 from fpt_bench.bodies.catalog import find_body_entry
 from fpt_bench.cli import app
-from fpt_bench.commands.bench import plan_grid
+from fpt_bench.commands.grid_plan import plan_grid
 from fpt_bench.config.command_line import make_command
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP
 from fpt_bench.config.spec import RunSpec

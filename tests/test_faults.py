@@ -22,8 +22,9 @@ from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import keep_failure
-from fpt_bench.results.folder import RESULT_FILE, read_result, write_result
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import read_result, write_result
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from tests.made_up import made_up_result, made_up_spec

@@ -22,9 +22,9 @@ from fpt_bench.launching.slurm import work
 from fpt_bench.report.figures.attention_panels import save_attention
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.page.exhibits import embedded_attention
-from fpt_bench.results.folder import write_result
 from fpt_bench.results.predictions import AttentionMaps
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import write_result
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.attention_maps import _random_twin
 from fpt_bench.training.tasks import find_task

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fpt_bench.results.folder import RESULT_FILE, collect_results
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.lines import PACKED
+from fpt_bench.results.result_files import collect_results
 from tests import fuzz
 
 

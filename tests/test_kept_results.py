@@ -19,8 +19,9 @@ from fpt_bench.commands.table import render_again
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, docket_markdown
 from fpt_bench.report.front_page import blocks, figure, kept_bench
-from fpt_bench.results.folder import GRID_FILE, collect_results
+from fpt_bench.results.folder import GRID_FILE
 from fpt_bench.results.grids import find_grids, read_grid
+from fpt_bench.results.result_files import collect_results
 from tests.paths import KEPT_RESULTS, MEASURED, ROOT
 
 PLACES = {"before": KEPT_RESULTS, "today": MEASURED}

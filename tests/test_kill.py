@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import collect_results
+from fpt_bench.results.result_files import collect_results
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from tests.kills import start

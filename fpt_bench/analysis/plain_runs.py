@@ -10,9 +10,10 @@ from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.layers import ARGUMENTS
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import folder_of, read_results, runs_of
+from fpt_bench.results.folder import folder_of, runs_of
 from fpt_bench.results.grids import has_bench, read_grids, with_results
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import read_results
 
 NAME = "single"
 CONTROL = "random"

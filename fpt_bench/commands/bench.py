@@ -4,10 +4,8 @@ import math
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +14,7 @@ from rich.console import Console
 
 from datamodules.sources.downloads import MissingDataError
 from fpt_bench.commands.console import FAILED, notes, out
+from fpt_bench.commands.grid_plan import over_of, plan_grid
 from fpt_bench.commands.options import (
     EXPERIMENTS_HELP,
     DataRoot,
@@ -35,24 +34,22 @@ from fpt_bench.commands.options import (
 )
 from fpt_bench.commands.table import print_tables
 from fpt_bench.config.command_line import launcher_from_options, seeds_of
-from fpt_bench.config.grid import Grid, named_grid, without_cells
+from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.launcher import Launcher
-from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
-from fpt_bench.config.spec import RunSpec
+from fpt_bench.config.picks import picks_from_options
 from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, find_config, listed_experiments
 from fpt_bench.launching.crew import Worker
 from fpt_bench.launching.slurm import send
 from fpt_bench.launching.workers import default_workers, hire, run_all
 from fpt_bench.results.events import Finished
-from fpt_bench.results.folder import collect_results, folder_of, read_result, read_results, table_file, tables_folder
-from fpt_bench.results.grids import grid_before, require_own_grid
-from fpt_bench.results.refusal import RefusedError
-from fpt_bench.results.result import RunResult, over_in
+from fpt_bench.results.folder import table_file, tables_folder
+from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import collect_results, read_results
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:
-    from fpt_bench.training.sources import Sources
+    pass
 
 TABLES_EVERY_SECONDS = 5.0
 """While a bench goes on, its tables are at most so old: they take longer the more results there are."""
@@ -133,104 +130,6 @@ def _require_own_names(experiments: list[str]) -> None:
             )
 
 
-def plan_grid(
-    experiment: str,
-    profile: str,
-    workspace: Workspace,
-    seeds: tuple[int, ...] | None = None,
-    mix_releases: bool = False,
-    kept: Path | None = None,
-    picks: Picks = WHOLE,
-) -> tuple[Grid, list[str]]:
-    """Return an experiment's grid with the data that will be used, and the warnings that belong to it.
-
-    What needs a package of weights or data that is not installed is left out, with a warning.
-
-    Args:
-        experiment, profile: names, or YAML files.
-        workspace: where runs read and write.
-        seeds: to report, instead of the profile's.
-        mix_releases: put up with results that were made under another release of torch.
-        kept: another folder of results, or a packed file: what is over there is not done again.
-        picks: what the command line picks of the experiment.
-
-    Raises:
-        ValueError: a mistake in a file or a name, a claim changed after its runs, a result that was made from other
-            data or weights or, unless `mix_releases`, under another release of torch; nothing has been trained yet.
-        FileNotFoundError: data or weights that are not available, or a package that the baseline arm needs.
-    """
-    grid = named_grid(experiment, profile, seeds, picks)
-    tables = tables_folder(workspace.runs, grid)
-    elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
-    grid = _register(grid, [before for before in (grid_before(tables), elsewhere) if before is not None])
-    over = over_in(collect_results(workspace.runs, kept)[0])
-    theirs = set() if kept is None else over.keys() - over_in(collect_results(workspace.runs)[0]).keys()
-    with notes.status("loading PyTorch"):
-        from datamodules.sources.packages import MissingPackageError
-        from fpt_bench.training.resolve import resolve
-        from fpt_bench.training.sources import CurrentSources
-
-    runs, warnings, current = [], [], CurrentSources(workspace)
-    missing: dict[tuple[str, str], str] = {}
-    for run in grid.runs:
-        try:
-            spec, warning = resolve(run.spec, workspace)
-        except MissingPackageError as error:
-            missing[run.task, run.arm] = str(error)
-            continue
-        current.require_same(spec, *_made_from(spec, workspace, over))
-        runs.append(run.model_copy(update={"spec": spec}))
-        warnings.append(warning)
-    grid = without_cells(grid, missing).model_copy(update={"runs": tuple(runs)})
-    require_own_grid(tables, grid)
-    if not mix_releases:
-        _require_one_release(grid, workspace, kept)
-    remarks = [f"left out: {who}; {why}" for who, why in grid.missing.items()]
-    remarks += [grid.tried_out] if grid.tried_out else []
-    wanted = {run.spec.run_id for run in grid.runs}
-    if found := wanted & theirs:
-        remarks.append(f"{grid.name}: {len(found)} of {len(wanted)} runs are kept in {kept} and not done again")
-    return grid, list(dict.fromkeys(w for w in (*remarks, *warnings) if w))
-
-
-def _require_one_release(grid: Grid, workspace: Workspace, kept: Path | None) -> None:
-    """Raise a ValueError where what is done was not made with the release of torch that what is missing would be."""
-    from fpt_bench.analysis.releases import require_one_release
-    from fpt_bench.analysis.sweep import next_runs
-
-    results = _over(grid, collect_results(workspace.runs, kept)[0])
-    coming = metadata.version("torch") if next_runs(grid, results) else None
-    require_one_release(grid, results.values(), workspace.runs, coming)
-
-
-def _made_from(spec: RunSpec, workspace: Workspace, over: Mapping[str, RunResult]) -> "tuple[str, Sources | None]":
-    """Return whether a run was done or begun, and what it was made from, where there is anything.
-
-    Args:
-        spec: of the run.
-        workspace: where its folder is.
-        over: what is over there or is kept elsewhere, by run id.
-
-    Raises:
-        RefusedError: its result is another version's.
-    """
-    from fpt_bench.training.checkpoints import begun_from
-    from fpt_bench.training.sources import Sources
-
-    folder = workspace.runs / spec.run_id
-    try:
-        done = read_result(folder)
-    except RefusedError:
-        raise
-    except (OSError, ValueError):
-        return "was done", None  # the run is done again, and says why
-    if done is None or not done.is_over:
-        done = over.get(spec.run_id)
-    if done is None:
-        return "was begun", begun_from(folder)
-    return "was done", Sources.of_result(done)
-
-
 def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path | None = None) -> str:
     """Send to Slurm what can be done now of a grid and is neither done nor queued, and return a sentence about it.
 
@@ -244,7 +143,7 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path |
     from fpt_bench.analysis.sweep import next_runs
     from fpt_bench.report.tables import write_tables
 
-    results = _over(grid, collect_results(workspace.runs, kept)[0])
+    results = over_of(grid, collect_results(workspace.runs, kept)[0])
     simple = known_records(workspace.runs, notes)
     write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
@@ -286,7 +185,7 @@ def run_grid(
         if mix_releases or len(releases(results.values())) < 2:
             write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results, simple = _over(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)
+    results, simple = over_of(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)
     view = GridView(grid, len(crew), console)
     view.found(list(results.values()))
     written, done = -math.inf, []
@@ -327,23 +226,3 @@ def where_time_went(results: list[RunResult]) -> str:
     for result in results:
         seconds.update(result.phases)
     return "seconds of workers by phase: " + (", ".join(f"{k} {v:,.0f}" for k, v in seconds.items()) or "none")
-
-
-def _over(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
-    """Return what is over of a grid, by run id; a failed run is not."""
-    wanted = {run.spec.run_id for run in grid.runs}
-    return {run_id: result for run_id, result in over_in(found).items() if run_id in wanted}
-
-
-def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
-    """Return a grid with the time at which each of its claims was registered.
-
-    Raises:
-        ValueError: a claim of an earlier grid of the same bench was changed or taken back since.
-    """
-    from fpt_bench.analysis.filed_docket import require_registered_claims  # brings pandas and scipy
-    from fpt_bench.config.claim_files import filed_claims
-
-    for before in earlier:
-        require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
-    return grid.registering(earlier, datetime.now(UTC))

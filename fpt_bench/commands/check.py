@@ -9,8 +9,9 @@ from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import Kept, MixReleases, refuse_given
 from fpt_bench.config.grid import Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import read_results, runs_of
+from fpt_bench.results.folder import runs_of
 from fpt_bench.results.grids import read_grids, with_results
+from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
 
 

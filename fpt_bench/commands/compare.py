@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fpt_bench.commands.console import out
 from fpt_bench.commands.options import FinishedRun
-from fpt_bench.results.folder import read_run
+from fpt_bench.results.result_files import read_run
 
 if TYPE_CHECKING:
     from fpt_bench.results.predictions import Answers

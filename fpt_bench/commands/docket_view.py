@@ -12,8 +12,9 @@ from fpt_bench.config.named import named_experiment
 from fpt_bench.config.yaml_files import CONFIGS, config_names
 from fpt_bench.names import require_known
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import read_results, runs_of
+from fpt_bench.results.folder import runs_of
 from fpt_bench.results.grids import read_grids
+from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:

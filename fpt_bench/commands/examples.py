@@ -8,7 +8,8 @@ from rich.text import Text
 
 from fpt_bench.commands.console import out
 from fpt_bench.commands.options import DataRoot, FinishedRun, Offline, Trust
-from fpt_bench.results.folder import read_run, runs_with
+from fpt_bench.results.folder import runs_with
+from fpt_bench.results.result_files import read_run
 from fpt_bench.results.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
-from fpt_bench.results.folder import read_results
+from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
 
 PARTS_ON = "random-fanin"

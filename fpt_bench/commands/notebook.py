@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fpt_bench.commands.bench import plan_grid, run_grid
+from fpt_bench.commands.bench import run_grid
 from fpt_bench.commands.console import notes
+from fpt_bench.commands.grid_plan import plan_grid
 from fpt_bench.config.command_line import seeds_of, spec_from_options
 from fpt_bench.config.picks import picks_from_options, written_settings
 from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers, hire
 from fpt_bench.names import require_known
-from fpt_bench.results.folder import read_results
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
 

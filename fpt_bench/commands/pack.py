@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from fpt_bench.commands.console import notes, out
-from fpt_bench.results.folder import warn_of
 from fpt_bench.results.lines import PACKED
 from fpt_bench.results.packed import pack as pack_results
+from fpt_bench.results.result_files import warn_of
 
 
 def pack(

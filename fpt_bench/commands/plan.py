@@ -29,10 +29,11 @@ from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, read_results, tables_folder, warn_of
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult, over_in
+from fpt_bench.results.result_files import collect_results, read_results, warn_of
 
 KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before"))
 """Where a checkout has results of ours, which show how fast runs go before there is any here."""

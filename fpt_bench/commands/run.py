@@ -14,7 +14,7 @@ from fpt_bench.commands.console import notes, out, say_json
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
 from fpt_bench.report.words import other_test_sets, percent
-from fpt_bench.results.folder import time_of_result
+from fpt_bench.results.result_files import time_of_result
 from fpt_bench.training.devices import Devices
 
 if TYPE_CHECKING:

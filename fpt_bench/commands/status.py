@@ -13,11 +13,12 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns, Kept
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, begun_runs, collect_results, read_results, runs_of, warn_of
+from fpt_bench.results.folder import LEASE_FILE, begun_runs, runs_of
 from fpt_bench.results.grids import find_grids, has_bench, read_grids
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult, over_in
+from fpt_bench.results.result_files import collect_results, read_results, warn_of
 
 STATES = ("open", "queued", "running", "silent", "done", "failed", "lost")
 """Of a run. Open: nobody was asked to do it. Silent: somebody had begun it, and has renewed the lease no more.

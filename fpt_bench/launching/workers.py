@@ -15,9 +15,9 @@ from fpt_bench.config.places import without_places
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.crew import Worker, stop, with_news
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import read_result, write_result
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import read_result, write_result
 from fpt_bench.results.workspace import Workspace
 
 ATTEMPTS = 2

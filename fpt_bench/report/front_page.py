@@ -31,8 +31,8 @@ from fpt_bench.report.words import (
     points,
     tasks_by_word,
 )
-from fpt_bench.results.folder import collect_results
 from fpt_bench.results.grids import find_grids, read_grid
+from fpt_bench.results.result_files import collect_results
 
 BEGIN = "<!-- {} by fpt_bench.report.front_page, from here -->\n"
 END = "<!-- to here -->\n"

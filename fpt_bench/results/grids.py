@@ -9,22 +9,12 @@ from rich.console import Console
 
 from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.config.spec import explain
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    RESULT_FILE,
-    TABLES,
-    entries_in,
-    packed_files,
-    read_packed,
-    real_path,
-    runs_of,
-    schema_of,
-    warn_of,
-)
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, TABLES, entries_in, packed_files, real_path, runs_of
 from fpt_bench.results.lines import is_packed
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import read_packed, schema_of, warn_of
 
 
 def require_own_grid(tables: Path, grid: Grid) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import RESULT_FILE, parse_result, read_result, write_result
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.grids import find_grids, has_bench
 from fpt_bench.results.lines import PACKED, is_packed, line_of, read_lines
 from fpt_bench.results.regular_files import read_regular
 from fpt_bench.results.result import SCHEMA, RunResult
+from fpt_bench.results.result_files import parse_result, read_result, write_result
 
 Fields = dict[str, Any]
 

@@ -17,16 +17,14 @@ from fpt_bench.results.folder import (
     PACKED_PREDICTIONS,
     PREDICTIONS_FILE,
     TEST_PREDICTIONS_FILE,
-    collect_results,
     folder_of,
-    read_of_run,
-    read_places,
     simple_learners_file,
     tables_folder,
 )
 from fpt_bench.results.grids import find_grids, has_bench, read_grid
 from fpt_bench.results.lines import PACKED, is_packed, line_of, one_of_each
 from fpt_bench.results.result import RunResult, over_in
+from fpt_bench.results.result_files import collect_results, read_of_run, read_places
 from fpt_bench.results.simple_records import read_records, write_records
 
 UNNAMED = "others"

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from datamodules.metrics import IGNORED
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE, read_of_run
+from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
+from fpt_bench.results.result_files import read_of_run
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""

@@ -11,9 +11,10 @@ from datamodules.metrics import METRICS, best_of
 from fpt_bench.config.spec import Argument, RunSpec, explain
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import simple_learners_file, warn_of
+from fpt_bench.results.folder import simple_learners_file
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import Count, Score
+from fpt_bench.results.result_files import warn_of
 
 KEPT_FILE = CONFIGS / "reference" / "simple-learners.json"
 """Records of the data that the profiles here use; those that somebody makes lie in a folder of runs."""

@@ -7,8 +7,9 @@ import torch
 
 from datamodules.contract import TaskDataModule
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import read_result, read_run, runs_with
+from fpt_bench.results.folder import runs_with
 from fpt_bench.results.predictions import AttentionMaps
+from fpt_bench.results.result_files import read_result, read_run
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.model import make_model
 from fpt_bench.training.module import FPTModule

@@ -18,11 +18,12 @@ from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.config.inits import TASK_PREFIX, pretraining_spec
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
-from fpt_bench.results.folder import BODIES, LAST, LEASE_FILE, LOGS, checkpoint_file, read_result, write_result
+from fpt_bench.results.folder import BODIES, LAST, LEASE_FILE, LOGS, checkpoint_file
 from fpt_bench.results.lease import Lease, LeaseLostError
 from fpt_bench.results.predictions import Answers, write_answers, write_predictions
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCORE_BOUND, BodyRecord, RunResult
+from fpt_bench.results.result_files import read_result, write_result
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.attempts import AttemptLog
 from fpt_bench.training.callbacks import RunRecorder

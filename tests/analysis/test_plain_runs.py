@@ -9,7 +9,7 @@ from fpt_bench.analysis.plain_runs import grid_of_runs
 from fpt_bench.cli import app
 from fpt_bench.commands.console import notes
 from fpt_bench.report.page.report_page import benches_in
-from fpt_bench.results.folder import write_result
+from fpt_bench.results.result_files import write_result
 from tests.made_up import made_up_result
 
 RESULTS = [

@@ -13,9 +13,9 @@ from fpt_bench.commands.console import WRONG_INPUT
 from fpt_bench.config.grid import named_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Event, Finished, Started
-from fpt_bench.results.folder import read_run, write_result
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
+from fpt_bench.results.result_files import read_run, write_result
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.sources import CurrentSources
 
@@ -418,7 +418,7 @@ def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_
     # As of an experiment on file, whose claims are files of their own.
     monkeypatch.setattr("fpt_bench.analysis.filed_docket.config_names", lambda _: ["headline"])
     monkeypatch.setattr(
-        "fpt_bench.commands.bench.named_grid", lambda *_: named.model_copy(update={"experiment": filed})
+        "fpt_bench.commands.grid_plan.named_grid", lambda *_: named.model_copy(update={"experiment": filed})
     )
     done = bench.bench("headline")
     assert done.exit_code == WRONG_INPUT

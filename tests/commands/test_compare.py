@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
-from fpt_bench.results.folder import write_result
 from fpt_bench.results.predictions import Answers, write_answers
+from fpt_bench.results.result_files import write_result
 from tests.made_up import made_up_result
 
 LABELS = np.array([[0, 0], [1, 1], [0, 1], [1, 0], [0, 0], [1, 1], [0, 1]])

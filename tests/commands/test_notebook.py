@@ -9,7 +9,7 @@ import pytest
 import fpt_bench
 from fpt_bench.config.grid import named_grid
 from fpt_bench.config.picks import Picks
-from fpt_bench.results.folder import write_result
+from fpt_bench.results.result_files import write_result
 from tests.made_up import made_up_result
 
 SHORT = {"layers": 1, "max_steps": 4, "eval_every": 2, "dropout": 0.0}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fpt_bench.results.folder import read_run
 from fpt_bench.results.grids import find_grids, read_grid
 from fpt_bench.results.lines import line_of
+from fpt_bench.results.result_files import read_run
 from tests.commands.test_bench import Bench, bench, made_with
 
 __all__ = ["bench"]

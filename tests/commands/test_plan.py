@@ -14,8 +14,9 @@ from fpt_bench.cli import app
 from fpt_bench.commands.costs import OTHER_FILES, Cost, plan_costs, settled
 from fpt_bench.commands.plan import kept_results, show_plan, unknown_of
 from fpt_bench.config.grid import Grid, named_grid
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder, write_result
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import write_result
 from tests.commands.planned import EXPERIMENT, PROFILE, invoke
 from tests.made_up import made_up_grid, made_up_result
 from tests.paths import KEPT_RESULTS

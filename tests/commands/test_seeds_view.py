@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.commands.seeds_view import command_of
 from fpt_bench.config.grid import named_grid
-from fpt_bench.results.folder import write_result
+from fpt_bench.results.result_files import write_result
 from tests.commands.planned import EXPERIMENT, PROFILE, invoke
 from tests.made_up import made_up_grid, made_up_result
 from tests.paths import KEPT_RESULTS

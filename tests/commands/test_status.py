@@ -15,9 +15,10 @@ from fpt_bench.commands.status import folder_status, last_lines
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.launching.slurm import log_of, send, sent_jobs
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, SLURM, tables_folder, write_result
+from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, SLURM, tables_folder
 from fpt_bench.results.lease import Lease
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import write_result
 from fpt_bench.results.workspace import Workspace
 from tests.made_up import made_up_grid, made_up_result
 

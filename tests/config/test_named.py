@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fpt_bench
-from fpt_bench.commands.bench import plan_grid
+from fpt_bench.commands.grid_plan import plan_grid
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.published import PublishedRow, published_figures

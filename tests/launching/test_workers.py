@@ -18,8 +18,9 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching import crew
 from fpt_bench.launching.workers import _pin, _work, default_workers, failure, hire, run_all
 from fpt_bench.results.events import Event, Finished, Progress, Started
-from fpt_bench.results.folder import RESULT_FILE, collect_results
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import collect_results
 from fpt_bench.results.workspace import Workspace
 from tests.paths import ROOT
 

@@ -25,8 +25,8 @@ from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER
 from fpt_bench.report.page.compare import compare_reports, difference, differing
 from fpt_bench.report.page.report_page import build_report, watch_report
 from fpt_bench.report.summary import summarize
-from fpt_bench.results.folder import write_result
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import write_result
 from tests.made_up_bench import made_up_bench, write_bench
 
 SILENT = Console(quiet=True)

@@ -14,8 +14,9 @@ from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.grid import Grid
 from fpt_bench.report.summary import summarize
 from fpt_bench.report.tables import latex, markdown, write_tables
-from fpt_bench.results.folder import RESULT_FILE, collect_results
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import Attempt, RunResult
+from fpt_bench.results.result_files import collect_results
 from tests.made_up import made_up_grid, made_up_result
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -16,21 +16,14 @@ from fpt_bench.launching.workers import failure
 from fpt_bench.report.tables import markdown
 from fpt_bench.results import folder as layout
 from fpt_bench.results import lines
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    PREDICTIONS_FILE,
-    TEST_PREDICTIONS_FILE,
-    collect_results,
-    sizes_of_runs,
-    tables_folder,
-    write_result,
-)
+from fpt_bench.results.folder import GRID_FILE, PREDICTIONS_FILE, TEST_PREDICTIONS_FILE, sizes_of_runs, tables_folder
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.packed import merge_grids, pack
 from fpt_bench.results.predictions import Prediction, read_predictions, write_predictions
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import collect_results, write_result
 from fpt_bench.results.simple_records import known_records, read_records, write_records
 from tests.made_up import made_up_result
 from tests.made_up_bench import made_up_bench, write_bench

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.results import regular_files
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, collect_results, sizes_of_runs, write_result
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, sizes_of_runs
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.predictions import read_predictions
 from fpt_bench.results.regular_files import LIMIT, read_regular
+from fpt_bench.results.result_files import collect_results, write_result
 from tests.made_up import made_up_grid, made_up_result
 
 pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")

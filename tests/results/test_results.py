@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import RESULT_FILE, collect_results, read_result, write_result
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import collect_results, read_result, write_result
 from tests.made_up import made_up_result
 
 

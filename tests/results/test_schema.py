@@ -13,20 +13,13 @@ from fpt_bench.config.grid import GRID_SCHEMA
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import keep_failure
 from fpt_bench.report.tables import write_tables
-from fpt_bench.results.folder import (
-    GRID_FILE,
-    RESULT_FILE,
-    collect_results,
-    packed_files,
-    read_result,
-    tables_folder,
-    write_result,
-)
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, packed_files, tables_folder
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import SCHEMA, RunResult
+from fpt_bench.results.result_files import collect_results, read_result, write_result
 from fpt_bench.results.schema import JSON_FILE, MARK, PAGE_FILE, json_schema, tables
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import RESULT_FILE, read_run
+from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.refusal import RefusedError
+from fpt_bench.results.result_files import read_run
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.resolve import resolve

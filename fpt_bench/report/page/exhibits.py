@@ -14,10 +14,11 @@ from fpt_bench.report.figures.style import Look
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.tables import Entry
 from fpt_bench.report.words import task_label
-from fpt_bench.results.folder import PREDICTIONS_FILE, attention_pictures, warn_of
+from fpt_bench.results.folder import PREDICTIONS_FILE, attention_pictures
 from fpt_bench.results.predictions import Prediction, read_predictions, shorten, spell
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import warn_of
 
 _MAX_CLASSES = 60
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import LEASE_FILE, read_result, write_result
+from fpt_bench.results.folder import LEASE_FILE
 from fpt_bench.results.lease import Lease
 from fpt_bench.results.result import DataRecord, RunResult
+from fpt_bench.results.result_files import read_result, write_result
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.preemption import Notice
 

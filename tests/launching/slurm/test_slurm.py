@@ -16,7 +16,8 @@ from fpt_bench.commands.status import folder_status
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.slurm import queued_runs, send
-from fpt_bench.results.folder import RESULT_FILE, collect_results
+from fpt_bench.results.folder import RESULT_FILE
+from fpt_bench.results.result_files import collect_results
 from fpt_bench.results.workspace import Workspace
 from tests.launching.slurm.cluster import Cluster, missing_for_a_cluster
 from tests.launching.slurm.stand_in import CHECKPOINT, HISTORY, count_steps
