@@ -65,7 +65,7 @@ CODES = {
         "deaf body",
         f"before the first step the state that is read out moves by less than {DEAF:g} of its norm when all other "
         "tokens are replaced: it hardly hears them, and what it lacks may be scale, not knowledge",
-        "compare with an init of another scale",
+        "compare with an init of another scale or, where norms stand first, with a smaller `input_scale`",
     ),
     "FPT008": Code(
         "one arm flat",
