@@ -9,6 +9,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.comparisons import rule_for
 from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
+from fpt_bench.analysis.sweep import validation_area
 from fpt_bench.config.claims import Claim
 from fpt_bench.results.result import RunResult
 
@@ -96,17 +97,23 @@ def _scores(claim: Claim, bench: Bench, task: str) -> tuple[list[float], list[fl
     first, second = (bench.cell(task, arm) for arm in (claim.better, claim.worse))
     if first is None or second is None:
         return None
-    pair = _measured(claim, first), _measured(claim, second)
+    if not second.runs:
+        return None
+    pair = _measured(claim, first, second), _measured(claim, second, second)
     return pair if all(pair) else None
 
 
-def _measured(claim: Claim, cell: Cell) -> list[float]:
-    """Return one value a seed, the higher the better."""
+def _measured(claim: Claim, cell: Cell, opponent: Cell) -> list[float]:
+    """Return one value a seed, the higher the better, on the scale of the arm that it is compared with.
+
+    An arm of other data, such as shuffled tokens, may have another floor.
+    """
+    unit = opponent.unit
     if claim.measure == "area":
-        return cell.areas
+        return [validation_area(result, opponent.floor) for result in cell.runs]
     if claim.measure == "gap":
-        return [-gap / cell.unit for gap in cell.gaps]
+        return [-gap / unit for gap in cell.gaps]
     if claim.measure == "learned":
         assert claim.reached is not None
-        return [float((score - claim.reached) * cell.unit >= 0) for score in cell.scores]
-    return [score / cell.unit for score in cell.scores]
+        return [float((score - claim.reached) * unit >= 0) for score in cell.scores]
+    return [score / unit for score in cell.scores]

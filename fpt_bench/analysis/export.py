@@ -24,11 +24,16 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w.+-]*$)")
 """What makes a spreadsheet compute a cell. An arm named `+norm` can call nothing, and stays as it is."""
 
 
+_COUNTS = {"bytes_kept", "trained_parameters"}
+"""Columns of large whole numbers: one cell without makes floats of them, of which six digits would be left."""
+
+
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame's CSV, in which a spreadsheet computes no text: one that begins a formula has a `'` before it.
 
     Numbers are never touched.
     """
+    frame = frame.astype(dict.fromkeys(_COUNTS & set(frame.columns), "Int64"))
     texts = frame.select_dtypes(include=["object", "string"])
     return frame.assign(**texts.map(_guarded)).to_csv(index=False, float_format="%.6g")
 

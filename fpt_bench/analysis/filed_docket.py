@@ -54,14 +54,16 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     """
     claims = list(claims)
     for bench in benches:
-        require_registered_claims(bench.grid, [filed.claim for filed in (*claims, *filed_claims())])
-    judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
+        own = bench.grid.experiment.claims if _is_own(bench.grid) else ()
+        require_registered_claims(bench.grid, [*own, *(filed.claim for filed in (*claims, *filed_claims()))])
+    whole = [bench for bench in benches if not bench.grid.picked and not _only_has_its_name(bench.grid)]
+    judging = [bench for bench in whole if _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
 
 def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
     """Raise a ValueError if a claim that was registered with a bench's runs has been changed or taken back."""
-    known = {claim.hash for claim in claims} | {claim.hash for claim in grid.experiment.claims if _is_own(grid)}
+    known = {claim.hash for claim in claims}
     for claim in grid.experiment.claims:
         if claim.hash in grid.registered and claim.hash not in known:
             raise ValueError(
@@ -73,13 +75,23 @@ def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
 
 def _is_own(grid: Grid) -> bool:
     """Return whether an experiment says its claims itself: it is none of configs/experiments."""
-    return grid.experiment.name not in config_names("experiments")
+    return grid.experiment.name not in config_names("experiments") or _only_has_its_name(grid)
+
+
+def _only_has_its_name(grid: Grid) -> bool:
+    """Return whether somebody's own experiment is called as one of configs/experiments, whose claims are not of it."""
+    if grid.experiment.name not in config_names("experiments"):
+        return False
+    filed, arms = named_experiment(grid.experiment.name), grid.experiment.arms.items()
+    return grid.experiment.baseline != filed.baseline or any(filed.arms.get(name, arm) != arm for name, arm in arms)
 
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
         own = [bench for bench in benches if bench.grid.experiment.name == experiment]
-        own = [bench for bench in own if filed.profile in (None, bench.grid.profile)]
+        if filed.profile is not None:  # whose runs register it, as those of another profile of that name do not
+            hash_ = filed.claim.hash
+            own = [bench for bench in own if filed.profile == bench.grid.profile and hash_ in bench.grid.registered]
         found = [_entry(filed, bench) for bench in own if any(cell.runs for cell in _cells(filed, bench))]
         if found:
             return found

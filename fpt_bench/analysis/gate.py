@@ -7,7 +7,7 @@ same kind of processor with the same torch must come out the same; all others ma
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpt_bench.analysis.asked_alike import asked_alike
 from fpt_bench.analysis.baseline import Baseline, KeptCell, KeptRun, keep_cell
@@ -215,18 +215,27 @@ def _check_claims(bench: Bench, baseline: Baseline, noise: Mapping[_Key, _Noise]
                 continue  # what is missing is a finding of its own
             now = [keep_cell(cell) for cell in cells if cell]
             words = f"{claim.better} better than {claim.worse} in {claim.measure} on {task}"
-            problem = _check_sign(words, claim.measure, kept[keys[0]], now, [noise[key] for key in keys])
+            if claim.measure == "area" and len({kept[key].floor for key in keys}) > 1:
+                continue  # each is kept above its own floor
+            was = [(kept[key], noise[key]) for key in keys]
+            problem = _check_sign(words, claim.measure, kept[keys[0]], now, was)
             findings.append(Finding("claim", words, problem))
     return findings
 
 
 def _check_sign(
-    words: str, measure: str, scale: KeptCell, now: Sequence[KeptCell], noise: Sequence[_Noise]
+    words: str, measure: str, scale: KeptCell, now: Sequence[KeptCell], noise: Sequence[tuple[KeptCell, _Noise]]
 ) -> str | None:
-    was = [each.area if measure == "area" else each.score for each in noise]
+    was = [each.area if measure == "area" else _rescaled(each.score, cell, scale) for cell, each in noise]
     ours, theirs = (
         mean([run.area if measure == "area" else scale.share(run.score) for run in cell.runs]) for cell in now
     )
     if not was[0].is_above(was[1]) or ours > theirs:
         return None
     return f"{words} has changed its sign: {ours:.3f} against {theirs:.3f}, floor 0, perfection 1"
+
+
+def _rescaled(spread: Spread, own: KeptCell, scale: KeptCell) -> Spread:
+    """Return a spread of shares of a cell's own way from floor to perfection as one of shares of another cell's."""
+    start, end = scale.share(own.floor), scale.share(own.perfect)
+    return replace(spread, mean=start + spread.mean * (end - start), deviation=spread.deviation * abs(end - start))

@@ -9,6 +9,7 @@ from fpt_bench.config.grid import Grid
 from fpt_bench.results.folder import RESULT_FILE, packed_files
 from fpt_bench.results.lines import PACKED
 from fpt_bench.results.result import RunResult
+from fpt_bench.results.result_files import collect_results
 
 MIX_OPTION = "--mix-releases"
 
@@ -54,7 +55,13 @@ def require_one_release(grid: Grid, results: Iterable[RunResult], runs: Path, in
     made = " and ".join(f"{count} of {release}" for release, count in found.items())
     more = "" if coming is None else f", and those to come would be of {coming}, which is installed"
     keep = coming or max(found, key=lambda release: found[release])
-    advice = "; ".join(_move_away(release, runs) for release in found if release != keep)
+    here = (result for result in collect_results(runs)[0] if result.spec.run_id in wanted)
+    own = {release: _move_away(release, runs) for release in releases(here)}
+    advice = "; ".join(
+        own.get(release, f"those of {release} are none of {runs}: leave out --kept")
+        for release in found
+        if release != keep
+    )
     raise ValueError(
         f"{grid.name}: expected runs of one release of torch, got {made}{more}; a release can move a run as another "
         f"seed does. To have them in one table all the same, with a note, add {MIX_OPTION}. To do those of another "

@@ -81,12 +81,17 @@ def validation_score(result: RunResult) -> float | None:
     return result.floor if result.status == "diverged" else result.validation_score
 
 
-def validation_area(result: RunResult) -> float:
+def validation_area(result: RunResult, floor: float | None = None) -> float:
     """Return the area under a run's validation curve; what a diverged run had learned is lost at its next validation.
 
     Of the run's mean over training, normalised: 0 is the floor throughout, 1 is perfection from the start.
+
+    Args:
+        result: of the run.
+        floor: by default its own; that of another to compare with.
     """
-    floor, curve = result.floor or 0.0, list(result.curve)
+    floor = floor if floor is not None else result.floor or 0.0
+    curve = list(result.curve)
     if result.status == "diverged":
         curve.append((result.spec.validation_after(curve[-1][0] if curve else 0), floor))
     return area_under_curve(curve, floor, result.spec.max_steps, result.perfect)
@@ -173,8 +178,12 @@ def _next_of_cell(specs: Sequence[RunSpec], results: Results, tuning_seeds: Coll
         return missing_first
     choice = choose_rate(specs, results, tuning_seeds)
     missing = [spec for spec in specs if is_wanted(spec, choice, choosing) and spec.run_id not in results]
-    # What is reported alone waits for the choice.
-    return [spec for spec in missing if spec.seed in choosing] or missing
+    # What is reported alone waits for the choice; where a run that chooses has failed, until it is done again.
+    awaited = any(
+        spec.run_id in results and not results[spec.run_id].is_over for runs in rates.values() for spec in runs
+    )
+    tuning = [spec for spec in missing if spec.seed in choosing]
+    return tuning if tuning or (awaited and len(rates) > 1) else missing
 
 
 def _by_rate(specs: Sequence[RunSpec], choosing: Collection[int]) -> dict[float, list[RunSpec]]:

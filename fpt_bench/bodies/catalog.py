@@ -26,7 +26,8 @@ class PackagedFile:
 class BodyEntry:
     """One named body: an architecture and where its pretrained weights are.
 
-    `packaged` or `hub` says where the weights come from; with an architecture alone, only inits that read none can be built.
+    `packaged` or `hub` says where the weights come from; with an architecture alone, only inits can be built that read
+    none.
     """
 
     description: str

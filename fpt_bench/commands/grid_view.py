@@ -154,13 +154,16 @@ class GridView:
         return table
 
     def _cell(self, task: str, arm: str) -> Text:
-        ids = self.cells[task, arm] - self.given_up
+        ids = self.cells.get((task, arm), set()) - self.given_up
+        if not ids:
+            return Text("")
         done = [self.results[run_id] for run_id in ids if run_id in self.results]
-        scores = [result.score for result in done if result.score is not None]
+        scored = [result for result in done if result.score is not None]
+        scores = [result.score for result in scored if result.score is not None]
         troubles = [result.status for result in done if result.status != "ok"]
         text = Text(f"{len(done)}/{len(ids)}", style="green" if len(done) == len(ids) else "dim")
         if scores:
-            text.append(f"  {percent(sum(scores) / len(scores), done[0].is_fraction)}", style="bold")
+            text.append(f"  {percent(sum(scores) / len(scores), scored[0].is_fraction)}", style="bold")
         if troubles:
             text.append(f"  {len(troubles)} {'/'.join(sorted(set(troubles)))}", style="red")
         return text

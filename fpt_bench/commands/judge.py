@@ -141,7 +141,7 @@ def _family(docket: "Docket", rule: "Rule") -> str:
     words = ", ".join(f"{word} {docket.count(word)}" for word in ("better", "worse", "same", "open"))
     line = (
         f"Family of {len(docket.verdicts)}: {words}; margin {rule.margin:g}; of each word at most "
-        f"{rule.level:.0%} are wrong, on average and however often one looks.\n"
+        f"{100 * rule.level:g} % are wrong, on average and however often one looks.\n"
         f"Better on some task: e {docket.better_anywhere:.3g}; worse on some task: e {docket.worse_anywhere:.3g}."
     )
     mean = docket.mean

@@ -29,7 +29,7 @@ from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, folder_of, tables_folder
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult, over_in
@@ -70,6 +70,7 @@ def plan(
     if explain is not None or resolve is not None:
         view, other = ("--explain", ("resolve", "kept")) if explain is not None else ("--resolve", ())
         refuse_given(context, (*other, "steps_per_second", "workers"), f"with {view}, which shows nothing else")
+    runs = folder_of(runs)  # runs that experiments share lie in the packed file of one of them
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
     picks = picks_from_options(tasks, arms, body, settings or ())
     if explain is not None:

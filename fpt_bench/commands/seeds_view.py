@@ -17,6 +17,7 @@ from fpt_bench.analysis.intervals import groups_apart
 from fpt_bench.analysis.power import MOST_SEEDS, POWER, Spread, fixed_seeds, judged_seeds, pooled_spread
 from fpt_bench.config.command_line import with_more_seeds, written_seeds
 from fpt_bench.config.grid import Grid
+from fpt_bench.config.named import rates_chosen_on
 from fpt_bench.report.words import listed, points
 from fpt_bench.results.result import RunResult
 
@@ -201,7 +202,7 @@ def _commands(rows: Sequence[Needed], grid: Grid, asked: Asked) -> list[str]:
 def command_of(count: int, grid: Grid, asked: Asked) -> str:
     """Return the command that runs as many seeds: the ones that there are, and those after them."""
     experiment, profile, runs, kept = asked
-    chose = grid.seeds_that_chose
+    chose = (*grid.seeds_that_chose, *rates_chosen_on(profile, grid.experiment.name))
     now = dict.fromkeys(run.spec.seed for run in grid.runs if run.spec.seed not in chose)
     seeds = with_more_seeds([*now], count, chose)
     words = ["python", "-m", "fpt_bench", "bench", "--experiments", experiment, "--profile", profile]

@@ -14,7 +14,7 @@ from fpt_bench.config.experiment import Experiment, Profile, Spending
 from fpt_bench.config.named import named_experiment, named_profile
 from fpt_bench.config.picks import WHOLE, Picks, pick_name, picked, written_picks
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.config.yaml_files import CONFIGS
+from fpt_bench.config.yaml_files import CONFIGS, find_config
 from fpt_bench.names import require_known
 
 GRID_SCHEMA = 4
@@ -176,7 +176,9 @@ def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = No
         ValueError: a mistake in a file or a name.
     """
     spending = named_profile(profile, experiment)
-    return make_grid(named_experiment(experiment, spending.name), spending, seeds=seeds, picks=picks)
+    is_filed = find_config("profiles", profile).resolve().parent == CONFIGS / "profiles"
+    judged_at = spending.name if is_filed else None
+    return make_grid(named_experiment(experiment, judged_at), spending, seeds=seeds, picks=picks)
 
 
 def make_grid(

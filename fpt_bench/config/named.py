@@ -88,6 +88,14 @@ def named_profile(name: str, experiment: str | None = None) -> Profile:
     return profile
 
 
+def rates_chosen_on(profile: str, experiment: str) -> tuple[int, ...]:
+    """Return the seeds on which a profile's rates of an experiment were chosen; none of a profile that is not known."""
+    try:
+        return named_profile(profile).spent_on(experiment).rates_chosen_on or ()
+    except ValueError:
+        return ()
+
+
 def _tasks_in(profile: Profile) -> Iterator[tuple[str, str]]:
     """Yield every task that a profile names, and where."""
     yield from (("tasks", task) for task in profile.tasks)

@@ -1,6 +1,7 @@
 """How scores are written that are not accuracies, and tables in which not all are."""
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from fpt_bench.analysis.statistics import normalise
@@ -21,6 +22,8 @@ _OF_SCORES = {
     " pp and more": " pp, or % of the way from floor to perfect, and more",
 }  # fmt: skip
 """What is said of accuracies, and of scores of several metrics."""
+_SAID = re.compile("|".join(map(re.escape, sorted(_OF_SCORES, key=len, reverse=True))))
+"""Any of it, the longest first: one begins as another does."""
 
 
 def metric_in_words(cell: "Cell") -> str:
@@ -34,10 +37,10 @@ def worded(sentence: str, mixed: bool) -> str:
     Example:
         >>> worded("Area: mean of (validation accuracy - floor) / (1 - floor).", mixed=True)
         'Area: mean of (validation score - floor) / (perfect - floor).'
+        >>> worded("Difference in percentage points.", mixed=True)
+        "Difference in percentage points or the metric's own units."
     """
-    for accuracy, score in _OF_SCORES.items() if mixed else ():
-        sentence = sentence.replace(accuracy, score)
-    return sentence
+    return _SAID.sub(lambda found: _OF_SCORES[found[0]], sentence) if mixed else sentence
 
 
 def head_of(column: str, mixed: bool) -> str:

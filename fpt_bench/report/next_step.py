@@ -10,10 +10,13 @@ from fpt_bench.analysis.filed_docket import Entry
 from fpt_bench.config.claim_files import FiledClaim
 from fpt_bench.config.command_line import with_more_seeds, written_seeds
 from fpt_bench.config.experiment import Experiment, Profile
-from fpt_bench.config.named import named_experiment, named_profile
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.named import named_experiment, named_profile, rates_chosen_on
 
 _PROFILES = ("embedded", "paper")
 """In the order in which they are asked for: what two cores can do, then what needs a GPU and a network."""
+MORE_SEEDS = 2
+"""Asked for where nobody can say how many it takes."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def next_step(entry: Entry) -> NextStep:
     used = None if entry.grid is None else entry.grid.profile
     known: Experiment | None = _known(named_experiment, name)
     if known is None:
-        return NextStep(_command(name, used or _PROFILES[0], entry))
+        return _more(entry, name, used or _PROFILES[0])
     only = filed.profile or known.profile
     asked = [only] if only else list(dict.fromkeys([*([used] if used else []), *_PROFILES]))
     run = {profile: _tasks_run(filed, known, profile) for profile in asked}
@@ -51,17 +54,40 @@ def next_step(entry: Entry) -> NextStep:
         return NextStep(words=f"no profile of {' and '.join(asked)} runs both of its arms")
     left = [task for task in filed.tasks if task not in run[best]]
     data = " --data-root FOLDER" if any(arm.run.get("data") == "real" for arm in known.arms.values()) else ""
-    command = _command(name, best, entry if best == used else Entry(filed)) + data
-    remarks = [filed.open_because, f"it runs nothing on {', '.join(left)}" if left else ""]
-    return NextStep(command, "; ".join(filter(None, remarks)))
+    step = _more(entry if best == used else Entry(filed), name, best)
+    remarks = [filed.open_because, step.words, f"it runs nothing on {', '.join(left)}" if left else ""]
+    return NextStep(step.command and f"{step.command}{data}", "; ".join(filter(None, remarks)))
 
 
-def _command(experiment: str, profile: str, entry: Entry) -> str:
-    command = f"python -m fpt_bench bench --experiments {experiment} --profile {profile}"
-    if not entry.reported or not math.isfinite(entry.seeds) or entry.seeds <= entry.seeds_now:
-        return command
-    chose = entry.grid.seeds_that_chose if entry.grid else ()
-    return f"{command} --seeds {written_seeds(with_more_seeds(entry.reported, int(entry.seeds), chose))}"
+def _more(entry: Entry, experiment: str, profile: str) -> NextStep:
+    """Return the command of an experiment at a profile, with more seeds where those that it has are over."""
+    command = _command(experiment, profile)
+    if entry.grid is None or not entry.reported:
+        return NextStep(command)
+    if math.isinf(entry.seeds):
+        return NextStep(words="over 1,000 seeds at the deviations seen: no command")
+    count = _seeds_wanted(entry, entry.grid)
+    if not count:
+        return NextStep(command)
+    chose = (*entry.grid.seeds_that_chose, *rates_chosen_on(profile, experiment))
+    seeds = written_seeds(with_more_seeds(entry.reported, count, chose))
+    unknown = "" if math.isfinite(entry.seeds) else "how many more it takes is not known"
+    return NextStep(f"{command} --seeds {seeds}", unknown)
+
+
+def _command(experiment: str, profile: str) -> str:
+    kinds = ((named_experiment, experiment), (named_profile, profile))
+    paths = [name if _known(find, name) else f"PATH/OF/{name}.yaml" for find, name in kinds]
+    return f"python -m fpt_bench bench --experiments {paths[0]} --profile {paths[1]}"
+
+
+def _seeds_wanted(entry: Entry, grid: Grid) -> int:
+    """Return how many seeds an arm to ask for; 0 where those that the bench has anyway are not over yet."""
+    if math.isfinite(entry.seeds) and entry.seeds > entry.seeds_now:
+        return int(entry.seeds)
+    sides = {(task, arm) for task in entry.filed.tasks for arm in (entry.filed.better, entry.filed.worse)}
+    coming = {run.spec.seed for run in grid.runs if (run.task, run.arm) in sides} - {*grid.seeds_that_chose}
+    return 0 if coming - {*entry.reported} else entry.seeds_now + MORE_SEEDS
 
 
 def _tasks_run(filed: FiledClaim, experiment: Experiment, profile: str) -> list[str]:

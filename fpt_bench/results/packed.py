@@ -87,18 +87,22 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
         done: ids of the runs that are over.
 
     Raises:
-        ValueError: they are of two experiments; or one seed of one cell was done in two ways, so that it would count
-            twice. The message names both files.
+        ValueError: they are of two experiments, which one that lacks arms is not; or one seed of one cell was done in
+            two ways, so that it would count twice. The message names both files.
     """
     both = f"{path} and {other_path}"
     claims = {claim.hash: claim for each in (grid, other) for claim in each.experiment.claims}
-    asked, theirs = (each.experiment.model_copy(update={"claims": ()}) for each in (grid, other))
-    if (asked, grid.targets, grid.tuning_seeds) != (theirs, other.targets, other.tuning_seeds):
+    asked, theirs = (each.experiment.model_copy(update={"claims": (), "arms": {}}) for each in (grid, other))
+    arms = {**other.experiment.arms, **grid.experiment.arms}
+    if len(grid.experiment.arms) == len(arms):
+        arms = grid.experiment.arms  # in the experiment's order
+    differing = any(other.experiment.arms.get(name, arm) != arm for name, arm in grid.experiment.arms.items())
+    if differing or (asked, grid.targets, grid.tuning_seeds) != (theirs, other.targets, other.tuning_seeds):
         raise ValueError(
             f"{both}: expected one experiment under the name {grid.name}, got two that differ. "
             "Pack them into two folders."
         )
-    fixed = {name for name, arm in grid.experiment.arms.items() if grid.experiment.rates_of(arm) == "fixed"}
+    fixed = {name for name, arm in arms.items() if grid.experiment.rates_of(arm) == "fixed"}
     replicates: dict[tuple[str, str, float | None, int], GridRun] = {}
     for run in (*grid.runs, *other.runs):
         spec = run.spec
@@ -115,7 +119,7 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
     first = {claim: min(when for name, when in times if name == claim) for claim, _ in times}
     return grid.model_copy(
         update={
-            "experiment": asked.model_copy(update={"claims": tuple(claims.values())}),
+            "experiment": asked.model_copy(update={"claims": tuple(claims.values()), "arms": arms}),
             "runs": tuple(replicates.values()),
             "registered": first,
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},
@@ -155,7 +159,8 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     else:
         folder, files = output, split(gathered)
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
-    over = over_in(gathered.results.values())
+    packed = [("what is packed", result) for result in gathered.results.values()]
+    over = over_in(one_of_each([*_staying(folder, paths), *packed]).values())
     grids = [_beside_kept(grid, folder, over) for grid in gathered.grids.values()]
     for path in paths:
         _require_kept(path, gathered)
@@ -169,6 +174,13 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     if records:
         write_records(simple_learners_file(folder), records)
     return {path: len(results) for path, results in paths.items() if results}, problems
+
+
+def _staying(folder: Path, written: Collection[Path]) -> list[tuple[str, RunResult]]:
+    """Return what lies in a folder in other files than those that will be written, each with its place."""
+    return [
+        (place, result) for place, result in read_places(folder, []) if Path(place.rpartition(":")[0]) not in written
+    ]
 
 
 def _beside_kept(grid: Grid, folder: Path, done: Collection[str]) -> Grid | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, real_path
+from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, folder_of, real_path
 from fpt_bench.results.lines import is_packed, one_of_each, read_lines
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
@@ -132,7 +132,7 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
     Args:
         runs: a folder of runs' folders, of packed files, or of both; or one packed file.
         kept: another such place, of which what is over there and not in `runs` is taken, and what failed there and was
-            not tried in `runs`.
+            not tried in `runs`; of a packed file, the folder that it lies in.
 
     Raises:
         OSError: the folder itself cannot be read, or there is nothing at `kept`.
@@ -144,7 +144,8 @@ def collect_results(runs: Path, kept: Path | None = None) -> tuple[list[RunResul
         if kept is not None:
             if not kept.exists():
                 raise FileNotFoundError(f"{kept}: expected a folder of kept results or a packed file, found nothing")
-            theirs = one_of_each(read_places(kept, problems))
+            # Runs that experiments share lie in the file of one of them, beside those of the others.
+            theirs = one_of_each(read_places(folder_of(kept), problems))
             found = {**theirs, **found, **over_in(theirs.values()), **over_in(found.values())}
     return [found[run_id] for run_id in sorted(found)], problems
 

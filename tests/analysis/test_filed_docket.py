@@ -14,8 +14,11 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.filed_docket import Entry, judge_filed
 from fpt_bench.cli import app
 from fpt_bench.config.claim_files import FiledClaim
+from fpt_bench.config.experiment import Arm
+from fpt_bench.config.grid import Grid
 from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, count_line, docket_csv, docket_markdown, docket_records
+from fpt_bench.results.result import RunResult
 from tests.made_up_bench import made_up_bench, write_bench
 
 SEEDS = tuple(range(8))
@@ -36,6 +39,23 @@ def filed(**fields: object) -> FiledClaim:
 def bench_of(seeds: Sequence[int] = SEEDS) -> Bench:
     grid, results = made_up_bench(("bit-memory", "mnist"), seeds=seeds)
     return Bench.of(grid, results)
+
+
+def on_file(experiment: str, names: dict[str, str]) -> tuple[Grid, list[RunResult]]:
+    """Results of an experiment of configs/experiments on digits, that nobody measured.
+
+    Args:
+        experiment: its name.
+        names: what the arms `language`, `random` and `full` of the made-up bench are called there.
+    """
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS, names=names)
+    named = named_experiment(experiment)
+    arms = {arm: named.arms[arm] for arm in names.values()}
+    return grid.model_copy(update={"experiment": named.model_copy(update={"arms": arms, "claims": ()})}), results
+
+
+HEADLINE_ARMS = {"language": "language", "random": "random-fanin", "full": "mimetic-qk"}
+LADDER_ARMS = {"language": "language", "random": "random", "full": "random-fanin"}
 
 
 def test_each_claim_has_the_word_of_its_runs() -> None:
@@ -64,7 +84,10 @@ def test_an_open_claim_says_the_seeds_and_the_command_that_would_settle_it() -> 
     assert entry.seeds > 2
     (record,) = docket_records([entry])
     last = int(entry.seeds) - 1
-    assert record["next"] == f"python -m fpt_bench bench --experiments made-up --profile embedded --seeds 0-{last}"
+    assert (
+        record["next"]
+        == f"python -m fpt_bench bench --experiments PATH/OF/made-up.yaml --profile embedded --seeds 0-{last}"
+    )
     (waiting,) = docket_records([Entry(filed(experiments=(), open_because="needs a GPU"))])
     assert waiting["next"] == "needs a GPU"
 
@@ -75,7 +98,8 @@ def test_seeds_are_those_until_the_claimed_word() -> None:
     better, same, learned = judge_filed(claims, [bench_of((0, 1))])
     assert same.seeds > better.seeds, "sameness takes more than a difference as large as the margin"
     assert math.isnan(learned.seeds)
-    assert "--seeds" not in docket_records([learned])[0]["next"]
+    step = docket_records([learned])[0]["next"]
+    assert step.endswith("--seeds 0-3; how many more it takes is not known"), "those that the bench has are over"
 
 
 def test_seeds_that_would_settle_nothing_are_not_asked_for() -> None:
@@ -125,7 +149,11 @@ def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
 
 def test_a_claim_of_one_profile_is_judged_by_its_runs_alone() -> None:
     bench = bench_of()
-    settled = Bench.of(bench.grid.model_copy(update={"profile": "settled"}), bench.results)
+    at = bench.grid.model_copy(update={"profile": "settled"})
+    times = {filed(profile="settled").claim.hash: datetime(2026, 1, 1, tzinfo=UTC)}
+    settled = Bench.of(at.model_copy(update={"registered": times}), bench.results)
+    of_that_name = Bench.of(at, bench.results)
+    assert [entry.bench for entry in judge_filed([filed(profile="settled")], [of_that_name])] == [None]
     assert [entry.bench for entry in judge_filed([filed(profile="settled")], [bench, settled])] == ["made-up-settled"]
     (waiting,) = judge_filed([filed(profile="settled", open_because="needs days")], [bench])
     assert (waiting.bench, waiting.outcome) == (None, "open")
@@ -135,19 +163,30 @@ def test_a_claim_of_one_profile_is_judged_by_its_runs_alone() -> None:
 
 
 def test_a_claim_that_was_changed_after_its_runs_is_refused() -> None:
-    bench = bench_of()
-    (registered,) = bench.grid.experiment.claims
-    on_file = bench.grid.experiment.model_copy(update={"name": "headline"})
-    grid = bench.grid.model_copy(
-        update={"experiment": on_file, "registered": {registered.hash: datetime(2026, 1, 1, tzinfo=UTC)}}
+    grid, results = on_file("headline", HEADLINE_ARMS)
+    own = filed(experiments=("headline",), worse="random-fanin")
+    experiment = grid.experiment.model_copy(update={"claims": (own.claim,)})
+    grid = grid.model_copy(
+        update={"experiment": experiment, "registered": {own.claim.hash: datetime(2026, 1, 1, tzinfo=UTC)}}
     )
-    own = FiledClaim.model_validate({**registered.model_dump(), "name": "kept", "experiments": ("headline",)})
-    assert judge_filed([own], [Bench.of(grid, bench.results)])
+    assert judge_filed([own], [Bench.of(grid, results)])[0].outcome == "supported"
     changed = own.model_copy(update={"margin": 0.01})
     with pytest.raises(
         ValueError, match=r"hash [0-9a-f]{12}\) was registered on 2026-01-01 00:00 and no claim on file"
     ):
-        judge_filed([changed], [Bench.of(grid, bench.results)])
+        judge_filed([changed], [Bench.of(grid, results)])
+
+
+def test_claims_on_file_are_not_of_somebody_s_own_experiment_of_the_same_name() -> None:
+    grid, results = on_file("headline", HEADLINE_ARMS)
+    arms = {**grid.experiment.arms, "random-fanin": Arm(run={"init": "random"}, role="language")}
+    claim = filed(name="theirs", better="random-fanin", worse="language").claim
+    experiment = grid.experiment.model_copy(update={"arms": arms, "claims": (claim,)})
+    other = grid.model_copy(update={"experiment": experiment}).registering((), datetime(2026, 1, 1, tzinfo=UTC))
+    claims = [filed(experiments=("headline",), worse="random-fanin")]
+    assert judge_filed(claims, [Bench.of(grid, results)])[0].outcome == "supported"
+    (entry,) = judge_filed(claims, [Bench.of(other, results)])
+    assert (entry.bench, entry.outcome) == (None, "open")
 
 
 def test_a_kept_docket_is_derived_again_and_differences_are_named() -> None:
@@ -180,9 +219,7 @@ def command(*options: str) -> tuple[int, str, str]:
 @pytest.fixture
 def kept(tmp_path: Path) -> tuple[Path, Path]:
     """A folder of runs, and one of claims."""
-    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
-    experiment = grid.experiment.model_copy(update={"name": "headline"})
-    write_bench(tmp_path / "runs", grid.model_copy(update={"experiment": experiment}), results)
+    write_bench(tmp_path / "runs", *on_file("headline", HEADLINE_ARMS))
     (tmp_path / "claims").mkdir()
     return tmp_path / "runs", tmp_path / "claims"
 
@@ -194,7 +231,7 @@ def say(claims: Path, **fields: object) -> None:
 
 def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path) -> None:
     runs, claims = kept
-    say(claims)
+    say(claims, experiments=["ladder"])
     docket = tmp_path / "docket.json"
     assert command(str(runs), "--claims", str(claims), "-o", str(docket))[0] == 0
     assert command(str(runs), "--claims", str(claims), "--verify", str(docket))[0] == 0
@@ -207,8 +244,7 @@ def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path
 def test_seeds_that_are_kept_elsewhere_count(kept: tuple[Path, Path], tmp_path: Path) -> None:
     _, claims = kept
     say(claims, experiments=["ladder"], worse="random")
-    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
-    grid = grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"name": "ladder"})})
+    grid, results = on_file("ladder", LADDER_ARMS)
     whole, here, elsewhere = (tmp_path / name for name in ("whole", "here", "elsewhere"))
     write_bench(whole, grid, results)
     write_bench(here, grid, results[:1])
@@ -222,10 +258,9 @@ def test_seeds_that_are_kept_elsewhere_count(kept: tuple[Path, Path], tmp_path: 
 
 def test_claims_of_ones_own_leave_those_on_file_registered(kept: tuple[Path, Path], tmp_path: Path) -> None:
     runs, claims = kept
-    say(claims)
-    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
-    on_file = named_experiment("headline").claims
-    experiment = grid.experiment.model_copy(update={"name": "headline", "claims": on_file})
+    say(claims, experiments=["ladder"])
+    grid, results = on_file("headline", HEADLINE_ARMS)
+    experiment = grid.experiment.model_copy(update={"claims": named_experiment("headline").claims})
     registered = grid.model_copy(update={"experiment": experiment}).registering((), datetime(2026, 1, 1, tzinfo=UTC))
     write_bench(tmp_path / "runs", registered, results)
     code, shown, said = command(str(runs), "--claims", str(claims))
@@ -293,3 +328,25 @@ def test_a_profile_that_cannot_judge_is_named(said: dict[str, object], message: 
     code, _, told = command(str(runs), "--claims", str(claims))
     assert code == 2
     assert message in told
+
+
+@pytest.mark.parametrize("measure", ["score", "area"])
+def test_both_arms_are_judged_on_one_scale_where_their_floors_differ(measure: str) -> None:
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    made = []
+    for result in results:
+        is_language = result.spec.init == "pretrained"
+        error = (4.0 if is_language else 3.0) + result.spec.seed / 100
+        assert result.data is not None
+        data = result.data.model_copy(
+            update={
+                "floor": 10.0 if is_language else 5.0, "perfect": 0.0, "is_fraction": False, "higher_is_better": False,
+                "metric": "mean-absolute-error",
+            }
+        )  # fmt: skip
+        curve = tuple((step, error) for step, _ in result.curve)
+        scores = {"test_score": error, "validation_score": error, "curve": curve}
+        made.append(result.model_copy(update={"data": data, **scores}))
+    claims = [filed(measure=measure), filed(name="turned", better="random", worse="language", measure=measure)]
+    words = [entry.outcome for entry in judge_filed(claims, [Bench.of(grid, made)])]
+    assert words == ["refuted", "supported"], "an error of 4 is worse than one of 3, whatever each one's floor"

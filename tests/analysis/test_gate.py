@@ -334,3 +334,17 @@ def test_a_bench_from_which_something_was_left_out_is_no_baseline() -> None:
     part = replace(first, scored=first.expected - 1)
     with pytest.raises(ValueError, match=r"expected a score of all 3 runs of .* to keep them, got 2"):
         make_baseline(replace(bench, cells=(part, *others)))
+
+
+def test_a_claim_of_arms_with_other_floors_is_held_against_one_scale() -> None:
+    def of_lower_floor(result: RunResult) -> RunResult:
+        assert result.data is not None
+        data = result.data.model_copy(update={"floor": 0.0, "trivial": {"guess": 0.0}})
+        return result.model_copy(update={"data": data})
+
+    level = {key: (values[0],) * 3 for key, values in SCORES.items()}
+    # 20 % of the way from its own floor, and 13 % from random's: language is the worse one all the same.
+    below = level | {("mnist", "language"): (0.20,) * 3, ("mnist", "random"): (0.22,) * 3}
+    kept = make_baseline(bench_of(below, change=of_lower_floor))
+    for device in (HERE, ELSEWHERE):
+        assert check_bench(bench_of(below, device, of_lower_floor), kept).problems == ()

@@ -56,3 +56,10 @@ def test_the_command_in_the_sentence_moves_the_others_and_loses_none(tmp_path: P
     moved = [path.parent.name for path in tmp_path.glob("my runs-torch-2.15.0/*/result.json")]
     assert moved == [made[0].spec.run_id]
     assert {path.parent.name for path in runs.glob("*/result.json")} == {result.spec.run_id for result in made[1:]}
+
+
+def test_of_runs_that_are_kept_elsewhere_no_command_is_given(tmp_path: Path) -> None:
+    made = [made_with(result, "2.14.1" if i else "2.15.0") for i, result in enumerate(RESULTS)]
+    write_bench(tmp_path / "runs", GRID, made[1:])
+    with pytest.raises(ValueError, match=r"those of 2\.15\.0 are none of .*runs: leave out --kept$"):
+        require_one_release(GRID, made, tmp_path / "runs")

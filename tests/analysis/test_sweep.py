@@ -290,3 +290,11 @@ def test_a_failed_first_run_does_not_turn_the_direction() -> None:
     failed = RunResult(spec=errors(RATES[0], 0, 30.0).spec, status="failed", error="no")
     done = [failed, errors(RATES[0], 1, 30.0), errors(RATES[1], 0, 12.0), errors(RATES[1], 1, 14.0)]
     assert choice_of(grid, done).rate == RATES[1]
+
+
+def test_while_a_run_that_chooses_has_failed_nothing_is_reported() -> None:
+    grid = tuned_grid()
+    results = [outcome(rate, seed, (0.7,) * 8) for rate in (1e-4, 1e-3, 1e-2) for seed in (0, 1)]
+    failed = results[-1].model_copy(update={"status": "failed", "error": "it failed", "test_score": None})
+    assert planned(grid, [*results[:-1], failed]) == set(), "the rate that it is of may be the one"
+    assert planned(grid, results[:-1]) == {(1e-2, 1)}, "it is done again by the next bench"

@@ -203,6 +203,15 @@ def test_the_gate_refuses_what_it_cannot_read(bench: Bench) -> None:
     assert bench("check", str(tables), "--baseline", str(kept)).exit_code == 2
 
 
+def test_a_claim_of_ones_own_that_is_turned_round_after_its_runs_is_refused(bench: Bench) -> None:
+    assert bench.bench("headline").exit_code == 0
+    turned = HEADLINE.replace("{better: language, worse: random", "{better: random, worse: language")
+    (bench.folder / "headline.yaml").write_text(turned)
+    done = bench.bench("headline")
+    assert done.exit_code == WRONG_INPUT
+    assert "it was changed, or taken back, after its runs" in done.stderr
+
+
 def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_bench(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

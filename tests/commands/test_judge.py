@@ -43,7 +43,7 @@ def test_a_table_of_verdicts_and_the_familys(tmp_path: Path) -> None:
     assert lines[1].startswith("copy 0.912 0.712 +0.200 +0.161 to +0.239 6 / 6")
     assert (lines[1].split()[-1], lines[2].split()[-1]) == ("better", "same")
     assert lines[3].startswith(
-        "Family of 2: better 1, worse 0, same 1, open 0; margin 0.05; of each word at most 5% are wrong"
+        "Family of 2: better 1, worse 0, same 1, open 0; margin 0.05; of each word at most 5 % are wrong"
     )
     assert lines[4].startswith("Better on some task: e ")
     assert len(lines) == 5

@@ -10,10 +10,7 @@ import pytest
 from fpt_bench.results.grids import find_grids, read_grid
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.result_files import read_run
-from tests.commands.test_bench import Bench, bench, made_with
-
-__all__ = ["bench"]
-"""The fixture."""
+from tests.commands.untrained import Bench, made_with
 
 
 @pytest.fixture

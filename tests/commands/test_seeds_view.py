@@ -95,3 +95,13 @@ def test_the_kept_deviations_give_the_seeds_of_every_task() -> None:
         "bit-memory": "3", "bit-xor": "2", "listops": "?", "mnist": "14", "cifar": "9", "cifar-lra": "5",
         "homology": "?",
     }, "of ListOps and homology the kept runs have other data"  # fmt: skip
+
+
+def test_seeds_that_chose_the_profiles_rates_are_not_asked_for(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(
+        "summary: A test.\nbodies: {language: minilm}\nseeds: [0, 1, 2]\ntasks: {bit-xor: {max_steps: 50}}\n"
+        "experiments: {headline: {rates: {language: {bit-xor: 0.01}}, rates_chosen_on: [3, 4]}}\n"
+    )
+    grid = named_grid("headline", str(profile))
+    assert "--seeds 0-2,5-6" in command_of(5, grid, ("headline", str(profile), Path("runs"), None))

@@ -156,3 +156,10 @@ def test_a_wrong_pick_is_refused_before_torch_is_loaded(files: tuple[str, str], 
     done = subprocess.run([sys.executable, "-c", code, *words, "--tasks", "mnits"], capture_output=True, text=True)
     assert done.stdout.startswith("2 False error: unknown task"), done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_with_a_body_is_one_pick_however_it_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    names = ("weights/mine", "./weights/mine", str(tmp_path / "weights" / "mine"))
+    assert {typed(body=name).body for name in names} == {"./weights/mine"}

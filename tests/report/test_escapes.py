@@ -91,3 +91,8 @@ def test_a_verdict_shows_text() -> None:
     assert f"| {SHOWN} | data | {SHOWN} |" in render_summary(verdict, Path("<b>"), Path("b.csv"))
     case = ElementTree.fromstring(render_junit(verdict))[0]
     assert case.get("classname") == for_terminal(HOSTILE), "XML that can be read"
+
+
+def test_a_large_count_keeps_its_digits_beside_a_cell_that_has_none() -> None:
+    text = as_csv(pd.DataFrame({"bytes_kept": [43379712.0, None], "seconds": [1.23456789, 2.0]}))
+    assert text.splitlines() == ["bytes_kept,seconds", "43379712,1.23457", ",2"]

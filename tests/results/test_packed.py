@@ -337,3 +337,50 @@ def test_kept_results_take_nothing_from_what_is_there(tmp_path: Path) -> None:
     write_result(other, tmp_path / "kept" / other.spec.run_id)
     found, _ = collect_results(tmp_path / "runs", tmp_path / "kept")
     assert {result.spec.seed for result in found} == {0, 1}
+
+
+def test_nothing_is_packed_that_would_count_twice_beside_what_is_there(tmp_path: Path) -> None:
+    grid, results = bench_of("one")
+    pack([write_bench(tmp_path / "a", grid, results)], tmp_path / "kept" / "a.jsonl")
+    other = [r.model_copy(update={"spec": r.spec.model_copy(update={"precision": "bfloat16"})}) for r in results]
+    specs = {result.spec.run_id: changed.spec for result, changed in zip(results, other, strict=True)}
+    runs = tuple(run.model_copy(update={"spec": specs[run.spec.run_id]}) for run in grid.runs)
+    elsewhere = write_bench(tmp_path / "b", grid.model_copy(update={"runs": runs}), other[:1])
+    before = {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="it would count twice"):
+        pack([elsewhere], tmp_path / "kept" / "b.jsonl")
+    again = write_bench(tmp_path / "c", *bench_of("two"))
+    write_result(longer(results[0]), again / results[0].spec.run_id)
+    with pytest.raises(ValueError, match=r"and what is packed: expected one result of .* that differ in seconds"):
+        pack([again], tmp_path / "kept" / "c.jsonl")
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()} == before
+
+
+def test_a_bench_without_an_arm_and_one_with_it_are_one() -> None:
+    grid, _ = bench_of("one")
+    arms = {name: arm for name, arm in grid.experiment.arms.items() if name != "full"}
+    part = grid.model_copy(
+        update={
+            "experiment": grid.experiment.model_copy(update={"arms": arms}),
+            "runs": tuple(run for run in grid.runs if run.arm in arms),
+            "missing": {"arm full": "a package is not installed"},
+        }
+    )
+    for first, second in ((grid, part), (part, grid)):
+        both = merge_grids(Path("a"), first, Path("b"), second)
+        assert both.experiment.arms == grid.experiment.arms
+        assert {run.spec.run_id for run in both.runs} == {run.spec.run_id for run in grid.runs}
+        assert both.missing == {}
+    arms["language"] = arms["random"]
+    other = grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"arms": arms})})
+    with pytest.raises(ValueError, match="got two that differ"):
+        merge_grids(Path("a"), grid, Path("b"), other)
+
+
+def test_of_a_kept_file_runs_that_lie_beside_it_count(tmp_path: Path) -> None:
+    first, shared = bench_of("one")
+    pack([write_bench(tmp_path / "a", first, shared)], tmp_path / "kept")
+    grid, results = bench_of("two", seeds=(0, 1, 2))
+    pack([write_bench(tmp_path / "b", grid, results), tmp_path / "kept"], tmp_path / "kept")
+    assert len(collect_results(tmp_path / "kept" / "two.jsonl")[0]) == 3, "of three arms, the third seed"
+    assert len(collect_results(tmp_path / "none", tmp_path / "kept" / "two.jsonl")[0]) == 9
