@@ -56,8 +56,7 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     for bench in benches:
         own = bench.grid.experiment.claims if _is_own(bench.grid) else ()
         require_registered_claims(bench.grid, [*own, *(filed.claim for filed in (*claims, *filed_claims()))])
-    whole = [bench for bench in benches if not bench.grid.picked and not _only_has_its_name(bench.grid)]
-    judging = [bench for bench in whole if _answers(bench.grid)]
+    judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
 
@@ -74,16 +73,18 @@ def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
 
 
 def _is_own(grid: Grid) -> bool:
-    """Return whether an experiment says its claims itself: it is none of configs/experiments."""
-    return grid.experiment.name not in config_names("experiments") or _only_has_its_name(grid)
+    """Return whether an experiment says its claims itself: it is none of configs/experiments, but for its name."""
+    return not _on_file(grid.experiment.name) or not _arms_on_file(grid, grid.experiment.arms)
 
 
-def _only_has_its_name(grid: Grid) -> bool:
-    """Return whether somebody's own experiment is called as one of configs/experiments, whose claims are not of it."""
-    if grid.experiment.name not in config_names("experiments"):
-        return False
-    filed, arms = named_experiment(grid.experiment.name), grid.experiment.arms.items()
-    return grid.experiment.baseline != filed.baseline or any(filed.arms.get(name, arm) != arm for name, arm in arms)
+def _on_file(experiment: str) -> bool:
+    return experiment in config_names("experiments")
+
+
+def _arms_on_file(grid: Grid, arms: Iterable[str]) -> bool:
+    """Return whether these arms of a grid are those that the experiment of its name has on file, as far as it has."""
+    ours, filed = grid.experiment.arms, named_experiment(grid.experiment.name).arms
+    return all(filed.get(arm, ours[arm]) == ours[arm] for arm in arms if arm in ours)
 
 
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
@@ -92,6 +93,8 @@ def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
         if filed.profile is not None:  # whose runs register it, as those of another profile of that name do not
             hash_ = filed.claim.hash
             own = [bench for bench in own if filed.profile == bench.grid.profile and hash_ in bench.grid.registered]
+        if _on_file(experiment):  # else somebody's own arms of the same names would be judged
+            own = [bench for bench in own if _arms_on_file(bench.grid, (filed.better, filed.worse))]
         found = [_entry(filed, bench) for bench in own if any(cell.runs for cell in _cells(filed, bench))]
         if found:
             return found

@@ -87,7 +87,7 @@ def _seeds_wanted(entry: Entry, grid: Grid) -> int:
         return int(entry.seeds)
     sides = {(task, arm) for task in entry.filed.tasks for arm in (entry.filed.better, entry.filed.worse)}
     coming = {run.spec.seed for run in grid.runs if (run.task, run.arm) in sides} - {*grid.seeds_that_chose}
-    return 0 if coming - {*entry.reported} else entry.seeds_now + MORE_SEEDS
+    return 0 if entry.seeds_now < len(coming) else entry.seeds_now + MORE_SEEDS
 
 
 def _tasks_run(filed: FiledClaim, experiment: Experiment, profile: str) -> list[str]:
