@@ -24,7 +24,7 @@ LOSSES: Mapping[LabelKind, tuple[str, ...]] = {
 }
 """By kind of label, the losses that can be named; the first is the one where none is."""
 _HAIR = 1e-7
-"""What float32 tells from 1, on its lower side."""
+"""What float32 tells from 1, on its lower side; of larger numbers that share."""
 Name = TypeVar("Name")
 
 
@@ -137,7 +137,8 @@ def is_enough(score: float, perfect: float, higher_is_better: bool) -> bool:
 
 
 def _enough(perfect: float, higher_is_better: bool) -> float:
-    return perfect - _HAIR if higher_is_better else perfect + _HAIR
+    hair = _HAIR * max(1.0, abs(perfect))
+    return perfect - hair if higher_is_better else perfect + hair
 
 
 def find_metric(name: str) -> Metric:

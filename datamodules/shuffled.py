@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.contract import TRAIN, Batch, DerivedDataModule, Examples, TaskDataModule
 from datamodules.randomness import random_permutation
@@ -77,6 +78,9 @@ class ShuffledDataModule(DerivedDataModule):
     def floors(self) -> Mapping[str, float]:
         """Return what constants score, and rules of the task that need no order; labels are those of the task."""
         return self.inner.floors_without_order()
+
+    def words(self, inputs: Tensor) -> list[str]:
+        return self.inner.words(inputs)
 
     def examples(self, split: str) -> ShuffledExamples:
         return ShuffledExamples(self.inner.examples(split), split)

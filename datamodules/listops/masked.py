@@ -62,6 +62,8 @@ class ListOpsMaskedDataModule(ListOpsDataModule):
 
     def training_batch(self, step: int) -> Batch:
         line = self._lines[TRAIN]
+        if len(line) < WINDOW:
+            raise ValueError(f"listops-masked: expected at least {WINDOW} symbols in {TRAIN}, got {len(line)}")
         starts = random_integers(self.batch_size, len(line) - WINDOW + 1, self.seed, TRAIN, step)
         windows = line[starts[:, None] + np.arange(WINDOW)]
         return ArrayExamples(*masked(windows, self.seed, "masked", step)).batch(np.arange(self.batch_size))

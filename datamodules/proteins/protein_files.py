@@ -128,7 +128,7 @@ def _json_records(path: Path) -> Iterator[object]:
                 return
             record, position = decoder.raw_decode(text, start.end())
             yield record
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected a whole JSON list of proteins ({error}). Fetch it again.") from error
 
 

@@ -83,7 +83,7 @@ class _PickledType:
 class PickledArray:
     """Stands in for numpy.ndarray, so that no array is ever made of foreign bytes before they are checked."""
 
-    shape: tuple[object, ...] = ()
+    shape: object = ()
     kind: object = None
     data: object = None
     is_fortran = False
@@ -103,9 +103,11 @@ def plain_array(value: object) -> NDArray[Any] | None:
         [[0, 1, 2], [3, 4, 5]]
     """
     if isinstance(value, list):
-        numbers = [plain_integer(each) for each in value]
-        return None if None in numbers else np.array(numbers, dtype=object).astype(np.int64)
+        numbers = [number for each in value if (number := plain_integer(each)) is not None and abs(number) < 2**63]
+        return np.array(numbers, dtype=np.int64) if len(numbers) == len(value) else None
     if not isinstance(value, PickledArray) or not isinstance(value.kind, _PickledType):
+        return None
+    if not isinstance(value.shape, tuple):
         return None
     data, kind = value.data, value.kind
     if isinstance(data, str):  # bytes of Python 2

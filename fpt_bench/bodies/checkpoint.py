@@ -91,7 +91,7 @@ def _advice_on_adapter(path: Path) -> str:
     try:
         said = json.loads(path.read_bytes())
         base = said.get("base_model_name_or_path") if isinstance(said, dict) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         base = None
     of_base = f" of {base}" if base else ""
     return f"{path.name} is of an adapter{of_base}: to run it, merge it into its base (peft: merge_and_unload) and save"
@@ -129,7 +129,7 @@ def read_json(path: Path) -> dict[str, Any]:
     _refuse_pointer(path, content)
     try:
         said = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, got {_start(content)} ({error}). Copy the file again") from error
     if not isinstance(said, dict):
         raise ValueError(f"{path}: expected a JSON object, got {str(said)[:80]}")
@@ -175,7 +175,7 @@ def _read_head(path: Path) -> dict[str, StoredTensor]:
             if name != "__metadata__"
             for begin, end in [entry["data_offsets"]]
         }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: expected a head of safetensors, got {_start(head)}. {advice}") from error
     expected = 8 + length + max((end for _, end in tensors.values()), default=0)
     if size != expected:

@@ -141,5 +141,5 @@ def _accounts(datamodule: "TaskDataModule") -> Iterator[str]:
 
     try:
         yield from tell_accounts(describe_data(datamodule, datamodule.fingerprint()))
-    except ValueError:  # faults say what is wrong with them
+    except (ValueError, RuntimeError):  # faults say what is wrong with them
         return

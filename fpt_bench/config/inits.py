@@ -45,6 +45,8 @@ class Number:
         if not self.low <= value <= self.high or (self.whole and value != int(value)):
             range_ = f"from {self.low:g} to {self.high:g}"
             raise ValueError(f"init '{init}': expected {self.name} to be {kind} {range_}, got {word or '-'}")
+        if word != f"{value:.12g}":  # a run's id has it as it is written
+            raise ValueError(f"init '{init}': expected {self.name} to be written as {value:.12g}, got {word}")
         return value
 
 

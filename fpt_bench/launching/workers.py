@@ -9,6 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 
 from fpt_bench.config.places import without_places
@@ -99,8 +100,9 @@ def _gpus() -> list[str]:
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
-    return visible if torch.cuda.is_available() else []
+    count = torch.cuda.device_count()  # CUDA ends the list where it knows a name not
+    visible = [name.strip() for name in named.split(",")] if named else [str(index) for index in range(count)]
+    return visible[:count] if torch.cuda.is_available() else []
 
 
 def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -> None:
@@ -125,9 +127,9 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
         except (EOFError, ConnectionResetError):
             return
         try:
-            result = run_one(spec, workspace, pipe.send, imports=imports)
+            result = run_one(spec, workspace, partial(_tell, pipe), imports=imports)
             imports = 0.0
-        except ConnectionError:
+        except _NobodyListensError:
             return  # nobody is left to work for; the run goes on from its checkpoint another time
         except RefusedError as error:
             result = failure(spec, str(error))
@@ -139,6 +141,17 @@ def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -
             # An idle worker gives the others what it has of the GPU's memory.
             gc.collect()
             torch.cuda.empty_cache()
+
+
+class _NobodyListensError(BaseException):
+    """The process that hired this one is gone. No error of a run's, whose own connections may break, too."""
+
+
+def _tell(pipe: Connection, event: Event) -> None:
+    try:
+        pipe.send(event)
+    except ConnectionError as error:
+        raise _NobodyListensError from error
 
 
 def _pin(index: int, gpus: list[str]) -> None:

@@ -4,7 +4,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from fpt_bench.analysis.statistics import normalise
+from fpt_bench.analysis.statistics import normalise, whole_way
 
 if TYPE_CHECKING:
     from fpt_bench.analysis.cells import Cell
@@ -102,7 +102,7 @@ def place_of(cell: "Cell", score: float, mixed: bool) -> float:
 
 def length_of(cell: "Cell", difference: float, mixed: bool) -> float:
     """Return how long a difference of scores is drawn among all tasks: to the right where it is for the better."""
-    return 100 * (difference / (cell.data.perfect - cell.data.floor) if mixed else difference)
+    return 100 * (difference / whole_way(cell.data.floor, cell.data.perfect) if mixed else difference)
 
 
 def scale_of(cell: "Cell") -> float:

@@ -73,7 +73,7 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
 
 
 def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
-    fields = spec.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    fields = spec.canonical(without=_WITHOUT_EFFECT)
     content = json.dumps([_FORMAT, fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
     return f"{folder_name(spec.task)}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
@@ -95,11 +95,13 @@ def _compute_split(module: FPTModule, datamodule: TaskDataModule, split: str, fo
     """Write the features and labels of one split, batch by batch, so that no split need fit into memory."""
     examples, size = datamodule.examples(split), datamodule.eval_batch_size
     shape = (len(examples), module.task.read_positions, module.body.width)
-    features = np.lib.format.open_memmap(folder / _FEATURES_FILE, mode="w+", dtype=np.float32, shape=shape)
+    head = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
     labels: list[NDArray[np.generic]] = []
-    for start in range(0, len(examples), size):
-        batch = examples.batch(np.arange(start, min(start + size, len(examples))))
-        features[start : start + size] = module.features(batch.to(module.device)).float().cpu().numpy()
-        labels.append(batch.labels.numpy())
-    features.flush()
+    # Not through a mapped file, in which a full disk is no error but the end of the process.
+    with (folder / _FEATURES_FILE).open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, head)
+        for start in range(0, len(examples), size):
+            batch = examples.batch(np.arange(start, min(start + size, len(examples))))
+            stream.write(module.features(batch.to(module.device)).float().cpu().numpy().tobytes())
+            labels.append(batch.labels.numpy())
     np.save(folder / _LABELS_FILE, np.concatenate(labels))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LOGGERS: Mapping[str, str] = {
     "csv": "pytorch_lightning.loggers:CSVLogger",
     "tensorboard": "pytorch_lightning.loggers:TensorBoardLogger",
-    "wandb": "pytorch_lightning.loggers:WandbLogger",
+    "wandb": "fpt_bench.training.wandb_logger:OneRunLogger",
     "trackio": "fpt_bench.training.trackio_logger:TrackioLogger",
 }
 """By the name that users type: the class."""
@@ -40,7 +40,9 @@ def require_loggers(names: Iterable[str]) -> tuple[str, ...]:
     for name in chosen:
         require_known("logger", name, LOGGERS)
         extra = NEEDS.get(name)
-        if extra is not None and importlib.util.find_spec(extra) is None:
+        spec = None if extra is None else importlib.util.find_spec(extra)
+        # A bare folder of that name, as wandb leaves behind, can be imported, too, and is no package.
+        if extra is not None and (spec is None or spec.origin is None):
             raise ValueError(f"logger {name}: its package is not installed. Run: pip install 'fpt_bench[{extra}]'")
     return chosen
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 
 class TrackioLogger(Logger):
@@ -32,12 +33,15 @@ class TrackioLogger(Logger):
             self._run = trackio.init(project=self._project, name=self._name, config=self._config, resume="allow")
         return self._run
 
+    @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         self._config = dict(vars(params) if isinstance(params, Namespace) else params)
 
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self._opened().log(dict(metrics), step=step)
 
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         if self._run is not None:
             self._run.finish()

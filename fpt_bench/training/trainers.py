@@ -116,7 +116,7 @@ def interruptible() -> Iterator[None]:
             yield
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+            raise error.__context__ from None
         raise
 
 

@@ -209,6 +209,16 @@ def test_shuffled_layers_are_whole() -> None:
     assert made.kept == whole.kept
 
 
+def test_shuffled_layers_are_never_in_their_own_order() -> None:
+    theirs, _ = model_of("pretrained", layers=2)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        blocks, _ = model_of("layers-shuffled", layers=2)
+        assert torch.equal(blocks[0].query, theirs[1].query)
+    with pytest.raises(ValueError, match="expected two layers or more, which have another order, got 1"):
+        model_of("layers-shuffled", layers=1)
+
+
 def test_layer_scales_are_folded_into_what_they_multiply() -> None:
     """vit-saliency's have both signs: without them a branch would be another one."""
     (theirs,), _ = model_of("pretrained", "vit-saliency")
@@ -239,6 +249,8 @@ def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
         ("rank:0", "expected K to be a whole number from 1 to 100000, got 0"),
         ("rank:1.5", "expected K to be a whole number from 1 to 100000, got 1.5"),
         ("rank", "init 'rank': expected K, as in 'rank:1'"),
+        ("random-gain:0.50", "expected G to be written as 0.5, got 0.50"),
+        ("rank:1_0", "expected K to be written as 10, got 1_0"),
         ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("random-gain:", "expected G to be a number from 0 to 100, got -"),
         ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 3 numbers"),

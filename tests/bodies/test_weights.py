@@ -13,6 +13,7 @@ from transformers import GPT2Config, GPT2Model
 from datamodules.sources.packages import packaged_file
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import MINILM
+from fpt_bench.bodies.checkpoint import read_json, stored_tensors
 from fpt_bench.bodies.dropout import set_dropout
 from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
@@ -127,3 +128,13 @@ def test_an_architecture_without_a_type_is_a_sentence() -> None:
     files = BodyFiles(None, "a body", architecture=(("hidden_size", 8),))
     with pytest.raises(ValueError, match="the architecture of a body: expected it to say model_type, got none"):
         files.config(offline=True)
+
+
+def test_json_that_nests_too_deeply_is_a_sentence(tmp_path: Path) -> None:
+    deep = b'{"a":' + b"[" * 200_000
+    (tmp_path / "config.json").write_bytes(deep)
+    with pytest.raises(ValueError, match=r"config\.json: expected JSON"):
+        read_json(tmp_path / "config.json")
+    (tmp_path / "model.safetensors").write_bytes(len(deep).to_bytes(8, "little") + deep)
+    with pytest.raises(ValueError, match=r"model\.safetensors: expected a head of safetensors"):
+        stored_tensors([tmp_path / "model.safetensors"])

@@ -22,6 +22,11 @@ class Floats(MajorityDataModule):
     def examples(self, split):
         whole = super().examples(split)
         return ArrayExamples(whole.inputs, whole.labels + 0.5)
+
+class Negative(MajorityDataModule):
+    def examples(self, split):
+        whole = super().examples(split)
+        return ArrayExamples(whole.inputs, whole.labels - 1)
 """
 
 
@@ -81,6 +86,8 @@ def test_examples_that_cannot_be_made_are_a_fault() -> None:
     done = inspect("faulty:Floats")
     assert done.exit_code == 1
     assert "fault: expected labels as integers from 0 to C - 1, or as float32 where the task's" in done.stdout
+    done = inspect("faulty:Negative")
+    assert (done.exit_code, "fault: " in done.stdout) == (1, True), done.stderr
 
 
 @pytest.mark.parametrize(

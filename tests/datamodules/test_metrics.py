@@ -208,3 +208,11 @@ def test_a_metric_of_ones_own_has_a_name_of_its_own() -> None:
         spec(num_classes=4, metric=macro)
     assert spec(num_classes=4, metric=replace(macro, name="macro-accuracy")).measure.name == "macro-accuracy"
     assert spec(num_classes=4, metric=METRICS["accuracy"]).measure == METRICS["accuracy"]
+
+
+@pytest.mark.parametrize("perfect", [1.0, 10.0, 100.0, -50.0])
+def test_perfection_is_seen_in_float32_too(perfect: float) -> None:
+    measure = Metric("made-up", "torchmetrics:MeanMetric", "numbers", is_fraction=False, perfect=perfect)
+    assert torch.gt(torch.tensor(perfect), measure.enough), "as Lightning asks"
+    assert measure.is_enough(perfect)
+    assert not measure.is_enough(perfect - 1e-3)

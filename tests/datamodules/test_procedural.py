@@ -108,3 +108,5 @@ def test_listops_masked_asks_for_the_symbols_that_are_hidden_and_for_no_value() 
     assert module.splits == (VALIDATION, TEST)
     with pytest.raises(ValueError, match="expected at least 64 symbols in test, got "):
         ListOpsMaskedDataModule(**trees, test_examples=2).examples(TEST)
+    with pytest.raises(ValueError, match="expected at least 64 symbols in train, got "):
+        ListOpsMaskedDataModule(**{**trees, "train_examples": 2}).training_batch(0)

@@ -1,5 +1,6 @@
 """Runs in worker processes: done once, in one thread, and safe from a worker's death."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,7 +17,17 @@ import pytest
 
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching import crew
-from fpt_bench.launching.workers import _pin, _work, default_workers, failure, hire, run_all
+from fpt_bench.launching.workers import (
+    _gpus,
+    _NobodyListensError,
+    _pin,
+    _tell,
+    _work,
+    default_workers,
+    failure,
+    hire,
+    run_all,
+)
 from fpt_bench.results.events import Event, Finished, Progress, Started
 from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.result import RunResult
@@ -337,6 +348,22 @@ def test_workers_take_a_gpu_each_in_turn(monkeypatch: pytest.MonkeyPatch) -> Non
         _pin(index, ["3", "5"])
         taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
     assert taken == ["3", "5", "3", "5"]
+
+
+def test_gpus_that_cuda_does_not_see_are_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    for named, seen in (("0,7", ["0"]), (" 0,", ["0"]), ("", ["0"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+        assert _gpus() == seen
+
+
+def test_only_a_broken_pipe_to_the_parent_means_that_nobody_listens() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    with pytest.raises(_NobodyListensError):
+        _tell(ours, Started(RunSpec(task="bit-xor"), 1))
+    assert not issubclass(_NobodyListensError, Exception), "no handler of a run's errors takes it"
 
 
 @pytest.mark.parametrize("workers", [1, 3])

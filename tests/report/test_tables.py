@@ -12,6 +12,7 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.export import cells_frame
 from fpt_bench.config.grid import Grid
+from fpt_bench.report.metric_words import length_of, place_of
 from fpt_bench.report.summary import summarize
 from fpt_bench.report.tables import latex, markdown, write_tables
 from fpt_bench.results.folder import RESULT_FILE
@@ -303,3 +304,13 @@ def test_core_hours_are_those_of_the_last_attempts_threads_and_processes() -> No
     assert here.core_hours == pytest.approx(2 * 600 * 2 * 3 / 3600)
     assert there is not None
     assert there.core_hours is None
+
+
+def test_a_difference_is_drawn_where_the_floor_is_perfect_already() -> None:
+    result = next(r for r in made_up_results() if r.spec.task == "mnist")
+    assert result.data is not None
+    data = result.data.model_copy(update={"floor": 1.0})
+    cell = Cell.alone(
+        "mnist", "language", [result.spec], {result.spec.run_id: result.model_copy(update={"data": data})}
+    )
+    assert length_of(cell, -0.5, mixed=True) == place_of(cell, 0.5, mixed=True) == -50.0

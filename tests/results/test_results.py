@@ -65,3 +65,13 @@ def test_only_scores_that_are_fractions_are_held_to_0_and_1() -> None:
         scored(1.5)
     with pytest.raises(ValueError, match=r"expected scores of f1 from 0 to 1, got data\.perfect 2"):
         scored(0.5, metric="f1", perfect=2.0)
+
+
+def test_the_headlines_score_is_not_beside_itself_whatever_its_split_is_called() -> None:
+    result = made_up_result("bit-xor", seed=0, accuracy=0.9)
+    for scores, others in (
+        ({"long": 0.9, "test": 0.4}, {"test": 0.4}),
+        ({"test": 0.9, "long": 0.4}, {"long": 0.4}),
+        ({"long": 0.9, "test": 0.9}, {"long": 0.9}),
+    ):
+        assert result.model_copy(update={"test_scores": scores}).other_scores == others

@@ -1,12 +1,14 @@
 """What a shell holds reaches no Trainer, and no run is well that was not trained to its end and tested whole."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 
+from fpt_bench.commands.door import Terminated
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import RESULT_FILE
 from fpt_bench.results.workspace import Workspace
@@ -74,3 +76,13 @@ def test_no_run_is_well_that_was_cut_short(
     with pytest.raises(ValueError, match=says):
         one_run.run_one(tiny_spec, workspace)
     assert not list(workspace.runs.rglob(RESULT_FILE))
+
+
+def test_what_ended_a_training_is_raised_again_as_it_was() -> None:
+    for ended in (KeyboardInterrupt(), Terminated(signal.SIGTERM)):
+        with pytest.raises(KeyboardInterrupt) as raised, interruptible():  # noqa: PT012 - as Lightning does
+            try:
+                raise ended
+            except KeyboardInterrupt:
+                raise SystemExit(1)  # noqa: B904
+        assert raised.value is ended, "a kill has another exit code than Ctrl-C"

@@ -96,7 +96,9 @@ def _all(_: Blueprint, model: nn.Module) -> int:
 
 
 def _all_of_layers(plan: Blueprint, model: nn.Module) -> int:
-    blocks_of(model, plan.config, plan.name)  # a family without layers of one kind is refused
+    count = len(blocks_of(model, plan.config, plan.name))  # a family without layers of one kind is refused
+    if count < 2:
+        raise ValueError(f"init '{plan.name}': expected two layers or more, which have another order, got {count}")
     return _all(plan, model)
 
 

@@ -18,10 +18,12 @@ def pretrained(plan: Blueprint) -> Initialized:
 
 @torch.no_grad()
 def layers_shuffled(plan: Blueprint) -> Initialized:
-    """The pretrained layers, each whole, in random order."""
+    """The pretrained layers, each whole, in a random order that is not their own."""
     found = pretrained(plan)
     layers = next(m for m in found.model.modules() if isinstance(m, nn.ModuleList) and len(m) > 0)
-    order = torch.randperm(len(layers)).tolist()
+    own = list(range(len(layers)))
+    while (order := torch.randperm(len(layers)).tolist()) == own:
+        pass  # another draw: of few layers it comes up often
     states = [{name: value.clone() for name, value in layer.state_dict().items()} for layer in layers]
     for layer, place in zip(layers, order, strict=True):
         layer.load_state_dict(states[place])

@@ -57,7 +57,9 @@ def _at_gain(plan: Blueprint, query_key: float, others: float) -> Initialized:
 def _lengthen(config: PretrainedConfig, length: int) -> None:
     """Let a position table be drawn as long as it is needed: in a stretched one neighbours would be alike."""
     if hasattr(config, "patch_size"):
-        config.image_size = max(config.image_size, config.patch_size * math.ceil(math.sqrt(length)))
+        sides = (config.image_size, config.patch_size)
+        image, patch = (max(side) if isinstance(side, list | tuple) else side for side in sides)
+        config.image_size = max(image, patch * math.ceil(math.sqrt(length)))
     elif hasattr(config, "max_position_embeddings"):
         reserved = family_of(config.model_type).reserved_positions
         needed = length + config.pad_token_id + 1 if reserved else length

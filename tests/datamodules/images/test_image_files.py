@@ -113,6 +113,11 @@ def test_idx_files_that_are_broken_are_named(tmp_path: Path) -> None:
         path.write_bytes(start)
         with pytest.raises(ValueError, match=r"ubyte: expected an idx file"):
             read_idx(path)
+    axes = b"\x00\x01\x00\x00"  # 65,536; of four the product is 0 in 64 bits
+    for count, message in ((4, "expected 18,446,744,073,709,551,616 values"), (5, "expected at most 4 axes, got 5")):
+        path.write_bytes(b"\x00\x00\x08" + bytes([count]) + axes * count)
+        with pytest.raises(ValueError, match=f"ubyte: {message}"):
+            read_idx(path)
     zipped = tmp_path / "labels.gz"
     zipped.write_bytes(gzip.compress(whole)[:-20])
     with pytest.raises(ValueError, match=r"labels\.gz: expected a whole gzip file"):

@@ -29,6 +29,7 @@ from datamodules.listops.listops import (
     ListOpsDataModule,
 )
 from datamodules.listops.trees import TreeRules, generate
+from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.config.command_line import spec_from_options
 
 SHORT = {"min_length": 20, "max_length": 100, "train_examples": 1500, "validation_examples": 200, "test_examples": 300}
@@ -271,6 +272,10 @@ def test_as_published_drops_brackets_and_cuts(tmp_path: Path) -> None:
     for before, after in zip(whole.sequences, cut.sequences, strict=True):
         assert [token for token in before.tolist() if token != END][:512] == after.tolist()
     assert whole.labels.tolist() == cut.labels.tolist()
+    assert "nested parts skipped" in fixed.floors()
+    assert "nested parts skipped" not in published.floors(), "where none of them can be seen to end"
+    shuffled = ShuffledDataModule(fixed)
+    assert set(shuffled.words(fixed.examples(TRAIN).batch(np.array([0])).inputs[0, :5])) <= set(SYMBOLS)
 
 
 @pytest.mark.parametrize(
