@@ -61,3 +61,25 @@ def test_positions_of_language_are_stretched_like_the_pretrained_bodys() -> None
     note = "position table stretched from 512 to 700 rows by linear interpolation"
     assert note in record.notes
     assert note in whole.notes
+
+
+@pytest.mark.parametrize(
+    ("init", "numbers"),
+    [
+        # A layer of MiniLM: four matrices of 384 x 384, two of 384 x 1,536; a part of it is counted whole, once.
+        ("rank:64+feedforward", 2 * 384 * 1536 + 1536 + 384 + 4 * (64 * 768 + 1)),
+        ("random-scaled+query-key", 2 * 384 * 384 + 4),
+        ("diagonals+value-output", 2 * 384 * 384 + 12),
+        ("spectrum+query-key+value-output+feedforward", 4 * 384 * 384 + 2 * 384 * 1536 + 1536 + 384),
+    ],
+)
+def test_what_a_part_replaces_is_not_counted_of_the_init_under_it(init: str, numbers: int) -> None:
+    assert build_body(RunSpec(task="bit-xor", init=init, layers=1), 10)[1].bytes_kept == 4 * numbers
+
+
+def test_statistics_of_norms_that_a_part_brings_are_not_kept_too() -> None:
+    kept = [
+        build_body(RunSpec(task="bit-xor", init=init, layers=1), 10)[1].bytes_kept or 0
+        for init in ("statistics", "statistics+norms", "random-fanin+norms")
+    ]
+    assert kept[1] == kept[0] + kept[2] - 4 * 2 * 6, "mean and deviation of six vectors of norms"

@@ -1,5 +1,6 @@
 """How many numbers of the pretrained body an init still has: counted from shapes alone, weights unread."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -55,7 +56,7 @@ def numbers_kept(plan: Blueprint, model: nn.Module) -> int:
     """
     parts = (tensors_of_part(plan, model, part) for part in read_init(plan.name).parts)
     count = _word_count(plan, model) + sum(tensor.numel() for tensors in parts for tensor in tensors)
-    return min(count, _all(plan, model))  # a part may replace what the init under it has kept, too
+    return min(count, _all(plan, model))  # of `permuted`, which has all of it already
 
 
 def planned_numbers(plan: Blueprint) -> int:
@@ -102,12 +103,19 @@ def _all_of_layers(plan: Blueprint, model: nn.Module) -> int:
     return _all(plan, model)
 
 
-def _two_a_tensor(_: Blueprint, model: nn.Module) -> int:
-    return 2 * len(used_parameters(model))
+def _two_a_tensor(plan: Blueprint, model: nn.Module) -> int:
+    """Count mean and deviation of each tensor that no part replaces whole."""
+    replaced: Counter[int] = Counter()
+    for part in read_init(plan.name).parts:
+        for tensor in tensors_of_part(plan, model, part):
+            replaced[tensor.untyped_storage()._cdata] += tensor.numel()
+    return 2 * sum(replaced[p.untyped_storage()._cdata] < p.numel() for p in used_parameters(model))
 
 
 def _two_a_head(plan: Blueprint, model: nn.Module) -> int:
-    return sum(2 * block.heads for block in blocks_of(model, plan.config, plan.name))
+    """Count a diagonal of query x key and one of value x output, but those that a part replaces."""
+    left = {"query-key", "value-output"} - set(read_init(plan.name).parts)
+    return sum(len(left) * block.heads for block in blocks_of(model, plan.config, plan.name))
 
 
 def _one_a_matrix(plan: Blueprint, model: nn.Module) -> int:
@@ -124,7 +132,7 @@ def _directions(plan: Blueprint, model: nn.Module) -> int:
     No more than the matrix has, which is fewer where K is large.
     """
     count, matrices = int(read_init(plan.name).numbers[0]), _matrices(plan, model)
-    most = min(min(matrix.shape) for matrix in matrices)
+    most = min((min(matrix.shape) for matrix in matrices), default=count)
     if count > most:
         raise ValueError(
             f"init '{plan.name}': expected K of at most {most}, the smallest side of a matrix, got {count}"
@@ -133,7 +141,12 @@ def _directions(plan: Blueprint, model: nn.Module) -> int:
 
 
 def _matrices(plan: Blueprint, model: nn.Module) -> list[Tensor]:
-    return list(all_matrices(blocks_of(model, plan.config, plan.name)))
+    """Return those that no part replaces."""
+    blocks, parts = blocks_of(model, plan.config, plan.name), read_init(plan.name).parts
+    replaced = {
+        id(tensor) for part in parts if part in _OF_BLOCK for block in blocks for tensor in _OF_BLOCK[part](block)
+    }
+    return [matrix for matrix in all_matrices(blocks) if id(matrix) not in replaced]
 
 
 _COUNTS: Mapping[str, Callable[[Blueprint, nn.Module], int]] = {
