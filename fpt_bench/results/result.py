@@ -252,7 +252,7 @@ class RunResult(_Frozen):
     def other_scores(self) -> dict[str, float]:
         """Scores on the test sets beside the headline's, by name: packed files do not say which came first."""
         equal = [split for split in sorted(self.test_scores) if self.test_scores[split] == self.test_score]
-        headline = "test" if "test" in equal else next(iter(equal), None)
+        headline = "test" if "test" in (equal or self.test_scores) else next(iter(equal), None)
         return {split: self.test_scores[split] for split in sorted(self.test_scores) if split != headline}
 
     @property

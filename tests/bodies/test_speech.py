@@ -96,7 +96,7 @@ UNTRAINED = [init for init in map(example_of, INITS) if not init.startswith("tas
 
 @pytest.mark.parametrize("init", [*UNTRAINED, f"random-fanin+{'+'.join(PARTS)}"])
 def test_every_init_makes_a_body_of_it(init: str) -> None:
-    _, record = build_body(RunSpec(task="bit-xor", body="speech", init=init, layers=1), LENGTH)
+    _, record = build_body(RunSpec(task="bit-xor", body="speech", init=init, layers=2), LENGTH)
     assert bool(record.bytes_kept) is read_init(init).reads_weights
     assert "Whisper tiny.en" in record.source
 

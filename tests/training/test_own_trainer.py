@@ -81,7 +81,7 @@ def test_loggers_are_told_the_spec_and_what_came_out(tmp_path: Path, monkeypatch
         opened.append(fields)
         return SimpleNamespace(log=lambda metrics, **_: told.append(metrics), finish=lambda: told.append({}))
 
-    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=init, __spec__=SimpleNamespace()))
+    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=init, __spec__=SimpleNamespace(origin="here")))
     spec = RunSpec(
         task="bit-xor", data="real", layers=1, init="random", max_steps=2, eval_every=2, dropout=0.0, train="readout"
     )
