@@ -100,7 +100,7 @@ class Grid(BaseModel):
         return self._other_runs_than(before)
 
     def _other_runs_than(self, before: "Grid") -> str | None:
-        """Say what no run of a task has in a grid as those of this one do; None where there is no such task."""
+        """Say what all runs of a task were asked for otherwise in another grid; None where no task is so."""
         ours, theirs = self._asked(), before._asked()
         both = [cell for cell in ours if cell in theirs]
         alike = {cell[0] for cell in both if ours[cell] == theirs[cell]}
