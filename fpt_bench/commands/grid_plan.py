@@ -102,13 +102,13 @@ def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
 
 
 def _require_one_release(grid: Grid, workspace: Workspace, kept: Path | None) -> None:
-    """Raise a ValueError where what is done was not made with the release of torch that what is missing would be."""
+    """Raise a ValueError where what is done of a task was not made with the release that what is missing would be."""
     from fpt_bench.analysis.releases import require_one_release
     from fpt_bench.analysis.sweep import next_runs
 
     results = over_of(grid, collect_results(workspace.runs, kept)[0])
-    coming = metadata.version("torch") if next_runs(grid, results) else None
-    require_one_release(grid, results.values(), workspace.runs, coming)
+    coming = {spec.task for spec in next_runs(grid, results)}
+    require_one_release(grid, results.values(), workspace.runs, metadata.version("torch"), coming)
 
 
 def _made_from(spec: RunSpec, workspace: Workspace, over: Mapping[str, RunResult]) -> "tuple[str, Sources | None]":

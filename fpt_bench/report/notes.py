@@ -203,10 +203,17 @@ def body_notes(said: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _version_notes(cells: Sequence[Cell]) -> list[str]:
     """Say with what runs were made, and on what: they may be others', and single runs may differ for that alone."""
-    used = sorted({made for cell in cells for made in cell.made_with})
-    if len(used) < 2:
-        return [f"Runs were made with {made}." for made in used]
-    return [f"Runs were made with {'; '.join(used)}: a release can move a run as another seed does."]
+    of_task: dict[str, tuple[str, ...]] = {}
+    for cell in cells:
+        if cell.made_with:
+            of_task[cell.task] = tuple(sorted({*of_task.get(cell.task, ()), *cell.made_with}))
+    notes = []
+    for used in dict.fromkeys(of_task.values()):
+        tasks = [task for task, made in of_task.items() if made == used]
+        where = "" if len(tasks) == len(of_task) else f" of {', '.join(tasks)}"
+        more = ": a release can move a run as another seed does" if len(used) > 1 else ""
+        notes.append(f"Runs{where} were made with {'; '.join(used)}{more}.")
+    return notes
 
 
 def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
