@@ -93,7 +93,7 @@ def _in_order(release: str) -> list[int]:
 
 
 def _move_away(release: str, task: str, runs: Path) -> str:
-    """Return a shell command that moves a task's runs of a release, whole, into a folder beside theirs; packed ones too."""
+    """Return a shell command that moves a task's runs of a release, whole, into a folder beside; packed ones too."""
     there, beside = shlex.quote(str(runs)), shlex.quote(f"{runs}-torch-{release}")
     said = f'"torch": ?"{re.escape(release)}["+]'
     found = f"grep -lE {shlex.quote(said)} {there}/{shlex.quote(task)}_*/{RESULT_FILE}"
