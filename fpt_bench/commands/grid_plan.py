@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpt_bench.commands.console import notes
+from fpt_bench.config.claims import Claim
 from fpt_bench.config.grid import Grid, named_grid, without_cells
 from fpt_bench.config.picks import WHOLE, Picks
 from fpt_bench.config.spec import RunSpec
-from fpt_bench.results.folder import folder_of, tables_folder
-from fpt_bench.results.grids import grid_before, require_own_grid
+from fpt_bench.results.folder import tables_folder
+from fpt_bench.results.grids import benches_before, require_own_grid
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_result
@@ -49,8 +50,11 @@ def plan_grid(
     """
     grid = named_grid(experiment, profile, seeds, picks)
     tables = tables_folder(workspace.runs, grid)
-    elsewhere = None if kept is None else grid_before(tables_folder(folder_of(kept), grid))
-    grid = _register(grid, [before for before in (grid_before(tables), elsewhere) if before is not None])
+    if not picks.changes_runs:  # else no claim is of its runs
+        whole = grid if picks == WHOLE else named_grid(experiment, profile, seeds)
+        places = [place for place in (workspace.runs, kept) if place is not None]
+        earlier = [before for place in places for before in benches_before(place, grid)]
+        grid = _register(grid, earlier, whole.experiment.claims)
     over = over_in(collect_results(workspace.runs, kept)[0])
     theirs = set() if kept is None else over.keys() - over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):
@@ -87,8 +91,8 @@ def over_of(grid: Grid, found: list[RunResult]) -> dict[str, RunResult]:
     return {run_id: result for run_id, result in over_in(found).items() if run_id in wanted}
 
 
-def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
-    """Return a grid with the time at which each of its claims was registered.
+def _register(grid: Grid, earlier: Sequence[Grid], claims: Sequence[Claim]) -> Grid:
+    """Return a grid with the time at which each claim of the whole experiment was registered.
 
     Raises:
         ValueError: a claim of an earlier grid of the same bench was changed or taken back since.
@@ -97,8 +101,8 @@ def _register(grid: Grid, earlier: Sequence[Grid]) -> Grid:
     from fpt_bench.config.claim_files import filed_claims
 
     for before in earlier:
-        require_registered_claims(before, [*grid.experiment.claims, *(filed.claim for filed in filed_claims())])
-    return grid.registering(earlier, datetime.now(UTC))
+        require_registered_claims(before, [*claims, *(filed.claim for filed in filed_claims())])
+    return grid.registering(earlier, datetime.now(UTC), claims)
 
 
 def _require_one_release(grid: Grid, workspace: Workspace, kept: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from fpt_bench.config.cell_layers import cell_specs, task_layers
+from fpt_bench.config.claims import Claim
 from fpt_bench.config.experiment import Experiment, Profile, Spending
 from fpt_bench.config.named import named_experiment, named_profile
 from fpt_bench.config.picks import WHOLE, Picks, pick_name, picked, written_picks
@@ -52,7 +53,8 @@ class Grid(BaseModel):
     arms_left_out: tuple[str, ...] = ()
     """Arms of the experiment that the profile has no body for; `experiment` is without them."""
     registered: dict[str, AwareDatetime] = Field(default_factory=dict)
-    """By a claim's hash, when a bench in its folder of runs held it first, UTC."""
+    """By a claim's hash, when a bench in its folder of runs held it first, UTC. A part that was picked registers the
+    claims of the whole: its runs will judge them."""
     missing: dict[str, str] = Field(default_factory=dict)
     """Arms, tasks, or single cells, that were left out since something was not installed, and what that was."""
     picked: str = Field(default="", exclude_if=operator.not_)
@@ -73,14 +75,19 @@ class Grid(BaseModel):
     def name(self) -> str:
         return f"{self.experiment.name}-{self.profile}{pick_name(self.picked)}"
 
-    def registering(self, earlier: Iterable["Grid | None"], now: datetime) -> "Grid":
-        """Return the grid with the time at which each claim was registered: by the first of these grids, else now."""
-        known = [grid.registered for grid in earlier if grid is not None]
-        times = {
-            claim.hash: min((times[claim.hash] for times in known if claim.hash in times), default=now)
-            for claim in self.experiment.claims
-        }
-        return self.model_copy(update={"registered": times})
+    def registering(
+        self, earlier: Iterable["Grid | None"], now: datetime, claims: Iterable[Claim] | None = None
+    ) -> "Grid":
+        """Return the grid with the time at which each claim was registered: by the first of these grids, else now.
+
+        Args:
+            earlier: grids of the same experiment at the same profile.
+            now: UTC.
+            claims: of the whole experiment; None: the grid's own.
+        """
+        known = first_registered(grid for grid in earlier if grid is not None)
+        hashes = [claim.hash for claim in (self.experiment.claims if claims is None else claims)]
+        return self.model_copy(update={"registered": {hash_: known.get(hash_, now) for hash_ in hashes}})
 
     def other_than(self, before: "Grid") -> str | None:
         """Say in what a grid of the same name is another bench than this one; None where it is this one.
@@ -137,6 +144,15 @@ class Grid(BaseModel):
         for run in self.runs:
             cells.setdefault((run.task, run.arm), []).append(run.spec)
         return cells
+
+
+def first_registered(grids: Iterable[Grid]) -> dict[str, datetime]:
+    """Return when each claim, by its hash, was registered first by one of these grids."""
+    first: dict[str, datetime] = {}
+    for grid in grids:
+        for hash_, when in grid.registered.items():
+            first[hash_] = min(when, first.get(hash_, when))
+    return first
 
 
 def without_cells(grid: Grid, missing: Mapping[tuple[str, str], str]) -> Grid:

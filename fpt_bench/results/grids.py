@@ -9,7 +9,16 @@ from rich.console import Console
 
 from fpt_bench.config.grid import GRID_SCHEMA, Grid
 from fpt_bench.config.spec import explain
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, TABLES, entries_in, packed_files, real_path, runs_of
+from fpt_bench.results.folder import (
+    GRID_FILE,
+    RESULT_FILE,
+    TABLES,
+    entries_in,
+    folder_of,
+    packed_files,
+    real_path,
+    runs_of,
+)
 from fpt_bench.results.lines import is_packed
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import read_regular, why_unread
@@ -117,6 +126,13 @@ def with_results(grids: Mapping[Path, Grid], results: Iterable[RunResult], conso
         raise FileNotFoundError(". ".join(without))
     warn_of(without, console)
     return found
+
+
+def benches_before(runs: Path, grid: Grid) -> list[Grid]:
+    """Return the grids in a folder of runs that are of an experiment and profile, the whole and its parts."""
+    found = (grid_before(path.parent) for path in _grid_files(folder_of(runs)))
+    wanted = (grid.experiment.name, grid.profile)
+    return [each for each in found if each is not None and (each.experiment.name, each.profile) == wanted]
 
 
 def grid_before(tables: Path) -> Grid | None:

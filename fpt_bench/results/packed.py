@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.grid import Grid, GridRun, first_registered
 from fpt_bench.results.archive import write_members
 from fpt_bench.results.atomic import replaced_when_whole, write_atomically
 from fpt_bench.results.folder import (
@@ -70,8 +70,15 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     for path, grid in held:
         before = grids.get(grid.name)
         grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, over_in(found.values())))
-    named = {name: grids[name][1] for name in sorted(grids)}
+    named = {name: _registered_by_parts(grids[name][1], [grid for _, grid in held]) for name in sorted(grids)}
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
+
+
+def _registered_by_parts(grid: Grid, held: Iterable[Grid]) -> Grid:
+    """Return a grid whose claims are registered when it, or a part of its bench that was packed with it, held them."""
+    bench = (grid.experiment.name, grid.profile)
+    first = first_registered([grid, *(each for each in held if (each.experiment.name, each.profile) == bench)])
+    return grid.model_copy(update={"registered": {claim: first[claim] for claim in grid.registered}})
 
 
 def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
@@ -115,13 +122,11 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
             )
         if before not in done:
             replicates[key] = run
-    times = [(claim, when) for each in (grid, other) for claim, when in each.registered.items()]
-    first = {claim: min(when for name, when in times if name == claim) for claim, _ in times}
     return grid.model_copy(
         update={
             "experiment": asked.model_copy(update={"claims": tuple(claims.values()), "arms": arms}),
             "runs": tuple(replicates.values()),
-            "registered": first,
+            "registered": first_registered((grid, other)),
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},
             "left_out": tuple(task for task in grid.left_out if task in other.left_out),
         }

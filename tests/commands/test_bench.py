@@ -86,9 +86,21 @@ def test_a_picked_bench_has_tables_of_its_own_and_leaves_the_whole_one_alone(ben
     assert {path: path.read_bytes() for path in (tables / "headline-short").iterdir()} == whole
     (own,) = tables.glob("headline-short-pick-*")
     assert "Picked by `--arms random`: a bench of its own" in (own / "table.md").read_text()
-    assert read_grid(own / "grid.json").registered == {}, "the claim is of an arm that is left out"
+    assert read_grid(own / "grid.json").experiment.claims == (), "the claim is of an arm that is left out"
     assert bench.bench("headline", more=("--set", "learning_rate=1e-2", "--seeds", "0")).exit_code == 0
     assert [spec.learning_rate for spec in bench.done[before:]] == [1e-2, 1e-2]
+    (other,) = set(tables.glob("headline-short-pick-*")) - {own}
+    assert read_grid(other / "grid.json").registered == {}, "no claim is of runs like these"
+
+
+def test_a_claim_is_registered_when_a_part_of_its_bench_first_was(bench: Bench) -> None:
+    assert bench.bench("headline", more=("--arms", "random")).exit_code == 0
+    tables = bench.folder / "runs" / "tables"
+    (part,) = (read_grid(path) for path in tables.glob("headline-short-pick-*/grid.json"))
+    assert bench.bench("headline").exit_code == 0
+    whole = read_grid(tables / "headline-short" / "grid.json")
+    assert whole.registered.keys() == {claim.hash for claim in whole.experiment.claims} != set()
+    assert whole.registered == part.registered
 
 
 def test_a_sweep_does_first_seeds_first_and_gives_hopeless_rates_up(bench: Bench) -> None:

@@ -168,6 +168,18 @@ def test_results_of_others_are_added(tmp_path: Path) -> None:
     assert all(cell.n == 4 for cell in Bench.of(grid, collect_results(both)[0]).cells)
 
 
+def test_a_part_that_was_asked_for_first_registered_the_claims_of_the_whole(tmp_path: Path) -> None:
+    grid, results = bench_of("one")
+    early = dict.fromkeys(grid.registered, WHEN - timedelta(days=1))
+    part = grid.model_copy(update={"picked": "--arms language", "registered": early})
+    pack(
+        [write_bench(tmp_path / "part", part, results), write_bench(tmp_path / "whole", grid, results)],
+        tmp_path / "kept",
+    )
+    registered = {read_grid(path).picked: read_grid(path).registered for path in find_grids(tmp_path / "kept")}
+    assert registered == {"": early, "--arms language": early}
+
+
 def test_claims_that_were_put_on_file_later_join_those_before() -> None:
     grid, _ = bench_of("one")
     (claim,) = grid.experiment.claims
