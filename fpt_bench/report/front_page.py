@@ -4,6 +4,8 @@
         --figure forest --picture docs/pictures/headline-forest.png
     python -m fpt_bench.report.front_page docs/results ladder-embedded \\
         --figure bytes --picture docs/pictures/ladder-bytes.png
+    python -m fpt_bench.report.front_page docs/results lasting-settled \\
+        --figure curves --picture docs/pictures/lasting-curves.png
 
 rewrite what stands between the page's marks, and draw a picture.
 """
@@ -20,6 +22,7 @@ from fpt_bench.report.escapes import for_markdown_cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.figures.forest import draw_forest
+from fpt_bench.report.figures.panels import draw_curves, draw_rates
 from fpt_bench.report.figures.style import Drawing, make_looks, save_png, settle
 from fpt_bench.report.words import (
     DAGGER,
@@ -145,8 +148,9 @@ def rewrite(page: Path, bench: Bench) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-FIGURES = {"forest": draw_forest, "bytes": draw_bytes}
-"""What can be drawn: each arm's difference on each task; the share of language's gain by bytes kept."""
+FIGURES = {"forest": draw_forest, "bytes": draw_bytes, "curves": draw_curves, "rates": draw_rates}
+"""What can be drawn: each arm's difference on each task; the share of language's gain by bytes kept; validation by steps,
+and by learning rate."""
 
 
 def figure(bench: Bench, name: str) -> Drawing:

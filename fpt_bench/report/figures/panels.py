@@ -141,6 +141,7 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
             "published", (PUBLISHED_RATE, 1), (0, 1), xycoords=("data", "axes fraction"),
             textcoords="offset points", va="bottom", ha="center", color=MUTED, fontsize=6,
         )  # fmt: skip
+        axes.set_title(panel_label(bench, task), pad=13)  # above that word, wherever along the axis it is
         axes.set_xscale("log")
     shown = [cell for task in tasks for cell in bench.of_task(task) if _by_rate(cell)]
     y_label = worded("validation accuracy (%)", bench.is_mixed)
