@@ -54,21 +54,22 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     """
     claims = list(claims)
     for bench in benches:
-        own = bench.grid.experiment.claims if _is_own(bench.grid) else ()
-        require_registered_claims(bench.grid, [*own, *(filed.claim for filed in (*claims, *filed_claims()))])
+        if not _is_own(bench.grid):  # whose claims nobody else holds
+            require_registered_claims(bench.grid, [filed.claim for filed in (*claims, *filed_claims())])
     judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
 
 def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
     """Raise a ValueError if a claim that was registered with a bench's runs has been changed or taken back."""
-    known = {claim.hash for claim in claims}
-    for claim in grid.experiment.claims:
-        if claim.hash in grid.registered and claim.hash not in known:
+    known, said = {claim.hash for claim in claims}, {claim.hash: claim.sentence for claim in grid.experiment.claims}
+    for hash_, when in grid.registered.items():
+        if hash_ not in known:
+            words = f"the claim '{said[hash_]}'" if hash_ in said else "a claim of the whole bench"
             raise ValueError(
-                f"{grid.name}: the claim '{claim.sentence}' (hash {claim.hash[:12]}) was registered on "
-                f"{grid.registered[claim.hash]:%Y-%m-%d %H:%M} and no claim on file has that hash: it was changed, or "
-                "taken back, after its runs. Put it back, and file what is new beside it"
+                f"{grid.name}: {words} (hash {hash_[:12]}) was registered on {when:%Y-%m-%d %H:%M} and no claim on "
+                "file has that hash: it was changed, or taken back, after its runs. Put it back, and file what is new "
+                "beside it"
             )
 
 

@@ -53,53 +53,68 @@ def require_one_release(
         coming: tasks that runs are left to make of.
     """
     wanted = {run.spec.run_id for run in grid.runs}
-    outcomes = [result for result in results if result.spec.run_id in wanted]
-    for task in dict.fromkeys(run.task for run in grid.runs):
-        found = releases(result for result in outcomes if result.spec.task == task)
-        come = release_of(installed) if installed is not None and task in coming else None
-        if len({*found, come} - {None}) > 1:
-            raise ValueError(_sentence(grid, task, found, come, runs))
-
-
-def mixed_tasks(results: Iterable[RunResult]) -> list[str]:
-    """Return the tasks whose runs that count were made with several releases of torch."""
-    by_task: dict[str, list[RunResult]] = {}
-    for result in results:
-        by_task.setdefault(result.spec.task, []).append(result)
-    return [task for task, of_task in by_task.items() if len(releases(of_task)) > 1]
-
-
-def _sentence(grid: Grid, task: str, found: dict[str, int], coming: str | None, runs: Path) -> str:
-    made = " and ".join(f"{count} of {release}" for release, count in found.items())
-    more = "" if coming is None else f", and those to come would be of {coming}, which is installed"
-    keep = coming or max(found, key=lambda release: found[release])
-    wanted = {run.spec.run_id for run in grid.runs if run.task == task}
-    here = (result for result in collect_results(runs)[0] if result.spec.run_id in wanted)
-    own = {release: _move_away(release, task, runs) for release in releases(here)}
+    found = _by_task(result for result in results if result.spec.run_id in wanted)
+    come = {} if installed is None else dict.fromkeys(coming, release_of(installed))
+    mixed = {
+        task: found.get(task, {})
+        for task in dict.fromkeys(run.task for run in grid.runs)
+        if len({*found.get(task, {}), come.get(task)} - {None}) > 1
+    }
+    if not mixed:
+        return
+    made = "; ".join(
+        f"of {task} {' and '.join(f'{count} of {release}' for release, count in counts.items())}"
+        + (f", and those to come would be of {come[task]}, which is installed" if task in come else "")
+        for task, counts in mixed.items()
+    )
+    keep = {task: come.get(task) or max(counts, key=lambda release: counts[release]) for task, counts in mixed.items()}
+    moved: dict[str, list[str]] = {}
+    for task, counts in mixed.items():
+        for release in counts.keys() - {keep[task]}:
+            moved.setdefault(release, []).append(task)
+    here = _by_task(result for result in collect_results(runs)[0] if result.spec.run_id in wanted)
     advice = "; ".join(
-        own.get(release, f"those of {release} are none of {runs}: leave out --kept")
-        for release in found
-        if release != keep
+        _move_away(release, tasks, runs)
+        if any(release in here.get(task, {}) for task in tasks)
+        else f"those of {release} are none of {runs}: leave out --kept"
+        for release, tasks in moved.items()
     )
-    return (
-        f"{grid.name}: expected runs of {task} of one release of torch, got {made}{more}; a release can move a run as "
+    raise ValueError(
+        f"{grid.name}: expected runs of a task of one release of torch, got {made}; a release can move a run as "
         f"another seed does. To have them in one table all the same, with a note, add {MIX_OPTION}. To do those of "
-        f"another release than {keep} again, move them out of the way and ask for the bench again: {advice}"
+        f"another release than {' or '.join(dict.fromkeys(keep.values()))} again, move them out of the way and ask for "
+        f"the bench again: {advice}"
     )
+
+
+def is_mixed(results: Iterable[RunResult]) -> bool:
+    """Return whether a task's runs that count were made with several releases of torch."""
+    return any(len(counts) > 1 for counts in _by_task(results).values())
+
+
+def _by_task(results: Iterable[RunResult]) -> dict[str, dict[str, int]]:
+    """Return `releases` of each task's results."""
+    of_task: dict[str, list[RunResult]] = {}
+    for result in results:
+        of_task.setdefault(result.spec.task, []).append(result)
+    return {task: releases(outcomes) for task, outcomes in of_task.items()}
 
 
 def _in_order(release: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", release)]
 
 
-def _move_away(release: str, task: str, runs: Path) -> str:
-    """Return a shell command that moves a task's runs of a release, whole, into a folder beside; packed ones too."""
+def _move_away(release: str, tasks: Iterable[str], runs: Path) -> str:
+    """Return a shell command that moves tasks' runs of a release, whole, into a folder beside; packed ones too."""
     there, beside = shlex.quote(str(runs)), shlex.quote(f"{runs}-torch-{release}")
     said = f'"torch": ?"{re.escape(release)}["+]'
-    found = f"grep -lE {shlex.quote(said)} {there}/{shlex.quote(task)}_*/{RESULT_FILE}"
-    command = f'mkdir -p {beside} && {found} | while read -r it; do mv "${{it%/*}}" {beside}/; done'
+    names = "|".join(re.escape(task).replace("\\-", "-") for task in tasks)  # grep warns of an escaped hyphen
+    of_task = f'"task": ?"({names})"'
+    found = f"grep -lE {shlex.quote(said)} {there}/*/{RESULT_FILE}"
+    test = f'grep -qE {shlex.quote(of_task)} "$it"'
+    command = f'mkdir -p {beside} && {found} | while read -r it; do {test} && mv "${{it%/*}}" {beside}/; done'
     if packed_files(runs):
-        line = f'{said}.*"task": ?"{re.escape(task)}"'  # its keys are sorted: attempts, then the spec
-        lines = f"grep -hE {shlex.quote(line)} {there}/*{PACKED} > {beside}/torch-{release}{PACKED}"
+        line = f"{said}.*{of_task}"  # its keys are sorted: attempts, then the spec
+        lines = f"grep -hE {shlex.quote(line)} {there}/*{PACKED} >> {beside}/torch-{release}{PACKED}"
         command += f"; {lines} && sed -i -E {shlex.quote(f'/{line}/d')} {there}/*{PACKED}"
     return command

@@ -176,13 +176,13 @@ def run_grid(
     """
     # All that will be needed: Ctrl-C in the middle of an import would leave half a library, and no sentence.
     from fpt_bench.analysis.benches import Bench
-    from fpt_bench.analysis.releases import mixed_tasks, require_one_release
+    from fpt_bench.analysis.releases import is_mixed, require_one_release
     from fpt_bench.analysis.sweep import given_up_runs, next_runs
     from fpt_bench.commands.grid_view import GridView
     from fpt_bench.report.tables import write_tables
 
     def write() -> None:
-        if mix_releases or not mixed_tasks(results.values()):
+        if mix_releases or not is_mixed(results.values()):
             write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
     results, simple = over_of(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fpt_bench.commands.console import notes
 from fpt_bench.config.claims import Claim
-from fpt_bench.config.grid import Grid, named_grid, without_cells
+from fpt_bench.config.grid import Grid, named_claims, named_grid, without_cells
 from fpt_bench.config.picks import WHOLE, Picks
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import tables_folder
@@ -51,10 +51,9 @@ def plan_grid(
     grid = named_grid(experiment, profile, seeds, picks)
     tables = tables_folder(workspace.runs, grid)
     if not picks.changes_runs:  # else no claim is of its runs
-        whole = grid if picks == WHOLE else named_grid(experiment, profile, seeds)
         places = [place for place in (workspace.runs, kept) if place is not None]
         earlier = [before for place in places for before in benches_before(place, grid)]
-        grid = _register(grid, earlier, whole.experiment.claims)
+        grid = _register(grid, earlier, named_claims(experiment, profile))
     over = over_in(collect_results(workspace.runs, kept)[0])
     theirs = set() if kept is None else over.keys() - over_in(collect_results(workspace.runs)[0]).keys()
     with notes.status("loading PyTorch"):

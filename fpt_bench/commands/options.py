@@ -37,7 +37,7 @@ Loggers = Annotated[
     typer.Option("--logger", help="csv, tensorboard, wandb or trackio; may be repeated; default: csv and tensorboard"),
 ]
 MixReleases = Annotated[
-    bool, typer.Option("--mix-releases", help="runs of several releases of torch in one table, with a note")
+    bool, typer.Option("--mix-releases", help="runs of one task of several releases of torch in a table, with a note")
 ]
 ProfileName = Annotated[
     str,

@@ -75,19 +75,23 @@ class Grid(BaseModel):
     def name(self) -> str:
         return f"{self.experiment.name}-{self.profile}{pick_name(self.picked)}"
 
-    def registering(
-        self, earlier: Iterable["Grid | None"], now: datetime, claims: Iterable[Claim] | None = None
-    ) -> "Grid":
+    def registering(self, earlier: Iterable["Grid"], now: datetime, claims: Iterable[Claim]) -> "Grid":
         """Return the grid with the time at which each claim was registered: by the first of these grids, else now.
 
         Args:
-            earlier: grids of the same experiment at the same profile.
+            earlier: grids of this experiment at this profile, whole or picked.
             now: UTC.
-            claims: of the whole experiment; None: the grid's own.
+            claims: of the whole experiment.
         """
-        known = first_registered(grid for grid in earlier if grid is not None)
-        hashes = [claim.hash for claim in (self.experiment.claims if claims is None else claims)]
-        return self.model_copy(update={"registered": {hash_: known.get(hash_, now) for hash_ in hashes}})
+        known = first_registered(earlier)
+        return self.model_copy(update={"registered": {claim.hash: known.get(claim.hash, now) for claim in claims}})
+
+    def is_of_the_bench_of(self, other: "Grid") -> bool:
+        """Return whether two grids are of one experiment at one profile, either of them whole or picked."""
+        ours, theirs = self.experiment, other.experiment
+        return (ours.name, self.profile, ours.question) == (theirs.name, other.profile, theirs.question) and all(
+            arm == theirs.arms.get(name, arm) for name, arm in ours.arms.items()
+        )
 
     def other_than(self, before: "Grid") -> str | None:
         """Say in what a grid of the same name is another bench than this one; None where it is this one.
@@ -191,10 +195,20 @@ def named_grid(experiment: str, profile: str, seeds: tuple[int, ...] | None = No
     Raises:
         ValueError: a mistake in a file or a name.
     """
+    asked, spending = _named(experiment, profile)
+    return make_grid(asked, spending, seeds=seeds, picks=picks)
+
+
+def named_claims(experiment: str, profile: str) -> tuple[Claim, ...]:
+    """Return the claims that a whole bench of an experiment at a profile registers; names as of `named_grid`."""
+    asked, spending = _named(experiment, profile)
+    return asked.claims if asked.is_answered_at(spending.name) else ()
+
+
+def _named(experiment: str, profile: str) -> tuple[Experiment, Profile]:
     spending = named_profile(profile, experiment)
     is_filed = find_config("profiles", profile).resolve().parent == CONFIGS / "profiles"
-    judged_at = spending.name if is_filed else None
-    return make_grid(named_experiment(experiment, judged_at), spending, seeds=seeds, picks=picks)
+    return named_experiment(experiment, spending.name if is_filed else None), spending
 
 
 def make_grid(

@@ -22,7 +22,7 @@ from fpt_bench.report.escapes import for_markdown_cell
 from fpt_bench.report.figures.bytes_of_language import draw_bytes
 from fpt_bench.report.figures.draw import house_style
 from fpt_bench.report.figures.forest import draw_forest
-from fpt_bench.report.figures.panels import draw_curves, draw_rates
+from fpt_bench.report.figures.panels import draw_curves
 from fpt_bench.report.figures.style import Drawing, make_looks, save_png, settle
 from fpt_bench.report.words import (
     DAGGER,
@@ -148,9 +148,8 @@ def rewrite(page: Path, bench: Bench) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-FIGURES = {"forest": draw_forest, "bytes": draw_bytes, "curves": draw_curves, "rates": draw_rates}
-"""What can be drawn: each arm's difference on each task; the share of language's gain by bytes kept; validation by steps,
-and by learning rate."""
+FIGURES = {"forest": draw_forest, "bytes": draw_bytes, "curves": draw_curves}
+"""What can be drawn: each arm's difference on each task; share of language's gain by bytes; validation by steps."""
 
 
 def figure(bench: Bench, name: str) -> Drawing:

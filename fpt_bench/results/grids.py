@@ -129,10 +129,11 @@ def with_results(grids: Mapping[Path, Grid], results: Iterable[RunResult], conso
 
 
 def benches_before(runs: Path, grid: Grid) -> list[Grid]:
-    """Return the grids in a folder of runs that are of an experiment and profile, the whole and its parts."""
-    found = (grid_before(path.parent) for path in _grid_files(folder_of(runs)))
-    wanted = (grid.experiment.name, grid.profile)
-    return [each for each in found if each is not None and (each.experiment.name, each.profile) == wanted]
+    """Return the grids in a folder of runs that are of the bench of this one: the whole, and what was picked of it."""
+    whole = f"{grid.experiment.name}-{grid.profile}"
+    folders = (path.parent for path in _grid_files(folder_of(runs)) if path.parent.name.startswith(whole))
+    found = ((folder.name, grid_before(folder)) for folder in folders)
+    return [each for name, each in found if each is not None and each.name == name and each.is_of_the_bench_of(grid)]
 
 
 def grid_before(tables: Path) -> Grid | None:

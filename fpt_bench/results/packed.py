@@ -21,7 +21,7 @@ from fpt_bench.results.folder import (
     simple_learners_file,
     tables_folder,
 )
-from fpt_bench.results.grids import find_grids, has_bench, read_grid
+from fpt_bench.results.grids import find_grids, grid_before, has_bench, read_grid
 from fpt_bench.results.lines import PACKED, is_packed, line_of, one_of_each
 from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_of_run, read_places
@@ -70,14 +70,13 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     for path, grid in held:
         before = grids.get(grid.name)
         grids[grid.name] = (path, grid if before is None else merge_grids(*before, path, grid, over_in(found.values())))
-    named = {name: _registered_by_parts(grids[name][1], [grid for _, grid in held]) for name in sorted(grids)}
+    named = {name: grids[name][1] for name in sorted(grids)}
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
 
 
 def _registered_by_parts(grid: Grid, held: Iterable[Grid]) -> Grid:
-    """Return a grid whose claims are registered when it, or a part of its bench that was packed with it, held them."""
-    bench = (grid.experiment.name, grid.profile)
-    first = first_registered([grid, *(each for each in held if (each.experiment.name, each.profile) == bench)])
+    """Return a grid whose claims are registered when it, or what was picked of its bench, held them first."""
+    first = first_registered([grid, *(each for each in held if each.is_of_the_bench_of(grid))])
     return grid.model_copy(update={"registered": {claim: first[claim] for claim in grid.registered}})
 
 
@@ -166,14 +165,17 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
     packed = [("what is packed", result) for result in gathered.results.values()]
     over = over_in(one_of_each([*_staying(folder, paths), *packed]).values())
-    grids = [_beside_kept(grid, folder, over) for grid in gathered.grids.values()]
+    merged = {grid.name: _beside_kept(grid, folder, over) for grid in gathered.grids.values()}
+    there = _benches_in(folder)
+    benches = {**there, **merged}
+    dated = [_registered_by_parts(grid, benches.values()) for grid in benches.values()]
     for path in paths:
         _require_kept(path, gathered)
     # All of it before any is written: what is read may lie in the files that are.
     said = {path: list(_files_of(results, gathered.folders)) for path, results in paths.items()}
     for path, results in paths.items():
         _write(path, results, said[path])
-    for grid in filter(None, grids):
+    for grid in (grid for grid in dated if grid != there.get(grid.name)):
         write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
     records = [r for each in (*gathered.folders, folder) for r in read_records(simple_learners_file(each))]
     if records:
@@ -188,15 +190,19 @@ def _staying(folder: Path, written: Collection[Path]) -> list[tuple[str, RunResu
     ]
 
 
-def _beside_kept(grid: Grid, folder: Path, done: Collection[str]) -> Grid | None:
-    """Return a bench's grid with what the one of the same bench holds that is there already; None where that is all."""
+def _benches_in(folder: Path) -> dict[str, Grid]:
+    read = [(path, grid_before(path.parent)) for path in (find_grids(folder) if has_bench(folder) else ())]
+    return {grid.name: grid for path, grid in read if grid is not None and path.parent.name == grid.name}
+
+
+def _beside_kept(grid: Grid, folder: Path, done: Collection[str]) -> Grid:
+    """Return a bench's grid with what the one of the same bench holds that is there already."""
     path = tables_folder(folder, grid) / GRID_FILE
     try:
         kept = read_grid(path)
     except FileNotFoundError:
         return grid
-    both = merge_grids(path, kept, Path("what is packed"), grid, done)
-    return None if both == kept else both
+    return merge_grids(path, kept, Path("what is packed"), grid, done)
 
 
 def _require_kept(path: Path, gathered: Gathered) -> None:

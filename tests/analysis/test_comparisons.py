@@ -170,12 +170,11 @@ def test_a_claim_without_two_seeds_of_both_arms_is_open() -> None:
 
 def test_a_claim_says_how_many_of_its_runs_it_was_registered_after() -> None:
     first, later = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 9))
-    grid = made_up_grid(("bit-xor",)).registering((), first)
-    assert grid.registering((None, grid), later).registered == grid.registered, "it was known before"
+    grid = made_up_grid(("bit-xor",))
+    grid = grid.registering((), first, grid.experiment.claims)
+    assert grid.registering((grid,), later, grid.experiment.claims).registered == grid.registered, "it was known before"
     changed = grid.experiment.model_copy(update={"claims": (claim(margin=0.1),)})
-    assert set(grid.model_copy(update={"experiment": changed}).registering((grid,), later).registered.values()) == {
-        later
-    }
+    assert set(grid.registering((grid,), later, changed.claims).registered.values()) == {later}
 
     def result(seed: int, score: float, init: str, day: int) -> RunResult:
         made = made_up_result("bit-xor", seed, score, init, curve=((50, score), (100, score)))

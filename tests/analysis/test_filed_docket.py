@@ -182,7 +182,8 @@ def test_claims_on_file_are_not_of_somebody_s_own_experiment_of_the_same_name() 
     arms = {**grid.experiment.arms, "random-fanin": Arm(run={"init": "random"}, role="language")}
     claim = filed(name="theirs", better="random-fanin", worse="language").claim
     experiment = grid.experiment.model_copy(update={"arms": arms, "claims": (claim,)})
-    other = grid.model_copy(update={"experiment": experiment}).registering((), datetime(2026, 1, 1, tzinfo=UTC))
+    other = grid.model_copy(update={"experiment": experiment})
+    other = other.registering((), datetime(2026, 1, 1, tzinfo=UTC), experiment.claims)
     claims = [filed(experiments=("headline",), worse="random-fanin")]
     assert judge_filed(claims, [Bench.of(grid, results)])[0].outcome == "supported"
     (entry,) = judge_filed(claims, [Bench.of(other, results)])
@@ -261,7 +262,8 @@ def test_claims_of_ones_own_leave_those_on_file_registered(kept: tuple[Path, Pat
     say(claims, experiments=["ladder"])
     grid, results = on_file("headline", HEADLINE_ARMS)
     experiment = grid.experiment.model_copy(update={"claims": named_experiment("headline").claims})
-    registered = grid.model_copy(update={"experiment": experiment}).registering((), datetime(2026, 1, 1, tzinfo=UTC))
+    registered = grid.model_copy(update={"experiment": experiment})
+    registered = registered.registering((), datetime(2026, 1, 1, tzinfo=UTC), experiment.claims)
     write_bench(tmp_path / "runs", registered, results)
     code, shown, said = command(str(runs), "--claims", str(claims))
     assert (code, said) == (0, ""), said

@@ -103,6 +103,35 @@ def test_a_claim_is_registered_when_a_part_of_its_bench_first_was(bench: Bench) 
     assert whole.registered == part.registered
 
 
+def test_a_claim_of_the_whole_is_not_forgotten_after_runs_of_a_part(bench: Bench) -> None:
+    assert bench.bench("headline", more=("--arms", "random")).exit_code == 0
+    (part,) = (bench.folder / "runs" / "tables").glob("headline-short-pick-*/grid.json")
+    before = part.read_bytes()
+    (bench.folder / "headline.yaml").write_text(
+        HEADLINE.replace("refuted_by: worse,", "refuted_by: worse, margin: 0.01,")
+    )
+    for more in ((), ("--arms", "random")):
+        refused = bench.bench("headline", more=more)
+        assert refused.exit_code == WRONG_INPUT
+        assert "a claim of the whole bench (hash " in refused.stderr
+        assert "it was changed, or taken back, after its runs" in refused.stderr
+    assert part.read_bytes() == before
+    # Another experiment of that name has nothing to do with it.
+    (bench.folder / "headline.yaml").write_text(HEADLINE.replace("One rate.", "Another question."))
+    assert bench.bench("headline").exit_code == 0
+    whole = read_grid(bench.folder / "runs" / "tables" / "headline-short" / "grid.json")
+    assert whole.registered != read_grid(part).registered
+
+
+def test_a_part_asks_nothing_of_the_profile_for_what_is_not_picked(bench: Bench) -> None:
+    text = HEADLINE.replace("baseline: random", "baseline: seen").replace(
+        "arms:", "arms:\n  seen: {role: vision, run: {init: pretrained}}"
+    )
+    (bench.folder / "headline.yaml").write_text(text)
+    assert bench.bench("headline").exit_code == WRONG_INPUT, "the profile has no body for its baseline"
+    assert bench.bench("headline", more=("--arms", "language,random")).exit_code == 0
+
+
 def test_a_sweep_does_first_seeds_first_and_gives_hopeless_rates_up(bench: Bench) -> None:
     done = bench.bench("rates")
     swept = [spec for spec in bench.done if spec.learning_rate != 2e-4]
@@ -232,6 +261,7 @@ def test_a_claim_that_is_taken_back_after_its_runs_is_not_forgotten_by_the_next_
     filed = named.experiment.model_copy(update={"claims": ()})
     # As of an experiment on file, whose claims are files of their own.
     monkeypatch.setattr("fpt_bench.analysis.filed_docket.config_names", lambda _: ["headline"])
+    monkeypatch.setattr("fpt_bench.commands.grid_plan.named_claims", lambda *_: ())
     monkeypatch.setattr(
         "fpt_bench.commands.grid_plan.named_grid", lambda *_: named.model_copy(update={"experiment": filed})
     )

@@ -66,7 +66,7 @@ def test_the_name_is_of_what_is_picked_however_it_is_typed(files: tuple[str, str
     assert named_grid(*files, seeds=(0, 1, 2)).name == "mine-tiny", "more seeds of a bench are that bench"
 
 
-def test_a_claim_is_registered_where_all_that_it_is_of_is_run_as_the_experiment_says(files: tuple[str, str]) -> None:
+def test_a_part_judges_the_claims_of_which_all_is_run_as_the_experiment_says(files: tuple[str, str]) -> None:
     def claimed(picks: Picks) -> list[tuple[str, ...]]:
         return [claim.tasks for claim in named_grid(*files, picks=picks).experiment.claims]
 

@@ -44,7 +44,7 @@ def bench_of(
 ) -> tuple[Grid, list[RunResult]]:
     grid, results = made_up_bench(tasks=tasks, seeds=seeds)
     experiment = grid.experiment.model_copy(update={"name": name})
-    return grid.model_copy(update={"experiment": experiment}).registering((), WHEN), results
+    return grid.model_copy(update={"experiment": experiment}).registering((), WHEN, experiment.claims), results
 
 
 def page_of(runs: Path) -> list[str]:
@@ -178,6 +178,12 @@ def test_a_part_that_was_asked_for_first_registered_the_claims_of_the_whole(tmp_
     )
     registered = {read_grid(path).picked: read_grid(path).registered for path in find_grids(tmp_path / "kept")}
     assert registered == {"": early, "--arms language": early}
+    for name in ("whole", "part"):  # whichever comes first
+        pack([tmp_path / name], tmp_path / "one by one")
+    assert read_grid(tmp_path / "one by one" / "tables" / grid.name / GRID_FILE).registered == early
+    pack([tmp_path / "part"], tmp_path / "again")
+    pack([tmp_path / "whole"], tmp_path / "again")
+    assert read_grid(tmp_path / "again" / "tables" / grid.name / GRID_FILE).registered == early
 
 
 def test_claims_that_were_put_on_file_later_join_those_before() -> None:

@@ -42,7 +42,7 @@ def compare_reports(before: Path, after: Path, page: Path, console: Console, mix
 
     Raises:
         FileNotFoundError: no bench is in one of them.
-        ValueError: they have no bench in common, or the runs of one bench are of several releases of torch.
+        ValueError: they have no bench in common, or the runs of one task of a bench are of several releases of torch.
     """
     first, second = (benches_in(side, console, mix_releases) for side in (before, after))
     pairs = _pair(first, second, before, after)

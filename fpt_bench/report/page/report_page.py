@@ -56,13 +56,13 @@ def build_report(
         runs: folder of results, or the tables' folder of one bench.
         page: the HTML file to write.
         console: told of what cannot be read and is left out.
-        mix_releases: whether a bench may be of several releases of torch.
+        mix_releases: whether one task of a bench may be of several releases of torch.
         refresh_seconds: let the open page read itself again that often while runs are missing.
         kept: another folder of results, or a packed file, for runs that are not over in `runs`.
 
     Raises:
         FileNotFoundError: neither a bench nor a run that is over is there, or no result of a bench.
-        ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
+        ValueError: no grid can be read, or the runs of one task of a bench are of several releases of torch.
     """
     benches = benches_in(runs, console, mix_releases, kept)
     refresh_seconds = refresh_seconds if any(bench.scored < bench.expected for bench in benches) else None
@@ -171,7 +171,7 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: P
 
     Raises:
         FileNotFoundError: neither a bench nor a run that is over is there.
-        ValueError: no grid can be read, or the runs of one bench are of several releases of torch.
+        ValueError: no grid can be read, or the runs of one task of a bench are of several releases of torch.
     """
     grids, folder, results = grids_and_results(runs, console, kept)
     if not mix_releases:
