@@ -90,7 +90,7 @@ def test_kept_runs_of_other_data_or_another_release_are_refused(bench: Bench, ke
     file.write_bytes(line_of(made_with(results[0], "1.0.0")))
     refused = bench.bench("headline", more=("--kept", str(kept)))
     assert (refused.exit_code, bench.done) == (2, [])
-    assert "got 1 of 1.0.0, and those to come would be of" in refused.stderr
+    assert "got of bit-xor 1 of 1.0.0, and those to come would be of" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["table", "status", "list", "check", "plan", "pack", "bench"])
