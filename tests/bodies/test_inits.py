@@ -250,6 +250,7 @@ def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
         ("rank:1.5", "expected K to be a whole number from 1 to 100000, got 1.5"),
         ("rank", "init 'rank': expected K, as in 'rank:1'"),
         ("random-gain:0.50", "expected G to be written as 0.5, got 0.50"),
+        ("random-gain:-0", "expected G to be written as 0, got -0"),
         ("rank:1_0", "expected K to be written as 10, got 1_0"),
         ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("random-gain:", "expected G to be a number from 0 to 100, got -"),

@@ -34,6 +34,27 @@ def test_a_random_body_draws_its_positions_at_the_length_it_needs() -> None:
     assert all("position" not in note for note in record.notes)
 
 
+@pytest.mark.parametrize(("body", "layers"), [("minilm", 1), ("vit-saliency", 1)])
+def test_a_position_table_times_a_constant_leaves_all_else_as_pretrained(body: str, layers: int) -> None:
+    spec = RunSpec(task="bit-xor", body=body, layers=layers)
+    theirs, whole = build_body(spec, 10)
+    halved, all_kept = build_body(spec.model_copy(update={"init": "position-gain:0.5"}), 10)
+    without, fewer = build_body(spec.model_copy(update={"init": "position-gain:0"}), 10)
+    own = theirs.state_dict()
+    for gain, model in ((0.5, halved), (0.0, without)):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, own[name] * gain if name == "position" else own[name])
+    assert all_kept.bytes_kept == whole.bytes_kept
+    _, table = build_body(spec.model_copy(update={"init": "random-fanin+positions"}), 10)
+    assert fewer.bytes_kept == whole.bytes_kept - table.bytes_kept
+    assert fewer.source.startswith("positions times 0 in ")
+
+
+def test_a_body_without_a_position_table_has_nothing_to_multiply() -> None:
+    with pytest.raises(ValueError, match="expected a body with positions, got llama, without"):
+        build_body(RunSpec(task="bit-xor", body="smollm2", layers=1, init="position-gain:0"), 10)
+
+
 def test_a_position_table_with_rows_for_something_else_is_refused(tmp_path: Path) -> None:
     RobertaConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, vocab_size=3).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="expected one whose row 0 is position 0"):

@@ -123,7 +123,7 @@ def test_runs_that_experiments_share_are_the_same_runs() -> None:
     assert ids["headline"] & ids["initializations"], "where an arm's own rate is the task's"
     # These have budgets, rates or random arms of their own; `execution` has the others' once `auto` is settled.
     own = {"learning-rates", "rates", "recall", "depth", "successive-groups-random", "frozen-lstm", "mimetic-causal"}
-    own |= {"one-shape", "random-transformers", "small-embeddings", "real-data", "published-cell"}
+    own |= {"one-shape", "random-transformers", "small-embeddings", "real-data", "published-cell", "positions"}
     for name in set(ids) - own - {"execution"}:
         assert ids[name] & ids["initializations"], f"{name} shares no run with initializations"
 

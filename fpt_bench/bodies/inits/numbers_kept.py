@@ -103,6 +103,11 @@ def _all_of_layers(plan: Blueprint, model: nn.Module) -> int:
     return _all(plan, model)
 
 
+def _all_but_positions_at_zero(plan: Blueprint, model: nn.Module) -> int:
+    positions = sum(tensor.numel() for tensor in tensors_of_part(plan, model, "positions"))
+    return _all(plan, model) - (0 if read_init(plan.name).numbers[0] else positions)
+
+
 def _two_a_tensor(plan: Blueprint, model: nn.Module) -> int:
     """Count mean and deviation of each tensor that no part replaces whole."""
     replaced: Counter[int] = Counter()
@@ -152,6 +157,7 @@ def _matrices(plan: Blueprint, model: nn.Module) -> list[Tensor]:
 _COUNTS: Mapping[str, Callable[[Blueprint, nn.Module], int]] = {
     "pretrained": _all,
     "layers-shuffled": _all_of_layers,
+    "position-gain": _all_but_positions_at_zero,
     "permuted": _all,
     "rank": _directions,
     "spectrum": _singular_values,

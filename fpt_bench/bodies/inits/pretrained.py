@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
-from fpt_bench.bodies.inits.numbers_kept import numbers_kept
+from fpt_bench.bodies.inits.numbers_kept import numbers_kept, tensors_of_part
 
 
 def pretrained(plan: Blueprint) -> Initialized:
@@ -29,3 +29,16 @@ def layers_shuffled(plan: Blueprint) -> Initialized:
         layer.load_state_dict(states[place])
     order_said = " ".join(str(place + 1) for place in order)
     return found._replace(source=f"layers in the order {order_said} of {found.source}")
+
+
+@torch.no_grad()
+def position_gain(plan: Blueprint) -> Initialized:
+    """The pretrained body with its position table times G: at 0 it is not told where a token stands.
+
+    Raises:
+        ValueError: the body has no learned position table.
+    """
+    found, gain = pretrained(plan), plan.numbers[0]
+    for table in tensors_of_part(plan, found.model, "positions"):
+        table *= gain
+    return found._replace(source=f"positions times {gain:g} in {found.source}")
