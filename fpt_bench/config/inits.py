@@ -45,9 +45,7 @@ class Number:
         if not self.low <= value <= self.high or (self.whole and value != int(value)):
             range_ = f"from {self.low:g} to {self.high:g}"
             raise ValueError(f"init '{init}': expected {self.name} to be {kind} {range_}, got {word or '-'}")
-        if word != (plain := f"{value + 0.0:.12g}"):  # a run's id has it as it is written; -0 is 0
-            raise ValueError(f"init '{init}': expected {self.name} to be written as {plain}, got {word}")
-        return value
+        return value + 0.0  # -0 is 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def read_init(init: str) -> Init:
 
     Raises:
         ValueError: there is no such init, with the nearest; a number that it has not or that is out of range; a part
-            that is none, or on top of an init that keeps all.
+            that is none, or on top of an init that keeps all; another way to write what has a name already.
 
     Example:
         >>> read_init("mimetic-qk:0.7:-0.7+norms").numbers, read_init("mimetic-qk:0.7:-0.7+norms").parts
@@ -153,7 +151,16 @@ def read_init(init: str) -> Init:
         require_known(f"part of init '{init}'", part, PARTS)
     if len(set(parts)) < len(parts) or (parts and word in _WHOLE_BODIES):
         raise ValueError(f"init '{init}': expected each part once, on top of an init that does not keep it already")
+    if init != (plain := _as_written(word, kind, numbers, parts)):
+        raise ValueError(f"init '{init}': expected it to be written as '{plain}', so that equal runs have one name")
     return Init(kind, numbers, tuple(parts))
+
+
+def _as_written(word: str, kind: InitKind, numbers: tuple[float, ...], parts: list[str]) -> str:
+    """Return the name without numbers that are the defaults, and with parts in the order of PARTS."""
+    said = numbers != tuple(number.default for number in kind.numbers)
+    name = word + "".join(f":{number:.12g}" for number in numbers if said)
+    return "+".join([name, *sorted(parts, key=PARTS.index)])
 
 
 def _number(number: Number, said: list[str], init: str) -> float:

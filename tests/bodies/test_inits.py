@@ -114,7 +114,7 @@ def test_smollm2s_own_random_scale_is_the_published_one() -> None:
 
 @pytest.mark.parametrize(("body", "sign"), [("minilm", 1), ("gpt2", -1), ("smollm2", 1), ("vit-saliency", -1)])
 def test_a_mimetic_head_looks_for_tokens_equal_to_its_own(body: str, sign: int) -> None:
-    (block,), made = model_of(f"mimetic-qk:0.7:{0.7 * sign}", body)
+    (block,), made = model_of("mimetic-qk" if sign > 0 else "mimetic-qk:0.7:-0.7", body)
     assert made.kept == 0
     width = block.query.shape[1]
     tokens = torch.randn(64, width)
@@ -249,9 +249,12 @@ def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
         ("rank:0", "expected K to be a whole number from 1 to 100000, got 0"),
         ("rank:1.5", "expected K to be a whole number from 1 to 100000, got 1.5"),
         ("rank", "init 'rank': expected K, as in 'rank:1'"),
-        ("random-gain:0.50", "expected G to be written as 0.5, got 0.50"),
-        ("random-gain:-0", "expected G to be written as 0, got -0"),
-        ("rank:1_0", "expected K to be written as 10, got 1_0"),
+        ("random-gain:0.50", "expected it to be written as 'random-gain:0.5'"),
+        ("random-gain:-0", "expected it to be written as 'random-gain:0'"),
+        ("mimetic-qk:0.7:0.7", "expected it to be written as 'mimetic-qk', so that equal runs have one name"),
+        ("mimetic-qk:0.7:-0.70+norms", "expected it to be written as 'mimetic-qk:0.7:-0.7+norms'"),
+        ("random-fanin+norms+query-key", "expected it to be written as 'random-fanin+query-key+norms'"),
+        ("rank:1_0", "expected it to be written as 'rank:10'"),
         ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
         ("random-gain:", "expected G to be a number from 0 to 100, got -"),
         ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 3 numbers"),
