@@ -125,9 +125,9 @@ class ImageDataModule(TaskDataModule):
     """A task on images. A subclass defines `task`, `source`, `images` and how pixels are normalised."""
 
     patch_size: ClassVar[int] = PATCH_SIZE
-    mean: tuple[float, ...]
+    mean: ClassVar[tuple[float, ...]]
     """Of each channel, on the scale where pixels are in [0, 1]; so is `standard_deviation`."""
-    standard_deviation: tuple[float, ...]
+    standard_deviation: ClassVar[tuple[float, ...]]
 
     @property
     @abstractmethod

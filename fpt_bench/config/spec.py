@@ -82,7 +82,12 @@ class RunSpec(BaseModel):
         None, ge=1, description="stop after this many validations without a new best; none: never"
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout probability inside the body")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient over all trained parameters")
+    gradient_clip: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="largest norm of the gradient over all trained parameters; 1e9: as it comes",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="of the body's matrix products; auto: bfloat16 where the hardware multiplies it, else float32",

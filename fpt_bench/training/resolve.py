@@ -12,6 +12,7 @@ from datamodules.shuffled import ShuffledDataModule
 from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
 from fpt_bench.bodies.inits.numbers_kept import require_fit
+from fpt_bench.bodies.smaller import keep_layers
 from fpt_bench.config.known import is_known_body
 from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import Argument, RunSpec
@@ -141,5 +142,8 @@ def resolve(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:
     resolved, warning = resolve_data(spec, workspace)
     resolved = resolved.model_copy(update=_folders(resolved))
     plan = plan_body(resolved, make_datamodule(resolved, workspace).task.max_length, workspace.offline)
+    settled = settle(resolved, plan.config)
+    if resolved.layers is not None:
+        keep_layers(plan.config, resolved.layers)
     require_fit(plan)
-    return settle(resolved, plan.config), warning
+    return settled, warning

@@ -107,6 +107,12 @@ def test_every_init_makes_a_body_of_paraphrase(init: str) -> None:
     assert (made.kept > 0) is read_init(init).reads_weights
 
 
+def test_random_gpt2_has_every_matrix_at_the_published_deviation() -> None:
+    blocks, _ = model_of("random", "gpt2", layers=2)
+    for matrix in (matrix for block in blocks for matrix in block.matrices):
+        assert matrix.std().item() == pytest.approx(0.02, rel=0.01)
+
+
 def test_smollm2s_own_random_scale_is_the_published_one() -> None:
     (block,), _ = model_of("random", "smollm2")
     assert block.query.std().item() == pytest.approx(1 / 24, rel=0.01)

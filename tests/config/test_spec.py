@@ -22,6 +22,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiments").glob("*.yam
         ({"learning_rate": 0}, "learning_rate: Input should be greater than 0, got 0"),
         ({"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
         ({"learning_rate": float("nan")}, "learning_rate: Input should be a finite number"),
+        ({"gradient_clip": float("inf")}, "gradient_clip: Input should be a finite number"),
         ({"max_steps": 0}, "max_steps: Input should be greater than or equal to 1"),
         ({"train": ["norms"]}, "unknown parameter group 'norms'. Did you mean 'norm'?"),
         ({"train": "all,norm"}, "expected `all` to stand alone"),

@@ -149,6 +149,12 @@ def test_a_control_has_no_pretrained_weights(body: str, init: str) -> None:
         resolve(random_spec(body, init=init), Workspace(offline=True))
 
 
+def test_one_layer_has_no_other_order_which_is_said_before_anything_is_trained() -> None:
+    spec = RunSpec(task="bit-xor", layers=1, init="layers-shuffled")
+    with pytest.raises(ValueError, match="expected two layers or more, which have another order, got 1"):
+        resolve(spec, Workspace(offline=True))
+
+
 def test_layers_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="expected no layers for body 'none'"):
         build_body(random_spec("none", layers=1), 12)

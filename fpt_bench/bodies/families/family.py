@@ -44,14 +44,20 @@ class Family:
     feed: Callable[[Any], nn.Module] = without_vocabulary
     """Model -> its part that runs on embeddings; that one's forward takes `inputs_embeds` and `attention_mask`."""
 
+    redraw: Callable[[Any], None] | None = None
+    """Gives a random model of the library the scale of the published one, where the two differ."""
+
     def read_architecture(self, config: PretrainedConfig) -> Architecture | None:
         """Return the architecture of a model of this family, or None where only its own forward can run it."""
         return None if self.native is None else self.native.read_architecture(config)
 
     def build_random(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
-        """Build a model with the architecture's own initializer, in float32, from torch's global generator."""
+        """Build a model with the published initializer, in float32, from torch's global generator."""
         if self.control is not None:
             return self.control(config)
         chosen = self.model_class
         build: Callable[..., nn.Module] = AutoModel.from_config if chosen is AutoModel else chosen._from_config
-        return build(config, attn_implementation=attention, dtype=torch.float32)
+        model: nn.Module = build(config, attn_implementation=attention, dtype=torch.float32)
+        if self.redraw is not None:
+            self.redraw(model)
+        return model

@@ -1,5 +1,9 @@
 """GPT-2: norms before each branch, causal attention, matrices stored as (inputs, outputs)."""
 
+import math
+from typing import Any
+
+import torch
 from transformers import PretrainedConfig
 
 from fpt_bench.bodies.families.family import Family
@@ -26,7 +30,20 @@ def _read_architecture(config: PretrainedConfig) -> Architecture | None:
     )
 
 
+@torch.no_grad()
+def _at_one_deviation(model: Any) -> None:
+    """Give the last matrix of each branch the deviation of all others, 0.02.
+
+    So it was with Lu et al. 2021, whose code names transformers 4.1.1; since 4.11 the library divides it by the root
+    of the number of branches.
+    """
+    for block in model.h:
+        for last in (block.attn.c_proj, block.mlp.c_proj):
+            last.weight *= math.sqrt(2 * model.config.n_layer)
+
+
 GPT2 = Family(
+    redraw=_at_one_deviation,
     rules={
         r"wpe\.weight": "position",
         r"h\.\d+\.attn\.(c_attn|c_proj)\.(weight|bias)": "attention",

@@ -33,7 +33,7 @@ def layers_shuffled(plan: Blueprint) -> Initialized:
 
 @torch.no_grad()
 def position_gain(plan: Blueprint) -> Initialized:
-    """The pretrained body with its position table times G: at 0 it is not told where a token stands.
+    """The pretrained body with its position table times G: at 0 only a causal body's mask tells where a token stands.
 
     Raises:
         ValueError: the body has no learned position table.

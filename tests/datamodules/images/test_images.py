@@ -99,14 +99,15 @@ def test_mnist_tokens_are_padded_patches_in_reading_order(embedded: dict[str, An
     np.testing.assert_allclose(inputs[8 * row + column], patch.reshape(-1))
 
 
-def test_on_a_grey_background_no_patch_is_zeros_and_ink_is_as_dark(embedded: dict[str, Any]) -> None:
-    black, grey = embedded["mnist"], MnistDataModule(background=0.25)
-    inputs, lifted = (module.examples(TEST).batch(np.arange(9)).inputs for module in (black, grey))
-    torch.testing.assert_close(lifted, 0.25 + 0.75 * inputs)
-    assert (inputs == 0).all(dim=-1).any()
-    assert lifted.min() == 0.25
-    np.testing.assert_array_equal(grey.picture(lifted[0]), black.picture(inputs[0]))
-    assert grey.fingerprint() != black.fingerprint()
+def test_noise_fills_what_has_less_ink_and_is_the_same_in_every_run(embedded: dict[str, Any]) -> None:
+    clean, noisy, again = embedded["mnist"], MnistDataModule(noise=0.5), MnistDataModule(noise=0.5)
+    ink, shown = (module.examples(TEST).images.pixels for module in (clean, noisy))
+    np.testing.assert_array_equal(shown[ink >= 128], ink[ink >= 128])
+    filled = shown[ink == 0]
+    assert (filled.min(), filled.max()) == (0, 127)
+    assert filled.mean() == pytest.approx(63.5, abs=0.5)
+    assert len(np.unique(shown[:, :2, :2].reshape(len(shown), -1), axis=0)) == len(shown), "the padding, too"
+    assert noisy.fingerprint() == again.fingerprint() != clean.fingerprint()
 
 
 def test_cifar_tokens_hold_normalised_colours(embedded: dict[str, Any]) -> None:
@@ -136,8 +137,8 @@ def test_bad_arguments_are_named() -> None:
         CifarLraDataModule(image_size=31)
     with pytest.raises(ValueError, match="cifar: expected augmentation true or false, got 'yes'"):
         CifarDataModule(augmentation="yes")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"mnist: expected a background of at least 0 and below 1, got 1\.0"):
-        MnistDataModule(background=1.0)
+    with pytest.raises(ValueError, match=r"mnist: expected noise from 0 to 1, got 1\.5"):
+        MnistDataModule(noise=1.5)
     with pytest.raises(ValueError, match=r"mnist: expected one of the splits .*, got 'valid'"):
         MnistDataModule().examples("valid")
     with pytest.raises(ValueError, match="patch size 4, got 30 x 32 pixels"):
