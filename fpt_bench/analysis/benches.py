@@ -152,13 +152,17 @@ def _compared(cell: Cell, baseline: Cell | None, grid: Grid, figures: Mapping[st
 
 
 def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tuple[str, str], Difference]:
-    """Compare every arm with its opponent on the same task, all comparisons of the bench as one family."""
-    pairs = {}
-    for key, cell in alone.items():
-        baseline = _opponent_of(cell, alone, grid)
-        if baseline is not None and cell.runs and baseline.runs:
-            pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
-    return compare_family(pairs, grid.experiment.margin)
+    """Compare every arm with its opponent on the same task, all comparisons of the bench as one family.
+
+    Those that have no seeds yet are of it, so that a word which fell is not taken back when they have.
+    """
+    opponents = {key: _opponent_of(cell, alone, grid) for key, cell in alone.items()}
+    pairs = {
+        key: Pair(cell.scores, baseline.scores, cell.unit)
+        for key, cell in alone.items()
+        if (baseline := opponents[key]) is not None and cell.runs and baseline.runs
+    }
+    return compare_family(pairs, grid.experiment.margin, sum(each is not None for each in opponents.values()))
 
 
 def _opponent_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:

@@ -49,12 +49,13 @@ class Difference:
         return "open" if self.verdict is None else self.verdict.cautious
 
 
-def compare_family(pairs: Mapping[Key, Pair], margin: float) -> dict[Key, Difference]:
+def compare_family(pairs: Mapping[Key, Pair], margin: float, family: int | None = None) -> dict[Key, Difference]:
     """Compare the arms of each pair, and judge all pairs together.
 
     Args:
         pairs: by whatever names them.
         margin: the smallest difference that matters, in units.
+        family: how many pairs were asked for, of which some have no seeds yet; None: all are here.
 
     Example:
         >>> found = compare_family({"copy": Pair([0.90, 0.92, 0.91, 0.93, 0.90], [0.70, 0.74, 0.71, 0.69, 0.72])}, 0.05)
@@ -63,12 +64,15 @@ def compare_family(pairs: Mapping[Key, Pair], margin: float) -> dict[Key, Differ
     """
     found = {key: _compare(pair) for key, pair in pairs.items()}
     tested = {key: difference.p for key, difference in found.items() if difference.p is not None}
-    for key, adjusted in zip(tested, holm(list(tested.values())) if tested else (), strict=True):
-        found[key] = replace(found[key], holm=adjusted)
     judged = {key: pair.scaled() for key, pair in pairs.items() if pair.can_be_judged}
+    asked = max(family or 0, len(pairs))
+    without_seeds = [1.0] * (asked - len(judged))
+    for key, adjusted in zip(tested, holm([*tested.values(), *without_seeds]), strict=False):
+        found[key] = replace(found[key], holm=adjusted)
     if judged:
         names = {str(number): key for number, key in enumerate(judged)}
-        docket = judge({name: judged[key] for name, key in names.items()}, rule_for(list(judged.values()), margin))
+        rule = rule_for(list(judged.values()), margin)
+        docket = judge({name: judged[key] for name, key in names.items()}, rule, asked)
         for verdict in docket.verdicts:
             key = names[verdict.task]
             found[key] = replace(found[key], verdict=verdict)
