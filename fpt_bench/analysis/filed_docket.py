@@ -108,8 +108,9 @@ def _cells(claim: Claim, bench: Bench) -> list[Cell]:
 
 
 def _answers(grid: Grid) -> bool:
-    """Return whether a grid's profile answers its experiment, as that is on file now."""
-    experiment = grid.experiment if _is_own(grid) else named_experiment(grid.experiment.name)
+    """Return whether a grid's profile answers its experiment, as that is on file now, if it is."""
+    name = grid.experiment.name
+    experiment = named_experiment(name) if _on_file(name) else grid.experiment
     return experiment.is_answered_at(grid.profile)
 
 

@@ -144,7 +144,7 @@ def send_grid(grid: Grid, workspace: Workspace, launcher: Launcher, kept: Path |
     from fpt_bench.report.tables import write_tables
 
     results = over_of(grid, collect_results(workspace.runs, kept)[0])
-    simple = known_records(workspace.runs, notes)
+    simple = known_records(workspace.runs, notes, kept)
     write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
     planned = next_runs(grid, results)
     if not planned:
@@ -185,7 +185,8 @@ def run_grid(
         if mix_releases or not is_mixed(results.values()):
             write_tables(Bench.of(grid, results.values(), simple=simple), tables_folder(workspace.runs, grid))
 
-    results, simple = over_of(grid, read_results(workspace.runs, console, kept)), known_records(workspace.runs, console)
+    results = over_of(grid, read_results(workspace.runs, console, kept))
+    simple = known_records(workspace.runs, console, kept)
     view = GridView(grid, len(crew), console)
     view.found(list(results.values()))
     written, done = -math.inf, []

@@ -40,7 +40,7 @@ def check(
     with_results({path: grid}, results, notes)
     if not mix_releases:
         require_one_release(grid, results, runs_of(path))
-    bench = Bench.of(grid, results, simple=known_records(runs_of(path), notes))
+    bench = Bench.of(grid, results, simple=known_records(runs_of(path), notes, kept))
     if expected is None:
         write_atomically(baseline, write_baseline(make_baseline(bench)))
         out.print(f"baseline written: {baseline}", highlight=False, soft_wrap=True)

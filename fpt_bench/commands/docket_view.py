@@ -24,19 +24,26 @@ ENDINGS = (".md", ".csv", ".json")
 
 
 def judge_runs(
-    runs: Path, kept: Path | None, claims: Path | None, output: Path | None, verify: Path | None, as_json: bool
+    runs: Path,
+    kept: Path | None,
+    claims: Path | None,
+    output: Path | None,
+    verify: Path | None,
+    as_json: bool,
+    mix_releases: bool,
 ) -> None:
     """Print the docket by the benches in a folder of runs, or write it to a file, or compare it with a kept one.
 
     Raises:
-        ValueError: no bench is there; a claim is wrong, or was changed after its runs; another ending of the file.
+        ValueError: no bench is there; a claim is wrong, or was changed after its runs; a task's runs are of several
+            releases of torch; another ending of the file.
         OSError: something cannot be read or written.
     """
     from fpt_bench.report.docket_tables import changed_verdicts, docket_csv, docket_json, docket_markdown
 
     if output is not None and output.suffix not in ENDINGS:
         raise ValueError(f"--output: expected a file that ends in {', '.join(ENDINGS)}, got {output}")
-    entries = derive_docket(runs, claims, kept)
+    entries = derive_docket(runs, claims, kept, mix_releases)
     if verify is not None:
         found = changed_verdicts(_read_docket(verify), entries)
         for sentence in found:
@@ -57,16 +64,20 @@ def judge_runs(
         notes.print(f"docket: {output}", soft_wrap=True)
 
 
-def derive_docket(runs: Path, claims: Path | None = None, kept: Path | None = None) -> "list[Entry]":
+def derive_docket(
+    runs: Path, claims: Path | None = None, kept: Path | None = None, mix_releases: bool = False
+) -> "list[Entry]":
     """Return the docket by the benches in a folder of runs.
 
     Args:
         runs: the folder, or a packed file.
         claims: a folder of claims in place of configs/claims.
         kept: another such place, whose results count as these benches' own.
+        mix_releases: judge a task whose runs were made with several releases of torch all the same.
     """
     from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.filed_docket import judge_filed
+    from fpt_bench.analysis.releases import require_one_release
 
     filed = filed_claims(claims or CONFIGS / "claims")
     if not filed:
@@ -88,7 +99,10 @@ def derive_docket(runs: Path, claims: Path | None = None, kept: Path | None = No
             for arm in (claim.better, claim.worse):
                 require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
     folder = runs_of(next(iter(grids)))
-    results, simple = read_results(folder, notes, kept), known_records(folder, notes)
+    results, simple = read_results(folder, notes, kept), known_records(folder, notes, kept)
+    if not mix_releases:
+        for grid in grids.values():
+            require_one_release(grid, results, folder)
     return judge_filed(filed, [Bench.of(grid, results, simple=simple) for grid in grids.values()])
 
 
@@ -97,6 +111,8 @@ def _read_docket(path: Path) -> list[dict[str, object]]:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got {error}") from error
-    if not isinstance(kept, list) or not all(isinstance(record, dict) and "name" in record for record in kept):
+    if not isinstance(kept, list) or not all(
+        isinstance(record, dict) and {"name", "bench"} <= record.keys() for record in kept
+    ):
         raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got something else")
     return kept

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fpt_bench.commands.console import out, say_json
 from fpt_bench.commands.docket_view import judge_runs
-from fpt_bench.commands.options import Kept, refuse_given
+from fpt_bench.commands.options import Kept, MixReleases, refuse_given
 from fpt_bench.names import require_known
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SEEN = 1e-9
 
 
 OF_SCORES = ("better", "than", "margin", "task", "level", "higher", "assume", "reached", "score_range", "columns")
-OF_RUNS = ("claims", "kept", "output", "verify")
+OF_RUNS = ("claims", "kept", "output", "verify", "mix_releases")
 """Parameters that say something of a table of scores alone, and of runs alone."""
 
 
@@ -52,6 +52,7 @@ def judge(
     verify: Annotated[
         Path | None, typer.Option(help="of runs: a docket (.json) whose verdicts are to be derived again")
     ] = None,
+    mix_releases: MixReleases = False,
 ) -> None:
     """Judge the claims on file by runs, or two arms of anybody's scores.
 
@@ -65,7 +66,7 @@ def judge(
             refuse_given(context, ("output", "as_json"), "with --verify, which writes nothing")
         if output is not None:
             refuse_given(context, ("as_json",), "with --output, whose ending says the form")
-        judge_runs(scores, kept, claims, output, verify, as_json)
+        judge_runs(scores, kept, claims, output, verify, as_json, mix_releases)
         return
     if better is None or than is None or margin is None:
         raise ValueError(

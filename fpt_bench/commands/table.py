@@ -30,9 +30,9 @@ def table(runs: BenchRuns = Path("runs"), kept: Kept = None, mix_releases: MixRe
             require_one_release(grid, results, folder)
     for path, grid in grids.items():
         if path.name != GRID_FILE:  # of single runs: a file would make a bench of them
-            print(markdown(Bench.of(grid, results, simple=known_records(folder, notes))))
+            print(markdown(Bench.of(grid, results, simple=known_records(folder, notes, kept))))
             continue
-        print_tables(markdown(render_again(grid, results, path.parent, notes)), path.parent)
+        print_tables(markdown(render_again(grid, results, path.parent, notes, kept)), path.parent)
 
 
 def print_tables(page: str, folder: Path) -> None:
@@ -41,7 +41,9 @@ def print_tables(page: str, folder: Path) -> None:
     notes.print(f"tables: {folder}", soft_wrap=True)
 
 
-def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console: Console) -> "Bench":
+def render_again(
+    grid: Grid, results: Sequence[RunResult], folder: Path, console: Console, kept: Path | None = None
+) -> "Bench":
     """Render the tables of a bench in their folder again, and return the bench.
 
     Where they cannot be written, as in somebody else's folder, a line says so.
@@ -49,7 +51,7 @@ def render_again(grid: Grid, results: Sequence[RunResult], folder: Path, console
     from fpt_bench.analysis.benches import Bench
     from fpt_bench.report.tables import write_tables
 
-    bench = Bench.of(grid, results, simple=known_records(runs_of(folder / GRID_FILE), console))
+    bench = Bench.of(grid, results, simple=known_records(runs_of(folder / GRID_FILE), console, kept))
     try:
         write_tables(bench, folder)
     except OSError as error:

@@ -122,11 +122,9 @@ class Grid(BaseModel):
                 return f"{field} of {' / '.join(map(str, cell))} is {then[field]} there, not {now[field]}"
         return None
 
-    def _asked(self) -> dict[tuple[str, str, int], dict[str, object]]:
-        """Return what was asked for of each task, arm and seed, whatever the rate, their source and the machine."""
-        return {
-            (run.task, run.arm, run.spec.seed): run.spec.model_dump(exclude=set(_SETTLED_LATER)) for run in self.runs
-        }
+    def _asked(self) -> dict[tuple[str, str], dict[str, object]]:
+        """Return what was asked for of each task and arm, whatever the seed, the rate, their source and the machine."""
+        return {cell: specs[0].model_dump(exclude={"seed", *_SETTLED_LATER}) for cell, specs in self.cells().items()}
 
     @property
     def tried_out(self) -> str | None:

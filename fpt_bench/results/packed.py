@@ -27,6 +27,8 @@ from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_of_run, read_places
 from fpt_bench.results.simple_records import read_records, write_records
 
+_OF_THE_MACHINE = ("body", "body_path", "body_execution", "precision")
+"""Fields of a spec in which two places that did the same may differ."""
 UNNAMED = "others"
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
 
@@ -49,18 +51,20 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     Of a packed file that is what its own benches need, runs of theirs in files beside it included.
 
     Raises:
-        OSError, ValueError: a grid cannot be read; two sources say two things of one run or of one bench; nothing is
-            there.
+        OSError, ValueError: a source is not there, or a grid cannot be read; two sources say two things of one run or
+            of one bench; nothing is there.
     """
     read: list[tuple[str, RunResult]] = []
     held: list[tuple[Path, Grid]] = []
     problems: list[str] = []
     for source in sources:
+        if not source.exists():
+            raise FileNotFoundError(f"{source}: expected a folder of runs or a packed file, found nothing")
         own = {path: read_grid(path) for path in (find_grids(source) if has_bench(source) else ())}
         read += read_places(source, problems)
         if is_packed(source):
             wanted = {run.spec.run_id for grid in own.values() for run in grid.runs}
-            wanted -= {result.spec.run_id for _, result in read}
+            wanted -= over_in(result for _, result in read).keys()
             read += [found for found in read_places(folder_of(source), []) if found[1].spec.run_id in wanted]
         held += own.items()
     if not read:
@@ -94,7 +98,8 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
 
     Raises:
         ValueError: they are of two experiments, which one that lacks arms is not; or one seed of one cell was done in
-            two ways, so that it would count twice. The message names both files.
+            two ways, so that it would count twice; or seeds of one cell at two budgets, or on two data. The message
+            names both files.
     """
     both = f"{path} and {other_path}"
     claims = {claim.hash: claim for each in (grid, other) for claim in each.experiment.claims}
@@ -121,6 +126,7 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
             )
         if before not in done:
             replicates[key] = run
+    _require_alike((run for run in replicates.values() if run.spec.run_id in done), fixed, both)
     return grid.model_copy(
         update={
             "experiment": asked.model_copy(update={"claims": tuple(claims.values()), "arms": arms}),
@@ -130,6 +136,21 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
             "left_out": tuple(task for task in grid.left_out if task in other.left_out),
         }
     )
+
+
+def _require_alike(runs: Iterable[GridRun], fixed: Collection[str], both: str) -> None:
+    """Raise a ValueError where seeds of a cell were asked for otherwise, as before and after a budget was changed."""
+    first: dict[tuple[str, str], dict[str, object]] = {}
+    for run in runs:
+        asked = run.spec.model_dump(exclude={"seed", *_OF_THE_MACHINE})
+        if run.arm not in fixed:
+            del asked["learning_rate"]
+        before = first.setdefault((run.task, run.arm), asked)
+        for field in (name for name, value in asked.items() if before[name] != value):
+            raise ValueError(
+                f"{both}: expected all seeds of {run.task} / {run.arm} with one {field}, got {before[field]} and "
+                f"{asked[field]}: they are of two benches. Pack them into two folders."
+            )
 
 
 def split(gathered: Gathered) -> dict[str, list[RunResult]]:
@@ -172,12 +193,12 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     for path in paths:
         _require_kept(path, gathered)
     # All of it before any is written: what is read may lie in the files that are.
-    said = {path: list(_files_of(results, gathered.folders)) for path, results in paths.items()}
+    said = {path: list(_files_of(results, (*gathered.folders, folder))) for path, results in paths.items()}
     for path, results in paths.items():
         _write(path, results, said[path])
     for grid in (grid for grid in dated if grid != there.get(grid.name)):
         write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
-    records = [r for each in (*gathered.folders, folder) for r in read_records(simple_learners_file(each))]
+    records = [r for each in (folder, *gathered.folders) for r in read_records(simple_learners_file(each))]
     if records:
         write_records(simple_learners_file(folder), records)
     return {path: len(results) for path, results in paths.items() if results}, problems

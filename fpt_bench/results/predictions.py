@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -174,7 +175,7 @@ def read_answers(folder: Path) -> Answers | None:
             confidence = None if is_numbers else arrays["confidence"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(f"{path}: expected labels, classes and confidence of a test set, got: {error}") from error
     shapes = [each.shape for each in (labels, said, confidence) if each is not None]
     if len(set(shapes)) > 1 or labels.ndim != 2:

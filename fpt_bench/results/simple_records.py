@@ -11,7 +11,7 @@ from datamodules.metrics import METRICS, best_of
 from fpt_bench.config.spec import Argument, RunSpec, explain
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import simple_learners_file
+from fpt_bench.results.folder import folder_of, simple_learners_file
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import Count, Score
 from fpt_bench.results.result_files import warn_of
@@ -104,15 +104,19 @@ def read_records(path: Path = KEPT_FILE) -> list[SimpleRecord]:
         ) from error
 
 
-def known_records(runs: Path, console: Console) -> list[SimpleRecord]:
-    """Return the kept records and those in a folder of runs, which win; a sentence says where those cannot be read."""
-    path = simple_learners_file(runs)
-    try:
-        own = read_records(path)
-    except (OSError, ValueError) as error:
-        warn_of([why_unread(path, error)], console)
-        own = []
-    return list({record.key: record for record in [*read_records(), *own]}.values())
+def known_records(runs: Path, console: Console, kept: Path | None = None) -> list[SimpleRecord]:
+    """Return the records on file, those beside kept results and those in a folder of runs, of which the last wins.
+
+    A sentence says where those of a folder cannot be read.
+    """
+    found = read_records()
+    for folder in (*(() if kept is None else (folder_of(kept),)), runs):
+        path = simple_learners_file(folder)
+        try:
+            found += read_records(path)
+        except (OSError, ValueError) as error:
+            warn_of([why_unread(path, error)], console)
+    return list({record.key: record for record in found}.values())
 
 
 def write_records(path: Path, records: Iterable[SimpleRecord]) -> None:

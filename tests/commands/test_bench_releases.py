@@ -42,6 +42,7 @@ def test_no_command_renders_a_mixed_table_unless_told_to(bench: Bench, monkeypat
         ("report", str(runs), "-o", str(page)),
         ("report", str(runs), str(runs), "-o", str(page)),
         ("check", str(runs), "--baseline", str(kept)),
+        ("judge", str(runs)),
     )
     for command in commands:
         refused = bench(*command)

@@ -183,8 +183,9 @@ def bench_of(tmp_path: Path, experiments: str, profile: str, monkeypatch: pytest
         ((asked(), paid()), (asked("Another?"), paid()), "its question is 'One?'"),
         ((asked(), paid()), (asked(more=", dropout: 0.5"), paid()), "its arm language is"),
         ((asked(), paid()), (asked().replace("baseline: random", "baseline: language"), paid()), "its baseline is"),
-        ((asked(), paid()), (asked(), paid(steps=40)), "max_steps of bit-xor / language / 0 is 20 there, not 40"),
-        ((asked(), paid()), (asked(), paid(bits="100")), "data_arguments of bit-memory / language / 0 is"),
+        ((asked(), paid()), (asked(), paid(steps=40)), "max_steps of bit-xor / language is 20 there, not 40"),
+        ((asked(), paid()), (asked(), paid(steps=40, seeds="[1]")), "max_steps of bit-xor / language is 20 there"),
+        ((asked(), paid()), (asked(), paid(bits="100")), "data_arguments of bit-memory / language is"),
     ],
 )
 def test_a_bench_does_not_write_over_another_of_its_name(

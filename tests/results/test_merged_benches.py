@@ -86,6 +86,29 @@ def test_of_two_ways_to_do_a_seed_the_one_that_nobody_went_gives_way(field: dict
         assert {run.spec.run_id for run in both.runs} == done
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ({"max_steps": 9_000, "eval_every": 50}, "one max_steps, got "),
+        ({"data": "real"}, "one data, got embedded and real"),
+        ({"learning_rate": 0.03}, "one learning_rate, got 0.001 and 0.03"),
+    ],
+)
+def test_seeds_of_two_budgets_or_two_data_are_of_two_benches(field: dict[str, object], said: str) -> None:
+    (grid, results), (later, more) = bench_of("one"), bench_of("one", seeds=(2, 3))
+    changed = [run.model_copy(update={"spec": run.spec.model_copy(update=field)}) for run in later.runs]
+    other = grid.model_copy(update={"runs": tuple(changed)})
+    done = {result.spec.run_id for result in results}
+    assert merge_grids(Path("a"), grid, Path("b"), other, done).runs, "nobody did the others"
+    done |= {run.spec.run_id for run in changed}
+    with pytest.raises(ValueError, match=rf"^a and b: expected all seeds of mnist / \w+ with {said}"):
+        merge_grids(Path("a"), grid, Path("b"), other, done)
+    assert (
+        len(merge_grids(Path("a"), grid, Path("b"), later, done | {r.spec.run_id for r in more}).runs)
+        == len(results) * 2
+    )
+
+
 def test_nothing_is_packed_that_would_count_twice_beside_what_is_there(tmp_path: Path) -> None:
     grid, results = bench_of("one")
     pack([write_bench(tmp_path / "a", grid, results)], tmp_path / "kept" / "a.jsonl")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.config.spec import RunSpec
@@ -23,12 +24,12 @@ from fpt_bench.results.folder import (
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
-from fpt_bench.results.packed import pack
+from fpt_bench.results.packed import gather, pack
 from fpt_bench.results.predictions import Prediction, read_predictions, write_predictions
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import collect_results, read_of_run, write_result
-from fpt_bench.results.simple_records import read_records, write_records
-from tests.made_up import made_up_result
+from fpt_bench.results.simple_records import known_records, read_records, write_records
+from tests.made_up import made_up_record, made_up_result
 from tests.made_up_bench import write_bench
 from tests.results.made_up_packs import bench_of, longer, page_of
 
@@ -103,6 +104,9 @@ def test_predictions_travel_beside(runs: Path, tmp_path: Path) -> None:
     assert (file.parent / "all.predictions.zip").read_bytes() == once, "packed again from itself"
     pack([file], tmp_path / "kept")
     assert read_of_run(tmp_path / "kept" / first, TEST_PREDICTIONS_FILE) == b"numbers"
+    (file.parent / "all.predictions.zip").unlink()
+    pack([file], tmp_path / "kept")
+    assert read_predictions(tmp_path / "kept" / first) == SAID, "sent without them they are still here"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 garbage", b"\xff" * 100])
@@ -231,8 +235,12 @@ def test_what_is_packed_over_another_file_loses_nothing_of_it(runs: Path, tmp_pa
             pack([runs], kept)
         assert why in str(refused.value)
         assert kept.read_bytes() == content
-    with pytest.raises(ValueError, match=r"expected results in .*nowhere, found none"):
-        pack([tmp_path / "nowhere"], tmp_path / "new.jsonl")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"expected results in .*empty, found none"):
+        pack([tmp_path / "empty"], tmp_path / "new.jsonl")
+    for missing in ("nowhere", "nowhere.jsonl"):  # of several sources one with a typing error would not be missed
+        with pytest.raises(FileNotFoundError, match="expected a folder of runs or a packed file, found nothing"):
+            pack([runs, tmp_path / missing], tmp_path / "new.jsonl")
 
 
 def test_a_report_that_watches_sees_a_packed_file_change_and_a_plan_no_folder(runs: Path, tmp_path: Path) -> None:
@@ -261,6 +269,30 @@ def test_kept_results_take_nothing_from_what_is_there(tmp_path: Path) -> None:
     write_result(other, tmp_path / "kept" / other.spec.run_id)
     found, _ = collect_results(tmp_path / "runs", tmp_path / "kept")
     assert {result.spec.seed for result in found} == {0, 1}
+
+
+def test_of_records_of_simple_learners_what_is_packed_now_wins(tmp_path: Path) -> None:
+    runs, kept = write_bench(tmp_path / "runs", *bench_of("one")), tmp_path / "kept"
+    for score in (0.3, 0.9):
+        write_records(simple_learners_file(runs), [made_up_record("mnist", {"linear": score})])
+        pack([runs], kept)
+    (record,) = read_records(simple_learners_file(kept))
+    assert record.learners == {"linear": 0.9}
+    simple_learners_file(runs).unlink()
+    assert record in known_records(runs, Console(quiet=True), kept)
+    assert record not in known_records(runs, Console(quiet=True))
+
+
+def test_a_run_that_failed_here_gives_way_to_one_beside_a_packed_file(tmp_path: Path) -> None:
+    grid, results = bench_of("one")
+    pack([write_bench(tmp_path / "a", grid, results)], tmp_path / "kept")
+    pack([write_bench(tmp_path / "b", *bench_of("two")), tmp_path / "kept"], tmp_path / "kept")
+    (tmp_path / "kept" / "two.jsonl").touch()  # all of its runs are in the file of `one`
+    mine = tmp_path / "mine"
+    write_result(failure(results[0].spec, "boom"), mine / results[0].spec.run_id)
+    for sources in ([mine, tmp_path / "kept" / "two.jsonl"], [tmp_path / "kept" / "two.jsonl", mine]):
+        gathered, _ = gather(sources)
+        assert gathered.results[results[0].spec.run_id].status == "ok"
 
 
 def test_of_a_kept_file_runs_that_lie_beside_it_count(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: P
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
-    simple = known_records(folder, console)
+    simple = known_records(folder, console, kept)
     return [Bench.of(grid, results, folder=folder, simple=simple) for grid in grids.values()]
 
 
