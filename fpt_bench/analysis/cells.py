@@ -8,13 +8,9 @@ import numpy as np
 
 from datamodules.metrics import best_of
 from fpt_bench.analysis.comparisons import Difference
-from fpt_bench.analysis.intervals import groups_apart, wilson_half_width
+from fpt_bench.analysis.intervals import groups_apart, reaches, wilson_half_width
 from fpt_bench.analysis.releases import release_of
-from fpt_bench.analysis.statistics import (
-    Estimate,
-    estimate_mean,
-    whole_way,
-)
+from fpt_bench.analysis.statistics import Estimate, estimate_mean, whole_way
 from fpt_bench.analysis.sweep import Choice, choose_rate, choosing_seeds, is_wanted, validation_area
 from fpt_bench.config.published import is_resized
 from fpt_bench.config.spec import RunSpec
@@ -184,8 +180,7 @@ class Cell:
         if not self.rules or self.accuracy is None:
             return None
         best = best_of(self.rules, self.data.higher_is_better)
-        reached = {best: self.rules[best], "this cell": self.accuracy.mean}
-        return best if best_of(reached, self.data.higher_is_better) == best else None
+        return best if reaches(self.rules[best], self.accuracy.mean, self.data.higher_is_better) else None
 
     @property
     def rules(self) -> Mapping[str, float]:

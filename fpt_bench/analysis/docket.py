@@ -1,13 +1,14 @@
 """What has become of a claim: the judge's word on each of its tasks, and of it as a whole."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.comparisons import rule_for
+from fpt_bench.analysis.intervals import reaches
 from fpt_bench.analysis.judge import Docket, Rule, Verdict, judge
 from fpt_bench.analysis.sweep import validation_area
 from fpt_bench.config.claims import Claim
@@ -33,6 +34,8 @@ class JudgedClaim:
     """How many of its runs were over by then, or do not say when they were."""
     runs: int = 0
     """All runs that it is judged by."""
+    beyond: frozenset[str] = frozenset()
+    """Tasks on which a difference is surely of the margin or more, as sure as one word of the family is."""
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -60,8 +63,7 @@ class JudgedClaim:
         if self.claim.verdict == "better":
             return verdict.cautious in ("worse", "same")
         # A difference that is real but may be smaller than the margin refutes no sameness.
-        interval, settled = verdict.difference, verdict.cautious in ("better", "worse")
-        return settled and (interval.low > self.claim.margin or interval.high < -self.claim.margin)
+        return verdict.cautious in ("better", "worse") and verdict.task in self.beyond
 
 
 def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
@@ -70,9 +72,18 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     enough = {task: pair for task, pair in pairs.items() if min(map(len, pair)) > 1}
     missing = tuple(task for task in claim.tasks if task not in enough)
     docket = judge(enough, _rule(claim, enough), family=len(claim.tasks)) if enough else None
+    beyond = _beyond(claim, enough) if enough and claim.verdict == "same" else frozenset()
     registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench, enough))
     over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
-    return JudgedClaim(claim, docket, missing, registered, over, len(runs))
+    return JudgedClaim(claim, docket, missing, registered, over, len(runs), beyond)
+
+
+def _beyond(claim: Claim, pairs: dict[str, tuple[list[float], list[float]]]) -> frozenset[str]:
+    """Return the tasks whose whole interval lies beyond the margin, each at its share of the level over all tasks."""
+    rule = _rule(claim, pairs)
+    found = judge(pairs, replace(rule, level=rule.level / len(claim.tasks))).verdicts
+    ends = {verdict.task: verdict.difference for verdict in found}
+    return frozenset(task for task, at in ends.items() if at.low > claim.margin or at.high < -claim.margin)
 
 
 def seeds_by_task(claim: Claim, bench: Bench) -> dict[str, tuple[list[float], list[float]]]:
@@ -115,5 +126,5 @@ def _measured(claim: Claim, cell: Cell, opponent: Cell) -> list[float]:
         return [-gap / unit for gap in cell.gaps]
     if claim.measure == "learned":
         assert claim.reached is not None
-        return [float((score - claim.reached) * unit >= 0) for score in cell.scores]
+        return [float(reaches(score, claim.reached, unit > 0)) for score in cell.scores]
     return [score / unit for score in cell.scores]

@@ -12,6 +12,8 @@ from fpt_bench.analysis.e_values import Floats, welch_degrees
 
 _FAR = 1e6
 """Further than any share of a gain is looked for."""
+_ROUNDED = 1e-6
+"""Scores are counted in 32 bits: of two that are equal one may lie this share of it below the other."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ def welch_difference(first: ArrayLike, second: ArrayLike, level: float = 0.05) -
     half = float(special.stdtrit(df, 1 - level / 2)) * error
     p = 2 * float(special.stdtr(df, -abs(difference) / error))
     return FixedDifference(Interval(difference, difference - half, difference + half), error, p)
+
+
+def reaches(score: float, target: float, higher_is_better: bool = True) -> bool:
+    """Return whether a score is as good as another, up to the rounding of scores.
+
+    Example:
+        >>> reaches(float(np.float32(0.9)), 0.9), reaches(0.8999, 0.9), reaches(0.2, 0.1, higher_is_better=False)
+        (True, False, False)
+    """
+    ahead = score - target if higher_is_better else target - score
+    return ahead >= -_ROUNDED * abs(target)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -21,7 +21,7 @@ from fpt_bench.analysis.e_values import (
     learned_log_evidence,
     normal_log_evidence,
 )
-from fpt_bench.analysis.intervals import Interval, confidence_sequence, groups_apart, mean_over_tasks
+from fpt_bench.analysis.intervals import Interval, confidence_sequence, groups_apart, mean_over_tasks, reaches
 
 Word = Literal["better", "worse", "same", "open"]
 Seeds = Literal["normal", "bounded", "learned"]
@@ -215,7 +215,7 @@ def _checked(task: str, scores: ArrayLike, rule: Rule) -> Floats:
         )
     if rule.reached is None:
         return found
-    return (found >= rule.reached if rule.higher else found <= rule.reached).astype(float)
+    return np.array([reaches(score, rule.reached, rule.higher) for score in found], dtype=float)
 
 
 def _make_case(task: str, first: Floats, second: Floats, rule: Rule) -> _Case:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from fpt_bench.analysis.intervals import mean_of_means, welch_difference
+from fpt_bench.analysis.intervals import mean_of_means, reaches, welch_difference
 
 CONFIDENCE = 0.95
 SEEN = 1e-9
@@ -121,7 +121,7 @@ def steps_to_reach(curve: Curve, score: float, higher_is_better: bool = True) ->
         >>> steps_to_reach([(50, 0.6), (100, 0.3)], 0.4, higher_is_better=False)
         100.0
     """
-    there = (step for step, value in curve if (value >= score if higher_is_better else value <= score))
+    there = (step for step, value in curve if reaches(value, score, higher_is_better))
     return float(next(there, math.inf))
 
 

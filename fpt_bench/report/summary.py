@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import JudgedClaim, judge_claim
+from fpt_bench.analysis.intervals import reaches
 from fpt_bench.report.notes import LOW_N
 from fpt_bench.report.words import DAGGER, DOUBLE_DAGGER, cell_label, listed, percent, points, spacing
-
-_ROUNDING = 1e-6
-"""Accuracies are counted in 32 bits: one at its floor can lie this much above it."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,8 @@ def _stuck(cells: Sequence[Cell]) -> str:
 def _is_stuck(cell: Cell) -> bool:
     """Return whether a cell's interval does not lie on the better side of its floor."""
     assert cell.accuracy is not None
-    if cell.higher_is_better:
-        return cell.accuracy.low <= cell.data.floor + _ROUNDING
-    return cell.accuracy.high >= cell.data.floor - _ROUNDING
+    end = cell.accuracy.low if cell.higher_is_better else cell.accuracy.high
+    return reaches(cell.data.floor, end, cell.higher_is_better)
 
 
 def _speed(cells: Sequence[Cell]) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -125,12 +126,21 @@ HIGH, LOW = [0.90, 0.92, 0.91, 0.93, 0.90, 0.92], [0.70, 0.74, 0.71, 0.69, 0.72,
         (claim(measure="area"), HIGH, LOW, "supported"),
         (claim(measure="learned", reached=0.9), [0.95] * 8, [0.6] * 8, "supported"),
         (claim(measure="learned", reached=0.9), [0.95, 0.95, 0.6], [0.6] * 3, "open"),
+        (claim(measure="learned", reached=0.9), [float(np.float32(0.9))] * 8, [0.6] * 8, "supported"),
     ],
 )  # fmt: skip
 def test_what_becomes_of_a_claim(stated: Claim, language: list[float], random: list[float], outcome: str) -> None:
     judged = judge_claim(stated, bench(language, random))
     assert judged.outcome == outcome
     assert judged.missing == tuple(task for task in stated.tasks if task == "mnist")
+
+
+def test_of_many_tasks_it_takes_more_to_refute_that_arms_are_the_same() -> None:
+    """One task of many lies beyond the margin by chance more often than one of one."""
+    others = ["mnist", "cifar", "cifar-lra", "listops", "bit-memory", "homology"]
+    for tasks, outcome in ((["bit-xor"], "refuted"), (["bit-xor", *others], "open")):
+        judged = judge_claim(claim(verdict="same", margin=0.13, tasks=tasks), bench(HIGH, LOW))
+        assert ([verdict.cautious for verdict in judged.verdicts], judged.outcome) == (["better"], outcome)
 
 
 def test_a_task_without_seeds_is_of_the_family() -> None:
