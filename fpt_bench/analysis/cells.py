@@ -112,7 +112,10 @@ class Cell:
 
     @cached_property
     def accuracy(self) -> Estimate | None:
-        return estimate_mean(self.scores) if self.runs else None
+        if not self.runs:
+            return None
+        found = estimate_mean(self.scores)
+        return found if self.learned is None else found.without_interval()
 
     @property
     def scores(self) -> list[float]:

@@ -35,7 +35,7 @@ class Difference:
     """First minus second, in units of the score."""
 
     estimate: Estimate
-    """Welch's; of a number of seeds that was fixed beforehand."""
+    """Welch's; of a number of seeds that was fixed beforehand. No interval where an arm's fall into two groups."""
     p: float | None = None
     """Of the difference being zero, two-sided, by Welch; None where there is no spread to judge it by."""
     holm: float | None = None
@@ -75,7 +75,10 @@ def compare_family(pairs: Mapping[Key, Pair], margin: float, family: int | None 
         docket = judge({name: judged[key] for name, key in names.items()}, rule, asked)
         for verdict in docket.verdicts:
             key = names[verdict.task]
-            found[key] = replace(found[key], verdict=verdict)
+            estimate = found[key].estimate
+            if verdict.apart:
+                estimate = estimate.without_interval()
+            found[key] = replace(found[key], verdict=verdict, estimate=estimate)
     return found
 
 

@@ -66,10 +66,17 @@ def _with_opponents(frame: pd.DataFrame, arms: Sequence[str], bench: Bench) -> p
 
 def as_json(frame: pd.DataFrame) -> str:
     """Return the rows of `cells_frame` as JSON; codes come with what they are of, why they matter and what to do."""
-    rows = json.loads(frame.to_json(orient="records"))
+    rows = [{name: _known(value) for name, value in row.items()} for row in frame.to_dict("records")]
     for row in rows:
         row["codes"] = [{"code": code, **asdict(CODES[code])} for code in row["codes"].split()]
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _known(value: Any) -> Any:
+    """Return a value as JSON has it, which knows no infinity and nothing that is not known; ten digits of a number."""
+    if not isinstance(value, float) or math.isnan(value):
+        return value if isinstance(value, str | bool | int) else None
+    return float(f"{value:.10g}") if math.isfinite(value) else f"{value}"
 
 
 def rates_frame(bench: Bench) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -18,7 +18,7 @@ Curve = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its t-interval; the interval is infinite where n = 1."""
+    """A mean over seeds with its t-interval, which is infinite where n = 1, or where seeds fall into two groups."""
 
     mean: float
     deviation: float
@@ -34,6 +34,10 @@ class Estimate:
     def has_width(self) -> bool:
         """Whether seeds differ: an interval of no width says nothing of what other seeds would do."""
         return self.half_width > SEEN
+
+    def without_interval(self) -> "Estimate":
+        """Return the mean alone: an interval describes no seeds in two groups."""
+        return replace(self, low=-math.inf, high=math.inf)
 
 
 def estimate_mean(values: Sequence[float]) -> Estimate:

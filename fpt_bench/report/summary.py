@@ -46,6 +46,11 @@ def _describe_difference(cell: Cell, baseline: str) -> str:
         return f"{cell.arm} scores {score} ({seeds}); {baseline} has no score to compare with yet."
     found = cell.delta.estimate
     difference = f"{points(found.mean, '+', fraction)}{pp}"
+    if cell.delta.verdict is not None and cell.delta.verdict.apart:
+        return (
+            f"{cell.arm} scores {score}, {difference} from {baseline}: seeds fall into two groups ({seeds}), which no "
+            "interval describes, so it is open."
+        )
     if not math.isfinite(found.low):
         return (
             f"{cell.arm} scores {score}, {difference} from {baseline}: from too few seeds for an interval "
@@ -65,7 +70,7 @@ def _stuck(cells: Sequence[Cell]) -> str:
     """Name the arms whose interval does not lie above the floor."""
     by_floor: dict[str, list[str]] = {}
     for cell in cells:
-        if cell.n > 1 and _is_stuck(cell):
+        if cell.n > 1 and cell.learned is None and _is_stuck(cell):
             floor = f"{percent(cell.floor, cell.is_fraction)}, {cell.floor_name}"
             by_floor.setdefault(floor, []).append(cell.arm)
     side = "above" if cells[0].higher_is_better else "below"

@@ -82,19 +82,13 @@ def plus_minus(estimate: "Estimate", sign: str = "", is_fraction: bool = True) -
 def cell_score(cell: "Cell") -> str:
     """Write a cell's score: mean and interval, or, of seeds in two groups, the mean and how many are in the better."""
     assert cell.accuracy is not None
-    if cell.learned is not None:
-        return f"{points(cell.accuracy.mean, '', cell.is_fraction)} ({cell.learned} of {cell.n} learned)"
-    return plus_minus(cell.accuracy, is_fraction=cell.is_fraction)
+    groups = "" if cell.learned is None else f" ({cell.learned} of {cell.n} learned)"
+    return plus_minus(cell.accuracy, is_fraction=cell.is_fraction) + groups
 
 
 def cell_delta(cell: "Cell") -> str:
     """Write a cell's difference to the baseline arm; of seeds in two groups without an interval."""
-    if cell.delta is None:
-        return ""
-    found = cell.delta
-    if found.verdict is not None and found.verdict.apart:
-        return points(found.estimate.mean, "+", cell.is_fraction)
-    return plus_minus(found.estimate, "+", cell.is_fraction)
+    return "" if cell.delta is None else plus_minus(cell.delta.estimate, "+", cell.is_fraction)
 
 
 def p_value(p: float | None) -> str:

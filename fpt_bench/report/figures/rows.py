@@ -24,7 +24,8 @@ def draw_accuracy(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
 
     def draw(axes: Any, cell: Cell, y: float, look: Look) -> None:
         scores = [place_of(cell, r.score, mixed) for r in cell.runs if r.score is not None]
-        _draw_estimate(axes, y, look, scores, (-math.inf, 100) if mixed else (0, 100))
+        limits = (-math.inf, 100) if mixed else (0, 100)
+        _draw_estimate(axes, y, look, scores, limits, has_interval=cell.learned is None)
         if cell.published is not None:
             # Above the row and below all marks: seeds lie under it, and a diamond hides none of them.
             axes.plot(
@@ -238,11 +239,16 @@ def _draw_rows(
 
 
 def _draw_estimate(
-    axes: Any, y: float, look: Look, values: Sequence[float], limits: tuple[float, float] = (-math.inf, math.inf)
+    axes: Any,
+    y: float,
+    look: Look,
+    values: Sequence[float],
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    has_interval: bool = True,
 ) -> None:
     """Draw a mean, its interval and, a little lower, the values that it is made of."""
     estimate = estimate_mean(values)
-    if math.isfinite(estimate.low):
+    if has_interval and math.isfinite(estimate.low):
         ends = [max(estimate.low, limits[0]), min(estimate.high, limits[1])]
         axes.plot(ends, [y, y], color=look.colour, lw=1.3, solid_capstyle="butt", zorder=3)
     axes.plot(values, [y + 0.3] * len(values), ".", color=look.colour, ms=2.6, alpha=0.75, mew=0, zorder=3)

@@ -19,7 +19,7 @@ from fpt_bench.report.metric_words import WAY_TO_PERFECT, head_of, length_of, un
 from fpt_bench.report.page.parts import Row, Table
 from fpt_bench.report.page.report_page import FIGURES, benches_in, write_page
 from fpt_bench.report.tables import Entry, steps_entry
-from fpt_bench.report.words import cell_label, mark_of, plus_minus, steps, task_label
+from fpt_bench.report.words import cell_label, cell_score, mark_of, plus_minus, steps, task_label
 
 _SHOWN = 8
 """Letters of a fingerprint that are printed."""
@@ -112,7 +112,8 @@ def difference(before: Cell | None, after: Cell | None) -> Estimate | None:
     new, old = ({r.spec.run_id: r.score for r in cell.runs if r.score is not None} for cell in (after, before))
     if new.keys() == old.keys():
         return estimate_paired_difference(list(new.values()), [old[run] for run in new])
-    return estimate_welch_difference(list(new.values()), list(old.values()))
+    found = estimate_welch_difference(list(new.values()), list(old.values()))
+    return found if after.learned is None and before.learned is None else found.without_interval()
 
 
 def _row(before: Cell | None, after: Cell | None, change: Estimate | None, look: Look, mixed: bool) -> Row:
@@ -139,8 +140,7 @@ def _accuracy(cell: Cell | None, mixed: bool) -> Entry:
         return Entry("not asked for")
     if cell.accuracy is None:
         return Entry("FAIL" if cell.count("failed") else "…")
-    text = plus_minus(cell.accuracy, is_fraction=cell.is_fraction)
-    return Entry(text + unit_of(" %", cell, mixed), cell.accuracy.mean)
+    return Entry(cell_score(cell) + unit_of(" %", cell, mixed), cell.accuracy.mean)
 
 
 def _steps(cell: Cell | None) -> Entry:
