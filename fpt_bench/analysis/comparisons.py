@@ -37,7 +37,7 @@ class Difference:
     estimate: Estimate
     """Welch's; of a number of seeds that was fixed beforehand. No interval where an arm's fall into two groups."""
     p: float | None = None
-    """Of the difference being zero, two-sided, by Welch; None where there is no spread to judge it by."""
+    """Of the difference being zero, two-sided, by Welch; None without a spread, and of seeds in two groups."""
     holm: float | None = None
     """The same, adjusted for all differences of the family."""
     verdict: Verdict | None = None
@@ -75,10 +75,9 @@ def compare_family(pairs: Mapping[Key, Pair], margin: float, family: int | None 
         docket = judge({name: judged[key] for name, key in names.items()}, rule, asked)
         for verdict in docket.verdicts:
             key = names[verdict.task]
-            estimate = found[key].estimate
-            if verdict.apart:
-                estimate = estimate.without_interval()
-            found[key] = replace(found[key], verdict=verdict, estimate=estimate)
+            found[key] = replace(found[key], verdict=verdict)
+            if verdict.apart:  # they are of the family still
+                found[key] = replace(found[key], estimate=found[key].estimate.without_interval(), p=None, holm=None)
     return found
 
 

@@ -12,6 +12,7 @@ from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import freeze, group_parameters
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
 from fpt_bench.bodies.inits.pretrained_parts import with_parts
+from fpt_bench.bodies.inits.random import random_fingerprint
 from fpt_bench.bodies.inits.trained import load_trained
 from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
@@ -112,9 +113,9 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     """
     if spec.layers is not None:
         keep_layers(plan.config, spec.layers)
-    return (
-        plan.files.fingerprint(plan.config) if read_init(spec.init).reads_weights else config_fingerprint(plan.config)
-    )
+    if read_init(spec.init).reads_weights:
+        return plan.files.fingerprint(plan.config)
+    return random_fingerprint(plan.config) if spec.init == "random" else config_fingerprint(plan.config)
 
 
 def _require_stillness(plan: Blueprint) -> None:

@@ -198,7 +198,9 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
         _write(path, results, said[path])
     for grid in (grid for grid in dated if grid != there.get(grid.name)):
         write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
-    records = [r for each in (folder, *gathered.folders) for r in read_records(simple_learners_file(each))]
+    # Records on file give way, wherever the output stands among what is packed.
+    new = [each for each in gathered.folders if each.resolve() != folder.resolve()]
+    records = [r for each in (folder, *new) for r in read_records(simple_learners_file(each))]
     if records:
         write_records(simple_learners_file(folder), records)
     return {path: len(results) for path, results in paths.items() if results}, problems

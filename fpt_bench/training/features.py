@@ -28,8 +28,6 @@ _WITHOUT_EFFECT = {
 _FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"
 _FORMAT = 2
 """Of what is kept: raised where the same fields give other features. 1 was float32 at every precision."""
-_FORMAT = 2
-"""Of what is kept: raised where the same fields give other features. 1 was float32 at every precision."""
 
 
 class FeatureDataModule(DerivedDataModule):

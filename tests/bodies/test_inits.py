@@ -111,6 +111,8 @@ def test_random_gpt2_has_every_matrix_at_the_published_deviation() -> None:
     blocks, _ = model_of("random", "gpt2", layers=2)
     for matrix in (matrix for block in blocks for matrix in block.matrices):
         assert matrix.std().item() == pytest.approx(0.02, rel=0.01)
+    random, fanin = (model_of(init, "gpt2")[1].fingerprint for init in ("random", "random-fanin"))
+    assert random != fanin, "what was drawn by the library's initializer is another body"
 
 
 def test_smollm2s_own_random_scale_is_the_published_one() -> None:

@@ -273,11 +273,14 @@ def test_kept_results_take_nothing_from_what_is_there(tmp_path: Path) -> None:
 
 def test_of_records_of_simple_learners_what_is_packed_now_wins(tmp_path: Path) -> None:
     runs, kept = write_bench(tmp_path / "runs", *bench_of("one")), tmp_path / "kept"
-    for score in (0.3, 0.9):
+    for score in (0.3, 0.4):
         write_records(simple_learners_file(runs), [made_up_record("mnist", {"linear": score})])
         pack([runs], kept)
-    (record,) = read_records(simple_learners_file(kept))
-    assert record.learners == {"linear": 0.9}
+    for score, order in ((0.8, (runs, kept)), (0.9, (kept, runs))):
+        write_records(simple_learners_file(runs), [made_up_record("mnist", {"linear": score})])
+        pack(order, kept)
+        (record,) = read_records(simple_learners_file(kept))
+        assert record.learners == {"linear": score}
     simple_learners_file(runs).unlink()
     assert record in known_records(runs, Console(quiet=True), kept)
     assert record not in known_records(runs, Console(quiet=True))

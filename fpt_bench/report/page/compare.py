@@ -105,7 +105,7 @@ def _compare(before: Bench, after: Bench, looks: Mapping[str, Look], figures: Pa
 def difference(before: Cell | None, after: Cell | None) -> Estimate | None:
     """Return the change of a cell's accuracy, a fraction; None unless both sides have a score.
 
-    Where both have the same runs, each is compared with itself.
+    Where both have the same runs, each is compared with itself, whatever groups their scores fall into.
     """
     if not before or not after or not before.runs or not after.runs:
         return None

@@ -108,6 +108,8 @@ def test_noise_fills_what_has_less_ink_and_is_the_same_in_every_run(embedded: di
     assert filled.mean() == pytest.approx(63.5, abs=0.5)
     assert len(np.unique(shown[:, :2, :2].reshape(len(shown), -1), axis=0)) == len(shown), "the padding, too"
     assert noisy.fingerprint() == again.fingerprint() != clean.fingerprint()
+    grey = MnistDataModule(grey=0.25).examples(TEST).images.pixels
+    np.testing.assert_array_equal(grey, np.maximum(ink, 64))
 
 
 def test_cifar_tokens_hold_normalised_colours(embedded: dict[str, Any]) -> None:
@@ -137,7 +139,7 @@ def test_bad_arguments_are_named() -> None:
         CifarLraDataModule(image_size=31)
     with pytest.raises(ValueError, match="cifar: expected augmentation true or false, got 'yes'"):
         CifarDataModule(augmentation="yes")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"mnist: expected noise from 0 to 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"mnist: expected noise and grey from 0 to 1, got 1\.5 and 0"):
         MnistDataModule(noise=1.5)
     with pytest.raises(ValueError, match=r"mnist: expected one of the splits .*, got 'valid'"):
         MnistDataModule().examples("valid")
