@@ -113,9 +113,10 @@ def planned_fingerprint(spec: RunSpec, plan: Blueprint) -> str:
     """
     if spec.layers is not None:
         keep_layers(plan.config, spec.layers)
-    if read_init(spec.init).reads_weights:
+    init = read_init(spec.init)
+    if init.reads_weights:
         return plan.files.fingerprint(plan.config)
-    return random_fingerprint(plan.config) if spec.init == "random" else config_fingerprint(plan.config)
+    return (random_fingerprint if init.kind.draws_as_published else config_fingerprint)(plan.config)
 
 
 def _require_stillness(plan: Blueprint) -> None:

@@ -59,6 +59,8 @@ class InitKind:
     """What it reads besides the architecture."""
     source: str = "here"
     """Who described it."""
+    draws_as_published: bool = False
+    """Whether all of it is of the architecture's own initializer."""
 
 
 _ROOM = "fpt_bench.bodies.inits"
@@ -84,7 +86,7 @@ INITS: Mapping[str, InitKind] = {
     "random-fanin": InitKind(f"{_ROOM}.random:random_fanin", source="LeCun et al. 1998"),
     "random-gain:G": InitKind(f"{_ROOM}.random:random_gain", (_GAIN,)),
     "random-gain-qk:G": InitKind(f"{_ROOM}.random:random_gain_qk", (_GAIN,)),
-    "random": InitKind(f"{_ROOM}.random:random", source=_LU),
+    "random": InitKind(f"{_ROOM}.random:random", source=_LU, draws_as_published=True),
     TASK_INIT: InitKind(f"{_ROOM}.trained:trained", takes="a task", source=f"{_LU}, Table 2"),
 }
 """Every kind of init as its users write it, from what keeps most of the pretrained body to what keeps nothing."""
