@@ -8,7 +8,7 @@ import torch
 from transformers import BertModel, GPT2Config, GPT2Model
 
 from datamodules.contract import TaskSpec
-from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.build import build_body, plan_body, planned_fingerprint
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.training.module import FPTModule
 
@@ -100,3 +100,11 @@ def test_dropout_of_the_spec_reaches_the_body(body: str) -> None:
         built, _ = build_body(RunSpec(task="bit-xor", body=body, layers=1, init="random", dropout=dropout), 10)
         built.train()
         assert torch.equal(built(embeddings, mask, 10), built(embeddings, mask, 10)) is not varies
+
+
+@pytest.mark.parametrize(
+    ("body", "init"), [("causal-128", "random"), ("causal-128", "random-fanin"), ("minilm", "pretrained")]
+)
+def test_the_fingerprint_that_is_planned_is_the_one_that_is_recorded(body: str, init: str) -> None:
+    spec = RunSpec(task="bit-xor", body=body, init=init)
+    assert planned_fingerprint(spec, plan_body(spec, 10)) == build_body(spec, 10)[1].fingerprint
