@@ -156,13 +156,12 @@ def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tupl
 
     Those that have no seeds yet are of it, so that a word which fell is not taken back when they have.
     """
-    opponents = {key: _opponent_of(cell, alone, grid) for key, cell in alone.items()}
-    pairs = {
-        key: Pair(cell.scores, baseline.scores, cell.unit)
-        for key, cell in alone.items()
-        if (baseline := opponents[key]) is not None and cell.runs and baseline.runs
-    }
-    return compare_family(pairs, grid.experiment.margin, sum(each is not None for each in opponents.values()))
+    pairs = {}
+    for key, cell in alone.items():
+        baseline = _opponent_of(cell, alone, grid)
+        if baseline is not None and cell.runs and baseline.runs:
+            pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
+    return compare_family(pairs, grid.experiment.margin, grid.differences)
 
 
 def _opponent_of(cell: Cell, alone: Mapping[tuple[str, str], Cell], grid: Grid) -> Cell | None:

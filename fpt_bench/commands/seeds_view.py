@@ -67,7 +67,7 @@ def seeds_needed(bench: Bench, difference: float) -> list[Needed]:
 
 def _family(bench: Bench) -> int:
     """Return how many differences a bench's table judges together."""
-    return max(1, sum(bench.opponent(cell.arm) is not None for cell in bench.cells))
+    return max(1, bench.grid.differences)
 
 
 def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) -> Needed:

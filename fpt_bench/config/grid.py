@@ -20,7 +20,9 @@ from fpt_bench.names import require_known
 
 GRID_SCHEMA = 4
 """Number of the form that grids have here; it grows with every field that older code would not know."""
-_SETTLED_LATER = ("learning_rate", "data", "body", "body_path", "body_execution", "precision")
+OF_THE_PLACE = ("body", "body_path", "body_execution", "precision")
+"""Fields of a spec in which two places that do the same may differ."""
+_SETTLED_LATER = ("learning_rate", "data", *OF_THE_PLACE)
 """Fields in which runs of one bench differ, or which a plan leaves to the machine."""
 
 
@@ -139,6 +141,12 @@ class Grid(BaseModel):
         """Seeds that chose a rate and are not reported: none where no arm is swept."""
         swept = any(len({spec.learning_rate for spec in specs}) > 1 for specs in self.cells().values())
         return self.tuning_seeds if swept else ()
+
+    @property
+    def differences(self) -> int:
+        """How many its table judges together: of each arm to its opponent on each task, with seeds or without."""
+        cells = self.cells()
+        return sum((task, self.experiment.opponent(arm)) in cells for task, arm in cells)
 
     def cells(self) -> dict[tuple[str, str], list[RunSpec]]:
         """Return the runs of each (task, arm), in the grid's order: all seeds at each learning rate."""

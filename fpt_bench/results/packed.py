@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpt_bench.config.grid import Grid, GridRun, first_registered
+from fpt_bench.config.grid import OF_THE_PLACE, Grid, GridRun, first_registered
 from fpt_bench.results.archive import write_members
 from fpt_bench.results.atomic import replaced_when_whole, write_atomically
 from fpt_bench.results.folder import (
@@ -27,8 +27,6 @@ from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_of_run, read_places
 from fpt_bench.results.simple_records import read_records, write_records
 
-_OF_THE_MACHINE = ("body", "body_path", "body_execution", "precision")
-"""Fields of a spec in which two places that did the same may differ."""
 UNNAMED = "others"
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
 
@@ -142,7 +140,7 @@ def _require_alike(runs: Iterable[GridRun], fixed: Collection[str], both: str) -
     """Raise a ValueError where seeds of a cell were asked for otherwise, as before and after a budget was changed."""
     first: dict[tuple[str, str], dict[str, object]] = {}
     for run in runs:
-        asked = run.spec.model_dump(exclude={"seed", *_OF_THE_MACHINE})
+        asked = run.spec.model_dump(exclude={"seed", *OF_THE_PLACE})
         if run.arm not in fixed:
             del asked["learning_rate"]
         before = first.setdefault((run.task, run.arm), asked)

@@ -7,16 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModel, BloomConfig, BloomModel, LlamaConfig, LongformerConfig, LongformerModel
+from transformers import AutoModel, LlamaConfig, LongformerConfig, LongformerModel
 
 from fpt_bench.bodies.build import build_body, plan_body
-from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.inits.blueprint import TrainedBody
 from fpt_bench.bodies.inits.matrices import Block, blocks_of, fold_scales
-from fpt_bench.bodies.inits.numbers_kept import planned_numbers, used_parameters
 from fpt_bench.bodies.inits.pretrained_parts import with_parts
 from fpt_bench.bodies.inits.trained import load_trained
-from fpt_bench.bodies.loading import unused_tensors
 from fpt_bench.config.inits import INITS, PARTS, read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec
@@ -242,43 +239,6 @@ def test_layer_scales_are_folded_into_what_they_multiply() -> None:
     assert scaled.output.std().item() == pytest.approx(expected, rel=0.02)
 
 
-def test_bytes_kept_are_numbers_times_their_width_in_the_file() -> None:
-    spec = RunSpec(task="bit-xor", layers=1)
-    sizes = {
-        init: build_body(spec.model_copy(update={"init": init}), 10)[1].bytes_kept for init in ("pretrained", "random")
-    }
-    layer = 4 * 384 * 384 + 2 * 384 * 1536 + 4 * 384 + 1536 + 384 + 4 * 384
-    assert sizes == {"pretrained": 4 * (layer + 512 * 384 + 2 * 384 + 2 * 384), "random": 0}
-
-
-@pytest.mark.parametrize(
-    ("init", "message"),
-    [
-        ("rank:0", "expected K to be a whole number from 1 to 100000, got 0"),
-        ("rank:1.5", "expected K to be a whole number from 1 to 100000, got 1.5"),
-        ("rank", "init 'rank': expected K, as in 'rank:1'"),
-        ("random-gain:0.50", "expected it to be written as 'random-gain:0.5'"),
-        ("random-gain:-0", "expected it to be written as 'random-gain:0'"),
-        ("mimetic-qk:0.7:0.7", "expected it to be written as 'mimetic-qk', so that equal runs have one name"),
-        ("mimetic-qk:0.7:-0.70+norms", "expected it to be written as 'mimetic-qk:0.7:-0.7+norms'"),
-        ("random-fanin+norms+query-key", "expected it to be written as 'random-fanin+query-key+norms'"),
-        ("rank:1_0", "expected it to be written as 'rank:10'"),
-        ("random-gain:nan", "expected G to be a number from 0 to 100, got nan"),
-        ("random-gain:", "expected G to be a number from 0 to 100, got -"),
-        ("mimetic-qk:0.7:0.7:0.7", "expected it as mimetic-qk:NOISE:DIAGONAL or mimetic-qk, got 3 numbers"),
-        ("spectrum:3", "expected it as spectrum, got 1 number"),
-        ("random-fanin+querykey", "unknown part of init 'random-fanin+querykey' 'querykey'. Did you mean 'query-key'?"),
-        ("random-fanin+norms+norms", "expected each part once"),
-        ("pretrained+norms", "on top of an init that does not keep it already"),
-        ("mimetick", "unknown init 'mimetick'. Did you mean 'mimetic'?"),
-    ],
-)
-def test_a_wrong_name_of_an_init_is_one_sentence(init: str, message: str) -> None:
-    with pytest.raises(ValueError, match=r".") as caught:
-        build_body(RunSpec(task="bit-xor", init=init), 10)
-    assert message in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("body", "init", "message"),
     [
@@ -295,23 +255,6 @@ def test_an_init_that_a_body_has_not_the_shape_for_is_one_sentence(body: str, in
     with pytest.raises(ValueError, match=r".") as caught:
         build_body(RunSpec(task="bit-xor", body=body, init=init, layers=None if body == "lstm" else 1), 10)
     assert message in str(caught.value)
-
-
-def test_what_is_kept_is_what_runs() -> None:
-    def used(body: str) -> set[str]:
-        plan = plan_body(RunSpec(task="bit-xor", body=body, init="pretrained"), 10, offline=True)
-        with torch.device("meta"):
-            model = family_of(plan.config.model_type).build_random(plan.config, "eager")
-        kept = set(map(id, used_parameters(model)))
-        assert planned_numbers(plan) == sum(p.numel() for p in model.parameters() if id(p) in kept)
-        return {name for name, value in model.named_parameters() if id(value) not in kept}
-
-    assert used("t5-encoder") == {"shared.weight"}
-    assert {name.split(".")[-2] for name in used("longformer")} == {
-        "word_embeddings", "query_global", "key_global", "value_global", "dense"
-    }  # fmt: skip
-    bloom = BloomModel(BloomConfig(hidden_size=16, n_layer=1, n_head=2, vocab_size=7))
-    assert unused_tensors(bloom) == {"word_embeddings.weight"}, "a norm behind the vocabulary runs"
 
 
 def test_positions_go_to_the_rows_that_are_read(tmp_path: Path) -> None:
