@@ -4,7 +4,7 @@ The latter two after Agarwal et al. 2021, Deep Reinforcement Learning at the Edg
 4). Strata are tasks, each a list of normalised scores, one a seed; pure functions over numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,25 +34,34 @@ class Overall:
 
 
 def compare_across_tasks(
-    scores: Mapping[str, Mapping[str, Sequence[float]]], opponents: Mapping[str, str | None]
+    scores: Mapping[str, Mapping[str, Sequence[float]]],
+    opponents: Mapping[str, str | None],
+    in_groups: Collection[tuple[str, str]] = (),
 ) -> tuple[Overall, ...]:
     """Judge all arms by the same tasks: those in which every arm has a score; nothing where those are fewer than two.
 
     Args:
         scores: normalised, one a seed, by task and arm.
         opponents: by arm, in the order of the outcome, the arm that it is compared with.
+        in_groups: tasks and arms whose seeds fall into two groups: no mean that they are in has an interval.
     """
     tasks = tuple(task for task, arms in scores.items() if all(map(arms.get, opponents)))
     if len(tasks) < 2:
         return ()
     by_arm = {arm: [scores[task][arm] for task in tasks] for arm in opponents}
     weights = [1 / len(tasks)] * len(tasks) + [-1 / len(tasks)] * len(tasks)
+    apart = {arm for task, arm in in_groups if task in tasks}
     found = []
     for arm, strata in by_arm.items():
         other = by_arm.get(opponents[arm] or "")
+        mean = estimate_mean_of_means(strata)
         delta = None if other is None else estimate_mean_of_means([*strata, *other], weights)
         improvement = None if other is None else probability_of_improvement(strata, other)
-        found.append(Overall(arm, tasks, estimate_mean_of_means(strata), delta, improvement, tuple(map(tuple, strata))))
+        if arm in apart:
+            mean = mean.without_interval()
+        if delta is not None and apart & {arm, opponents[arm]}:
+            delta = delta.without_interval()
+        found.append(Overall(arm, tasks, mean, delta, improvement, tuple(map(tuple, strata))))
     return tuple(found)
 
 

@@ -220,7 +220,8 @@ def _overall(cells: Sequence[Cell], grid: Grid) -> tuple[Overall, ...]:
             normalise(score, floors[cell.task] or 0.0, r.perfect)
             for score, r in zip(cell.scores, cell.runs, strict=True)
         ]
-    return compare_across_tasks(scores, {arm: grid.experiment.opponent(arm) for arm in grid.experiment.arms})
+    opponents = {arm: grid.experiment.opponent(arm) for arm in grid.experiment.arms}
+    return compare_across_tasks(scores, opponents, [(c.task, c.arm) for c in cells if c.learned is not None])
 
 
 def _arrival(result: RunResult, target: float) -> Arrival:

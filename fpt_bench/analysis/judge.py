@@ -139,7 +139,8 @@ class Docket:
     Attributes:
         better_anywhere, worse_anywhere: e-values against the first arm being better, or worse, on none of the tasks:
             products over tasks, whose seeds are independent. They say that there is such a task, not which.
-        mean: the mean of differences over tasks, its interval for a fixed number of seeds; None of who learned.
+        mean: the mean of differences over tasks, its interval for a fixed number of seeds; None of who
+            learned, and where a task's seeds fall into two groups.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -198,7 +199,8 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule, family: 
     verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
     scores = [(case.first, case.second) for case in cases]
     # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
-    mean = None if rule.seeds == "learned" else mean_over_tasks(scores, rule.level)
+    no_spread = rule.seeds == "learned" or any(verdict.apart for verdict in verdicts)
+    mean = None if no_spread else mean_over_tasks(scores, rule.level)
     anywhere = logs.sum(0)
     return Docket(tuple(verdicts), as_evidence(anywhere[0]), as_evidence(anywhere[1]), mean)
 

@@ -133,9 +133,10 @@ def _overall_notes(bench: Bench) -> list[str]:
         return []
     return [
         "Over tasks: mean of (accuracy - floor) / (1 - floor), every task alike, over "
-        f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval: how far other seeds could move the "
-        "figure, and nothing about other tasks. What counts is the difference of arms. Beats it: how often a run's "
-        f"score is better than that of a run of {_opponent(bench)}, every task alike, with the percentile bootstrap's "
+        f"{', '.join(bench.overall[0].tasks)}, with Satterthwaite's 95 % interval (none where a task's seeds fall into "
+        "two groups): how far other seeds could move the figure, and nothing about other tasks. What counts is the "
+        "difference of arms. Beats it: how often a run's score is better than that of a run of "
+        f"{_opponent(bench)}, every task alike, with the percentile bootstrap's "
         "95 % interval over seeds (Agarwal et al. 2021), too narrow where seeds are few; no verdict rests on it."
     ]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fpt_bench.analysis.across_tasks import performance_profile, probability_of_improvement
+from fpt_bench.analysis.across_tasks import compare_across_tasks, performance_profile, probability_of_improvement
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import overall_frame
 from fpt_bench.report.tables import markdown
@@ -61,3 +61,16 @@ def test_a_bench_says_it_beside_its_difference_over_tasks() -> None:
     page = markdown(bench)
     assert "| beats it " in page
     assert f"| {100 * language.improvement.mean:.0f} %" in page
+
+
+def test_an_arm_whose_seeds_fall_into_two_groups_on_a_task_has_a_mean_without_an_interval() -> None:
+    scores = {
+        "copy": {"ours": [0.9, 0.9, 0.1], "theirs": [0.2, 0.3, 0.4], "third": [0.5, 0.6, 0.7]},
+        "sort": {"ours": [0.4, 0.5, 0.6], "theirs": [0.2, 0.3, 0.4], "third": [0.5, 0.6, 0.7]},
+    }
+    opponents = {"ours": "theirs", "theirs": None, "third": "ours"}
+    ours, theirs, third = compare_across_tasks(scores, opponents, [("copy", "ours"), ("elsewhere", "theirs")])
+    assert [math.isinf(arm.estimate.high) for arm in (ours, theirs, third)] == [True, False, False]
+    assert [arm.delta is not None and math.isinf(arm.delta.high) for arm in (ours, third)] == [True, True]
+    assert ours.delta is not None
+    assert ours.delta.mean == pytest.approx((1.9 / 3 - 0.3 + 0.5 - 0.3) / 2)

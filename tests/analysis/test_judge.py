@@ -242,6 +242,12 @@ def test_who_learned_is_counted() -> None:
     assert docket.mean is None
 
 
+def test_a_task_whose_seeds_fall_into_two_groups_leaves_the_family_without_a_mean() -> None:
+    even, apart = ([0.80, 0.81, 0.82], [0.70, 0.71, 0.72]), ([0.75, 0.75, 0.99], [0.70, 0.71, 0.72])
+    assert judge({"even": even}, Rule(0.05)).mean is not None
+    assert judge({"even": even, "apart": apart}, Rule(0.05)).mean is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
