@@ -160,7 +160,7 @@ def _differences(alone: Mapping[tuple[str, str], Cell], grid: Grid) -> dict[tupl
     for key, cell in alone.items():
         baseline = _opponent_of(cell, alone, grid)
         if baseline is not None and cell.runs and baseline.runs:
-            pairs[key] = Pair(cell.scores, baseline.scores, cell.unit)
+            pairs[key] = Pair(cell.scores, baseline.scores, baseline.unit)
     return compare_family(pairs, grid.experiment.margin, grid.differences)
 
 

@@ -46,7 +46,7 @@ class Cell:
     choice: Choice
     """Which learning rate stands for the cell."""
     tried: tuple[RunResult, ...]
-    """All runs that are over, at every learning rate."""
+    """All runs that have a result, failed ones too, at every learning rate."""
     expected: int
     """How many runs there will be, over all rates, but those of rates that are given up or not chosen."""
     scored: int
@@ -97,7 +97,7 @@ class Cell:
 
     @cached_property
     def at_rate(self) -> tuple[RunResult, ...]:
-        """Runs that are over at the chosen rate, but those of tuning seeds."""
+        """Runs with a result at the chosen rate, but those of tuning seeds."""
         at_rate = (r for r in self.tried if r.spec.learning_rate == self.choice.rate)
         return tuple(r for r in at_rate if r.spec.seed not in self.tuning_seeds)
 
@@ -259,10 +259,11 @@ class Cell:
         """Training of all its runs on processors, those of other rates included: hours times the last attempt's threads
         and processes; None where a run was on a GPU or does not say on what it was. Results of before instructions were
         recorded are all of processors."""
-        last = [r.attempts[-1] if r.attempts else None for r in self.tried]
+        over = [r for r in self.tried if r.is_over]
+        last = [r.attempts[-1] if r.attempts else None for r in over]
         if any(attempt is None or "cuda" in (attempt.flags or ()) for attempt in last):
             return None
-        cores = (r.seconds * made.threads * made.processes for r, made in zip(self.tried, last, strict=True) if made)
+        cores = (r.seconds * made.threads * made.processes for r, made in zip(over, last, strict=True) if made)
         return sum(cores) / 3600
 
     @property

@@ -74,6 +74,12 @@ CODES = {
         "as long as that is so",
         "count who learns (`judge --reached`), or a budget at which both arms vary",
     ),
+    "FPT009": Code(
+        "other data or weights",
+        "not all of this arm's runs have one body, or runs of this arm and of the one that it is compared with, "
+        "though asked for alike, read other data",
+        "run them again in one place; `fingerprint` of `data` and `body` in their results says which differ",
+    ),
 }
 """By code, in the order in which they are listed."""
 
@@ -103,8 +109,20 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
         "FPT006": body is not None and body.pinned is False,
         "FPT007": bool(moves) and float(np.median(moves)) < DEAF,
         "FPT008": verdict is not None and verdict.flat and min(verdict.counts) >= ENOUGH_TO_TELL,
+        "FPT009": _differ(cell, baseline),
     }
     return tuple(code for code in CODES if holds[code])
+
+
+def _differ(cell: "Cell", baseline: "Cell | None") -> bool:
+    """Return whether runs that were asked for alike read other data, or the cell's were made of other bodies."""
+    read: dict[str, set[str]] = {}
+    for result in (*cell.runs, *(baseline.runs if baseline else ())):
+        if result.data is not None:
+            asked = repr((result.spec.task, sorted(result.spec.data_arguments.items())))
+            read.setdefault(asked, set()).add(result.data.fingerprint)
+    bodies = {result.body.fingerprint for result in cell.runs if result.body is not None}
+    return len(bodies) > 1 or any(len(prints) > 1 for prints in read.values())
 
 
 def _rises(result: RunResult) -> bool:

@@ -66,8 +66,8 @@ def compare_family(pairs: Mapping[Key, Pair], margin: float, family: int | None 
     tested = {key: difference.p for key, difference in found.items() if difference.p is not None}
     judged = {key: pair.scaled() for key, pair in pairs.items() if pair.can_be_judged}
     asked = max(family or 0, len(pairs))
-    without_seeds = [1.0] * (asked - len(judged))
-    for key, adjusted in zip(tested, holm([*tested.values(), *without_seeds]), strict=False):
+    untested = [1.0] * (asked - len(tested))  # without seeds, or without a spread
+    for key, adjusted in zip(tested, holm([*tested.values(), *untested]), strict=False):
         found[key] = replace(found[key], holm=adjusted)
     if judged:
         names = {str(number): key for number, key in enumerate(judged)}

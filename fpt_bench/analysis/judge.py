@@ -32,6 +32,8 @@ FLAT = 0.2
 ENOUGH_TO_TELL = 5
 """Seeds an arm: of two alike arms of so many, one is flat in 1 % of cases; of two seeds each in 25, of three in 8."""
 STUCK = 0.05
+_ALL = 1.999
+"""Width of an interval, in the largest difference that there can be, from which on it says nothing; two are all."""
 """Share of the wider arm's range at which an arm will hardly cease to be flat. By five seeds so narrow, it is flat by
 twenty in 99 % of cases where deviations differ eightfold, in 74 % where fivefold, of which 1 % are so."""
 
@@ -101,6 +103,7 @@ class Verdict:
         apart: an arm's scores fall into two groups, so that `learned` would be the right rule, not `normal`.
         narrow: the range of seeds of the arm that varies less, as a share of the other's; 0 where neither varies, 1
             where seeds are not taken as normal.
+        says_nothing: the interval holds all differences that there can be, as of few seeds.
     """
 
     task: str
@@ -115,6 +118,7 @@ class Verdict:
     word: Word
     apart: bool
     narrow: float
+    says_nothing: bool
 
     @property
     def flat(self) -> bool:
@@ -260,11 +264,12 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     estimate = float(case.first.mean() - case.second.mean())
     ranges = sorted(_span(arm, rule.width) for arm in (case.first, case.second))
     learned, normal = rule.seeds == "learned", rule.seeds == "normal"
+    difference = confidence_sequence(estimate, rule.width, rule.level, case.above, case.below)
     return Verdict(
         task=case.task,
         first=float(case.first.mean()),
         second=float(case.second.mean()),
-        difference=confidence_sequence(estimate, rule.width, rule.level, case.above, case.below),
+        difference=difference,
         counts=(len(case.first), len(case.second)),
         learned=(int(case.first.sum()), int(case.second.sum())) if learned else None,
         better=better,
@@ -273,4 +278,5 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
         apart=normal and any(groups_apart(arm, rule.unit or rule.width) for arm in (case.first, case.second)),
         narrow=(ranges[0] / ranges[1] if ranges[1] else 0.0) if normal else 1.0,
+        says_nothing=difference.high - difference.low >= _ALL * rule.width,
     )

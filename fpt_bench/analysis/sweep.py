@@ -8,7 +8,7 @@ The rule, for each task and arm whose rates are swept:
    and its accuracy was no longer rising (by RISING or more over the last quarter of its steps).
 3. All other rates are given their remaining seeds, and the rate with the best mean validation accuracy among those
    that have all seeds is chosen. Ties, as at a ceiling, go to the larger mean area under the validation curve, then
-   to the smaller rate. A diverged run scores its floor.
+   to the smaller rate. A diverged run scores as the worst rule that needs no learning.
 4. If the chosen mean turns out so low that a rate would not have been hopeless beside it, that rate is taken up again.
    So no rate stays out whose one score reaches what was chosen.
 5. Where a grid has tuning seeds, all of this is done with them alone. Then the chosen rate, and no other, is given the
@@ -77,8 +77,8 @@ class Choice:
 
 
 def validation_score(result: RunResult) -> float | None:
-    """Return the accuracy that a rate is judged by: best validation; the floor if it diverged; None if it failed."""
-    return result.floor if result.status == "diverged" else result.validation_score
+    """Return the accuracy that a rate is judged by: best validation; the worst rule if diverged; None if failed."""
+    return result.unlearned if result.status == "diverged" else result.validation_score
 
 
 def validation_area(result: RunResult, floor: float | None = None) -> float:
@@ -91,10 +91,18 @@ def validation_area(result: RunResult, floor: float | None = None) -> float:
         floor: by default its own; that of another to compare with.
     """
     floor = floor if floor is not None else result.floor or 0.0
+    return area_under_curve(carried_on(result), floor, result.spec.max_steps, result.perfect)
+
+
+def carried_on(result: RunResult) -> list[tuple[int, float]]:
+    """Return a run's validation curve; one that diverged falls to the worst rule at the validation that did not come.
+
+    Empty where it was never validated, and knows of no rule.
+    """
     curve = list(result.curve)
-    if result.status == "diverged":
-        curve.append((result.spec.validation_after(curve[-1][0] if curve else 0), floor))
-    return area_under_curve(curve, floor, result.spec.max_steps, result.perfect)
+    if result.status == "diverged" and result.unlearned is not None:
+        curve.append((result.spec.validation_after(curve[-1][0] if curve else 0), result.unlearned))
+    return curve
 
 
 def choosing_seeds(specs: Sequence[RunSpec], tuning_seeds: Collection[int]) -> set[int]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -47,9 +47,6 @@ from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import collect_results, read_results
 from fpt_bench.results.simple_records import known_records
 from fpt_bench.results.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 TABLES_EVERY_SECONDS = 5.0
 """While a bench goes on, its tables are at most so old: they take longer the more results there are."""

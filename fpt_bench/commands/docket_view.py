@@ -109,10 +109,13 @@ def derive_docket(
 def _read_docket(path: Path) -> list[dict[str, object]]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got {error}") from error
     if not isinstance(kept, list) or not all(
-        isinstance(record, dict) and {"name", "bench"} <= record.keys() for record in kept
+        isinstance(record, dict)
+        and isinstance(record.get("name"), str)
+        and isinstance(record.get("bench", 0), str | None)
+        for record in kept
     ):
         raise ValueError(f"{path}: expected a docket that `judge -o` wrote as JSON, got something else")
     return kept

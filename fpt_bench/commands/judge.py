@@ -82,7 +82,7 @@ def judge(
     if as_json:
         say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})
         return
-    out.print(_verdicts(docket, rule, better, than))
+    out.print(_verdicts(docket, better, than))
     for line in (*_remarks(docket), _family(docket, rule)):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -100,25 +100,25 @@ def _rule(
     return Rule(margin, level=level, seeds=seeds, low=low, high=high, reached=reached, higher=higher)
 
 
-def _verdicts(docket: "Docket", rule: "Rule", better: str, than: str) -> Table:
+def _verdicts(docket: "Docket", better: str, than: str) -> Table:
     shown = Table(box=None, pad_edge=False)
     shown.add_column("task")
     for title in (better, than, "difference", "at every look", "seeds", "e better", "e worse", "e same"):
         shown.add_column(Text(title), justify="right")
     shown.add_column("verdict")
     for verdict in docket.verdicts:
-        shown.add_row(Text(verdict.task), *map(Text, _figures(verdict, rule)), verdict.word)
+        shown.add_row(Text(verdict.task), *map(Text, _figures(verdict)), verdict.word)
     return shown
 
 
-def _figures(verdict: "Verdict", rule: "Rule") -> list[str]:
+def _figures(verdict: "Verdict") -> list[str]:
     means = [f"{mean:.3f}" for mean in (verdict.first, verdict.second)]
     if verdict.learned is not None:
         means = [f"{k} of {n}" for k, n in zip(verdict.learned, verdict.counts, strict=True)]
     found = verdict.difference
     # Without a spread in either arm the interval has no width, which says nothing of what other seeds would do.
     interval = f"{found.low:+.3f} to {found.high:+.3f}" if found.high - found.low > SEEN else "no spread seen"
-    if found.high - found.low > 2 * rule.width - SEEN:
+    if verdict.says_nothing:
         interval = "any"
     evidence = [f"{value:.3g}" for value in (verdict.better, verdict.worse, verdict.same)]
     return [*means, f"{found.estimate:+.3f}", interval, " / ".join(map(str, verdict.counts)), *evidence]

@@ -13,8 +13,8 @@ from rich.text import Text
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import BenchRuns, Kept
 from fpt_bench.launching.slurm import log_of, queued_runs, sent_jobs
-from fpt_bench.results.folder import LEASE_FILE, begun_runs, runs_of
-from fpt_bench.results.grids import find_grids, has_bench, read_grids
+from fpt_bench.results.folder import LEASE_FILE, begun_runs, folder_of, runs_of
+from fpt_bench.results.grids import find_grids, has_bench, read_grids, where_results_lie
 from fpt_bench.results.lease import LEASE_SECONDS, holding
 from fpt_bench.results.regular_files import open_regular
 from fpt_bench.results.result import RunResult, over_in
@@ -33,7 +33,8 @@ _LOG_BYTES = 10_000
 
 def status(runs: BenchRuns = Path("runs"), kept: Kept = None) -> None:
     """Show how many runs are queued, running, silent, done, failed or lost, and the log ends of those in trouble."""
-    out.print(show_status(folder_status(runs, notes, kept), runs), soft_wrap=True, highlight=False)
+    states = folder_status(runs, notes, kept)
+    out.print(show_status(states, folder_of(where_results_lie(runs))), soft_wrap=True, highlight=False)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ REPLICATES = (
     "A replicate is a seed of a run: it draws batches, the new layers and, where a body is random, the body. Each "
     "checkpoint was pretrained once, and no verdict reaches beyond that one, this data and these budgets."
 )
-ANY = 1.999
-"""Width of an interval from which on it says nothing: differences lie between -1 and 1."""
 DIGITS = 9
 """Of figures in JSON: what rounding on another processor does not reach."""
 
@@ -61,7 +59,8 @@ def _task_record(verdict: Verdict) -> dict[str, Any]:
     numbers = {"first": verdict.first, "second": verdict.second, "difference": found.estimate}
     ends = {"low": found.low, "high": found.high}
     rounded = {key: round(float(value), DIGITS) for key, value in {**numbers, **ends}.items()}
-    return {"task": verdict.task, "word": verdict.cautious, **rounded, "seeds": list(verdict.counts)}
+    said = {"says_nothing": verdict.says_nothing, "seeds": list(verdict.counts)}
+    return {"task": verdict.task, "word": verdict.cautious, **rounded, **said}
 
 
 def docket_markdown(entries: Sequence[Entry]) -> str:
@@ -105,12 +104,11 @@ def difference_words(task: Mapping[str, Any]) -> str:
     """Write the difference on a task of a record, in points, with its interval and the judge's word.
 
     Example:
-        >>> difference_words({"difference": 0.15, "low": 0.031, "high": 0.27, "word": "better"})
+        >>> difference_words({"difference": 0.15, "low": 0.031, "high": 0.27, "says_nothing": False, "word": "better"})
         '+15.0 (+3.1 to +27.0), better'
     """
     # Of few seeds the interval that holds at every look is all that there can be.
-    low, high = task["low"], task["high"]
-    ends = "any" if high - low >= ANY else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    ends = "any" if task["says_nothing"] else f"{100 * task['low']:+.1f} to {100 * task['high']:+.1f}"
     return f"{100 * task['difference']:+.1f} ({ends}), {task['word']}"
 
 
@@ -132,11 +130,12 @@ def _seeds(entry: Entry) -> str:
 
 
 def docket_csv(entries: Sequence[Entry]) -> str:
-    """Return a row a claim and task as CSV."""
+    """Return a row a claim and task as CSV; a task without two seeds an arm has no figures."""
     rows = []
     for record in docket_records(entries):
         shared = {key: value for key, value in record.items() if not isinstance(value, list)}
-        rows += [{**shared, **task, "seeds": min(task["seeds"])} for task in record["tasks"]] or [shared]
+        rows += [{**shared, **task, "seeds": min(task["seeds"])} for task in record["tasks"]]
+        rows += [{**shared, "task": task} for task in record["without_two_seeds"]]
     return rows_as_csv(rows)
 
 
@@ -156,6 +155,16 @@ def changed_verdicts(kept: Sequence[Mapping[str, Any]], entries: Sequence[Entry]
             found.append(f"{name}: expected in both, {'kept' if key in old else 'derived'} only")
             continue
         asked = [field for field in new[key] if field in old[key] or field == "verdict"]  # an earlier form has fewer
-        differing = [field for field in asked if json.loads(json.dumps(new[key][field])) != old[key].get(field)]
+        derived = _in_form_of(old[key], json.loads(json.dumps(new[key])))
+        differing = [field for field in asked if derived.get(field) != old[key].get(field)]
         found += [f"{name}: {field}: kept {old[key].get(field)}, derived {new[key][field]}" for field in differing]
     return found
+
+
+def _in_form_of(kept: Any, derived: Any) -> Any:
+    """Return what was derived without the fields that the records of an earlier form do not have."""
+    if isinstance(kept, Mapping) and isinstance(derived, Mapping):
+        return {key: _in_form_of(kept[key], value) for key, value in derived.items() if key in kept}
+    if isinstance(kept, list) and isinstance(derived, list) and len(kept) == len(derived):
+        return [_in_form_of(old, new) for old, new in zip(kept, derived, strict=True)]
+    return derived

@@ -84,7 +84,7 @@ def with_half_width(estimate: "Estimate", sign: str = "") -> str:
         ('12.345 ± 0.040', '0.500')
     """
     half = estimate.half_width
-    if not math.isfinite(half) or not half:
+    if not math.isfinite(half) or not estimate.has_width:
         return significant(estimate.mean, sign)
     places = min(_decimals(half, 2), 2 + _decimals(estimate.mean, 3))
     return f"{estimate.mean:{sign},.{places}f} ± {half:,.{places}f}"

@@ -105,9 +105,9 @@ def _rate_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
         return ["Learning rates: one for each cell, fixed before these runs; nothing was swept in this bench."]
     notes = [
         f"Learning rates: swept; chosen by mean validation accuracy on {_choosing_seeds(bench)}; ties to the larger "
-        "mean area under the validation curve, then to the smaller rate; a diverged run counts as its floor. `*`: the "
-        "chosen rate. `edge`: the chosen rate is at an end of the grid, a better one may lie outside, and the "
-        "comparison is not settled. `provisional`: some rate still lacks seeds."
+        "mean area under the validation curve, then to the smaller rate; a diverged run counts as the worst rule "
+        "that needs no learning. `*`: the chosen rate. `edge`: the chosen rate is at an end of the grid, a better one "
+        "may lie outside, and the comparison is not settled. `provisional`: some rate still lacks seeds."
     ]
     notes.append("Tuning runs, tuning s: how many runs chose the rate of an arm, and how many seconds of one worker.")
     given_up = [score for cell in bench.cells for score in cell.choice.scores if score.given_up]
@@ -171,8 +171,10 @@ def _test_set_notes(cells: Sequence[Cell]) -> list[str]:
         of_task = [c for c in cells if c.task == task]
         metric, is_fraction = of_task[0].metric, of_task[0].is_fraction
         scores = {c.arm: [r.test_scores[name] for r in c.runs if name in r.test_scores] for c in of_task}
+        seeds = {c.arm: c.n for c in of_task}
         arms = ", ".join(
             f"{arm} {plus_minus(estimate_mean(found), is_fraction=is_fraction)}"
+            + (f" ({len(found)} of {seeds[arm]} seeds)" if len(found) < seeds[arm] else "")
             for arm, found in scores.items()
             if found
         )
@@ -212,7 +214,7 @@ def _version_notes(cells: Sequence[Cell]) -> list[str]:
     for used in dict.fromkeys(of_task.values()):
         tasks = [task for task, made in of_task.items() if made == used]
         where = "" if len(tasks) == len(of_task) else f" of {', '.join(tasks)}"
-        more = ": a release can move a run as another seed does" if len(used) > 1 else ""
+        more = ": a release or a machine can move a run as another seed does" if len(used) > 1 else ""
         notes.append(f"Runs{where} were made with {'; '.join(used)}{more}.")
     return notes
 

@@ -111,7 +111,7 @@ def _describe_claim(judged: JudgedClaim) -> str:
 def _caveats(bench: Bench) -> list[str]:
     diverged, failed = (sum(cell.count(status) for cell in bench.cells) for status in ("diverged", "failed"))
     found = [f"{bench.scored} of {bench.expected} runs have a score."] if bench.scored < bench.expected else []
-    found += [f"{diverged} diverged and count as their floor."] if diverged else []
+    found += [f"{diverged} diverged and count as the worst rule that needs no learning."] if diverged else []
     found += [f"{failed} failed and count nowhere."] if failed else []
     rates = [len({r.spec.learning_rate for r in cell.tried}) for cell in bench.cells if cell.tried]
     if rates and max(rates) == 1:

@@ -308,5 +308,8 @@ def write_tables(bench: Bench, folder: Path) -> None:
     write_atomically(table_file(folder, "tex"), latex(bench))
     write_atomically(table_file(folder, "json"), as_json(frame))
     for name, table in (("table", frame), ("rates", rates_frame(bench)), ("overall", overall_frame(bench))):
+        path = table_file(folder, "csv", name)
         if len(table):
-            write_atomically(table_file(folder, "csv", name), as_csv(table))
+            write_atomically(path, as_csv(table))
+        else:
+            path.unlink(missing_ok=True)  # of before

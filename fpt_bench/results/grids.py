@@ -69,6 +69,12 @@ def find_grids(runs: Path) -> list[Path]:
     return grids
 
 
+def where_results_lie(place: Path) -> Path:
+    """Return where the results of a place are: of a bench's folder of tables, the folder of runs that it is in."""
+    grid_path = real_path(place) / GRID_FILE
+    return runs_of(grid_path) if os.path.lexists(grid_path) else place
+
+
 def _grid_files(runs: Path) -> list[Path]:
     runs = real_path(runs)
     if os.path.lexists(runs / GRID_FILE):

@@ -95,16 +95,18 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
         done: ids of the runs that are over.
 
     Raises:
-        ValueError: they are of two experiments, which one that lacks arms is not; or one seed of one cell was done in
-            two ways, so that it would count twice; or seeds of one cell at two budgets, or on two data. The message
-            names both files.
+        ValueError: they are of two experiments, which one that lacks arms or tasks is not; or one seed of one cell was
+            done in two ways, so that it would count twice; or seeds of one cell at two budgets, or on data asked for
+            otherwise. The message names both files.
     """
     both = f"{path} and {other_path}"
     claims = {claim.hash: claim for each in (grid, other) for claim in each.experiment.claims}
-    asked, theirs = (each.experiment.model_copy(update={"claims": (), "arms": {}}) for each in (grid, other))
+    growing: dict[str, object] = {"claims": (), "arms": {}, "tasks": ()}
+    asked, theirs = (each.experiment.model_copy(update=growing) for each in (grid, other))
     arms = {**other.experiment.arms, **grid.experiment.arms}
     if len(grid.experiment.arms) == len(arms):
         arms = grid.experiment.arms  # in the experiment's order
+    tasks = dict.fromkeys((*grid.experiment.tasks, *other.experiment.tasks))
     differing = any(other.experiment.arms.get(name, arm) != arm for name, arm in grid.experiment.arms.items())
     if differing or (asked, grid.targets, grid.tuning_seeds) != (theirs, other.targets, other.tuning_seeds):
         raise ValueError(
@@ -127,7 +129,9 @@ def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Col
     _require_alike((run for run in replicates.values() if run.spec.run_id in done), fixed, both)
     return grid.model_copy(
         update={
-            "experiment": asked.model_copy(update={"claims": tuple(claims.values()), "arms": arms}),
+            "experiment": asked.model_copy(
+                update={"claims": tuple(claims.values()), "arms": arms, "tasks": tuple(tasks)}
+            ),
             "runs": tuple(replicates.values()),
             "registered": first_registered((grid, other)),
             "missing": {name: why for name, why in grid.missing.items() if name in other.missing},

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from datamodules.metrics import is_enough
+from datamodules.metrics import best_of, is_enough
 from fpt_bench.config.spec import RunSpec
 
 SCHEMA = 6
@@ -244,9 +244,20 @@ class RunResult(_Frozen):
         return score is not None and is_enough(score, self.perfect, self.higher_is_better)
 
     @property
+    def unlearned(self) -> float | None:
+        """What a diverged run counts as: the worst rule that needs no learning, most often a guess.
+
+        Not the floor, the best of them: arms that train may be below it, and would gain by diverging.
+        """
+        if self.data is None:
+            return None
+        worst = best_of(self.data.trivial, not self.higher_is_better) if self.data.trivial else None
+        return self.data.floor if worst is None else self.data.trivial[worst]
+
+    @property
     def score(self) -> float | None:
-        """What tables average: a diverged run scores its floor; a failed one has none."""
-        return self.floor if self.status == "diverged" else self.test_score
+        """What tables average: a diverged run scores as the worst rule; a failed one has none."""
+        return self.unlearned if self.status == "diverged" else self.test_score
 
     @property
     def other_scores(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, folder_of, real_path
+from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, folder_of, packed_files, real_path
 from fpt_bench.results.lines import is_packed, one_of_each, read_lines
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
@@ -51,7 +51,7 @@ def time_of_result(run: Path) -> int | None:
 
 
 def read_run(run: Path) -> RunResult:
-    """Return the result in a run's folder.
+    """Return a run's result: of its folder or, where it is packed, of a file in the folder of runs.
 
     Raises:
         FileNotFoundError: there is none.
@@ -59,7 +59,10 @@ def read_run(run: Path) -> RunResult:
         ValueError: the file is no result.
     """
     # A link to a run, or `.` within it, is that run.
-    result = read_result(real_path(run))
+    folder = real_path(run)
+    result = read_result(folder)
+    if result is None and packed_files(folder.parent):
+        result = next((found for found in collect_results(folder.parent)[0] if found.spec.run_id == folder.name), None)
     if result is None:
         raise FileNotFoundError(f"{run}: expected the folder of a run that is over, found no {RESULT_FILE} there")
     return result

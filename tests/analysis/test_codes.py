@@ -117,3 +117,25 @@ def test_an_arm_is_flat_beside_another_by_five_seeds(scores: tuple[float, ...], 
     cell = Bench.of(grid, results("pretrained", scores) + other).cell("bit-xor", "language")
     assert cell is not None
     assert cell.codes == codes
+
+
+def test_runs_of_other_data_or_another_body_are_told() -> None:
+    def other(name: str) -> list[RunResult]:
+        first, *rest = results("pretrained")
+        changed = getattr(first, name).model_copy(update={"fingerprint": "0" * 64})
+        return [first.model_copy(update={name: changed}), *rest]
+
+    assert of_language(other("data"))[1].codes == ("FPT009",)
+    assert of_language(other("body"))[1].codes == ("FPT009",)
+    whole = [run.model_copy(update={"data": other("data")[0].data}) for run in results("pretrained")]
+    assert of_language(whole)[1].codes == ("FPT009",), "the arm that it is compared with read others"
+    shuffled = [
+        run.model_copy(update={"spec": run.spec.model_copy(update={"data_arguments": {"shuffled": True}})})
+        for run in whole
+    ]
+    grid = made_up_grid(("bit-xor",))
+    ours = iter(run.spec for run in shuffled)
+    runs = tuple(run.model_copy(update={"spec": next(ours)}) if run.arm == "language" else run for run in grid.runs)
+    cell = Bench.of(grid.model_copy(update={"runs": runs}), shuffled + results("random")).cell("bit-xor", "language")
+    assert cell is not None
+    assert cell.codes == (), "other data were asked for"

@@ -200,6 +200,9 @@ def test_a_kept_docket_is_derived_again_and_differences_are_named() -> None:
     assert found[0] == "c (made-up-embedded): verdict: kept refuted, derived supported"
     assert len(found) == 2
     assert changed_verdicts([], entries) == ["c (made-up-embedded): expected in both, derived only"]
+    earlier = json.loads(json.dumps(docket_records(entries)))
+    del earlier[0]["tasks"][0]["says_nothing"], earlier[0]["held"]
+    assert changed_verdicts(earlier, entries) == [], "an earlier form has fewer fields"
 
 
 def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
@@ -210,6 +213,10 @@ def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
     assert rows[0].startswith("| **c**: language better than random on bit-memory, mnist"), "settled ones first"
     assert rows[1].startswith("| **open\\|one**")
     assert len(docket_csv(entries).splitlines()) == 1 + 2 + 1
+    few = judge_filed([filed(tasks=("bit-memory", "cifar"))], [bench_of()])
+    table = [line.split(",") for line in docket_csv(few).splitlines()]
+    place = table[0].index("task")
+    assert sorted(row[place] for row in table[1:]) == ["bit-memory", "cifar"], "also a task without seeds"
 
 
 def command(*options: str) -> tuple[int, str, str]:

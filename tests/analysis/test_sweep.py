@@ -225,7 +225,7 @@ def test_fresh_seeds_are_reported_as_they_are_and_those_that_chose_are_too_good(
     assert np.mean(reported["chosen on"]) > 0.8 + 0.015
 
 
-def test_a_diverged_run_scores_its_floor() -> None:
+def test_a_diverged_run_scores_as_the_worst_rule() -> None:
     grid = grid_of((1e-3, 1e-2, 1e-1), seeds=2)
     results = [outcome(1e-3, seed, (0.75,)) for seed in (0, 1)] + [outcome(1e-1, seed, (0.6,)) for seed in (0, 1)]
     results += [outcome(1e-2, 0, (0.95,)), outcome(1e-2, 1, (0.95,), diverged=True)]
@@ -234,6 +234,17 @@ def test_a_diverged_run_scores_its_floor() -> None:
     assert choice.scores[1].diverged == 1
     assert choice.rate == 1e-3
     assert choice.edge, "the smallest rate is the best"
+
+
+def test_a_rate_that_diverges_is_no_better_than_one_that_trains_below_the_floor() -> None:
+    grid = grid_of((1e-3, 1e-2), seeds=1)
+    floors = {"floor": 0.846, "trivial": {"copy and average": 0.846, "guess": 0.5}}
+    results = [outcome(1e-3, 0, (0.757,)), outcome(1e-2, 0, (0.757,), diverged=True)]
+    below = [r.model_copy(update={"data": r.data and r.data.model_copy(update=floors)}) for r in results]
+    choice = choice_of(grid, below)
+    assert choice.rate == 1e-3
+    assert [score.mean for score in choice.scores] == [0.757, 0.5]
+    assert choice.scores[1].area < choice.scores[0].area < 0
 
 
 def test_a_rate_that_lacks_a_seed_is_not_chosen_and_makes_the_choice_provisional() -> None:

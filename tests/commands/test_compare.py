@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
+from fpt_bench.results.packed import pack
 from fpt_bench.results.predictions import Answers, write_answers
 from fpt_bench.results.result_files import write_result
 from tests.made_up import made_up_result
@@ -59,3 +60,12 @@ def test_runs_that_cannot_be_compared_are_one_sentence(
     code, said = compared(run(tmp_path, 0, LABELS), run(tmp_path, 1, **other))
     assert (code, said.count("error:")) == (2, 1)
     assert message in said
+
+
+def test_packed_runs_are_compared_where_they_would_lie(tmp_path: Path) -> None:
+    runs = [Path(run(tmp_path / "runs", seed, LABELS)) for seed in (0, 1)]
+    pack([tmp_path / "runs"], tmp_path / "packed")
+    assert not (tmp_path / "packed" / runs[0].name).exists()
+    code, said = compared(*(str(tmp_path / "packed" / each.name) for each in runs))
+    assert (code, "alike on 7 of 7 examples" in said) == (0, True), said
+    assert compared(str(runs[0]), str(tmp_path / "packed" / "no-run"))[0] == 2

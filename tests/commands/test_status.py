@@ -192,3 +192,10 @@ def test_what_failed_elsewhere_is_no_trouble_here(runs: Path, tmp_path_factory: 
     states = {state.run_id: state for state in folder_status(runs, Console(stderr=True), kept)[GRID.name]}
     assert (states[IDS[1]].state, states[IDS[1]].error) == ("failed", "no weights")
     assert states[IDS[5]].state == "open"
+
+
+def test_the_log_of_a_run_is_found_from_the_folder_of_tables_too(runs: Path) -> None:
+    tables = tables_folder(runs, GRID)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(tables)])
+    assert done.exit_code == 0, done.stderr
+    assert "| ValueError: no weights" in done.stdout

@@ -141,6 +141,17 @@ def test_a_bench_without_an_arm_and_one_with_it_are_one() -> None:
         assert both.experiment.arms == grid.experiment.arms
         assert {run.spec.run_id for run in both.runs} == {run.spec.run_id for run in grid.runs}
         assert both.missing == {}
+    tasks = grid.experiment.tasks[:1]
+    fewer = grid.model_copy(
+        update={
+            "experiment": grid.experiment.model_copy(update={"tasks": tasks}),
+            "runs": tuple(run for run in grid.runs if run.task in tasks),
+        }
+    )
+    for first, second in ((grid, fewer), (fewer, grid)):
+        both = merge_grids(Path("a"), first, Path("b"), second)
+        assert both.experiment.tasks == grid.experiment.tasks
+        assert {run.spec.run_id for run in both.runs} == {run.spec.run_id for run in grid.runs}
     arms["language"] = arms["random"]
     other = grid.model_copy(update={"experiment": grid.experiment.model_copy(update={"arms": arms})})
     with pytest.raises(ValueError, match="got two that differ"):

@@ -44,9 +44,14 @@ def test_a_result_whose_folder_cannot_be_written_leaves_nothing(tmp_path: Path) 
     assert blocked.read_text() == "in the way"
 
 
-def test_a_diverged_run_scores_its_floor_and_a_failed_one_nothing() -> None:
+def test_a_diverged_run_scores_as_the_worst_rule_and_a_failed_one_nothing() -> None:
     diverged = made_up_result("bit-xor", seed=0, accuracy=None, status="diverged")
     assert diverged.score == 0.5
+    assert diverged.data is not None
+    rules, error = {"copy": 0.846, "guess": 0.5}, {"higher_is_better": False, "is_fraction": False}
+    for changed, worst in (({}, 0.5), ({**error, "floor": 0.5}, 0.846), ({"trivial": {}}, 0.846)):
+        data = diverged.data.model_copy(update={"trivial": rules, "floor": 0.846, **changed})
+        assert diverged.model_copy(update={"data": data}).score == worst
     assert RunResult(spec=RunSpec(task="bit-xor"), status="failed", error="x").score is None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell, Convergence
-from fpt_bench.analysis.sweep import validation_score
+from fpt_bench.analysis.sweep import carried_on, validation_score
 from fpt_bench.report.figures.style import COLUMN_INCHES, INK, MUTED, PAPER, RULE, Drawing, Look, drawn_as
 from fpt_bench.report.metric_words import scale_of, significant, worded
 from fpt_bench.report.words import cell_label, panel_label
@@ -64,7 +64,7 @@ def _has_a_line(cell: Cell) -> bool:
 
 
 def _draw_curve(axes: Any, cell: Cell, look: Look) -> None:
-    curves = [_carried_on(r) for r in cell.runs if r.curve]
+    curves = [carried_on(r) for r in cell.runs if r.curve]
     start = max(curve[0][0] for curve in curves)
     steps = sorted({step for curve in curves for step, _ in curve if step >= start})
     values = scale_of(cell) * np.array([np.interp(steps, *np.array(curve).T) for curve in curves])
@@ -74,14 +74,6 @@ def _draw_curve(axes: Any, cell: Cell, look: Look) -> None:
     for run, curve in ((r, c) for r, c in zip((r for r in cell.runs if r.curve), curves, strict=True)):
         if run.status == "diverged":
             axes.plot(curve[-1][0], scale_of(cell) * curve[-1][1], "x", color=look.colour, ms=5, zorder=4)
-
-
-def _carried_on(run: RunResult) -> list[tuple[int, float]]:
-    """Return a run's curve; one that diverged falls to its floor at the validation that did not come."""
-    curve = list(run.curve)
-    if run.status == "diverged":
-        curve.append((run.spec.validation_after(curve[-1][0]), run.floor or 0.0))
-    return curve
 
 
 def _mark_target(axes: Any, cells: Sequence[Cell], looks: Mapping[str, Look], task: int) -> None:
@@ -152,7 +144,8 @@ def draw_rates(bench: Bench, looks: Mapping[str, Look]) -> Drawing | None:
         figure,
         "Accuracy against learning rate",
         "Best validation accuracy by learning rate: mean over seeds, bar from the lowest to the highest seed. Ring: "
-        "the rate that the table reports. Cross: at least one seed diverged, and counts as the floor (dotted). Dashed: "
+        "the rate that the table reports. Cross: at least one seed diverged, and counts as the worst rule. Dotted: "
+        "floor. Dashed: "
         "the one rate of Lu et al. 2021, 1e-3.",
         f"Mean best validation accuracy in percent by learning rate. {words}.",
         shown,

@@ -4,6 +4,7 @@ Colours after Okabe and Ito, told apart by colour-blind readers; markers and lin
 On the page the same figures take their colours from the page's style, so that they are legible on a dark ground too.
 """
 
+import hashlib
 import html
 import io
 import re
@@ -124,13 +125,14 @@ def task_class(task: int) -> str:
 
 
 def slug(name: str) -> str:
-    """Return a name that can be part of a file's name and of an id on a page.
+    """Return a name that can be part of a file's name and of an id on a page, another one for another name.
 
     Example:
-        >>> slug("a <b>/c")
-        'a-b-c'
+        >>> slug("headline-embedded"), slug("größe"), slug("grüße")
+        ('headline-embedded', 'gr-e-d353a267', 'gr-e-8285d1ad')
     """
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "unnamed"
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")
+    return plain if plain == name else f"{plain or 'unnamed'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def make_looks(arms: Sequence[str]) -> dict[str, Look]:
