@@ -176,8 +176,11 @@ class TaskDataModule(pl.LightningDataModule, ABC):
 
     @property
     def trains_on_fixed_examples(self) -> bool:
-        """Whether a training example is the same each time it is seen: neither drawn fresh nor augmented."""
-        return TRAIN in self.splits
+        """Whether a training example is the same each time it is seen: neither drawn fresh nor augmented.
+
+        By default not where `training_batch` is the task's own.
+        """
+        return TRAIN in self.splits and type(self).training_batch is TaskDataModule.training_batch
 
     @classmethod
     def real_data_at(cls, root: Path | None) -> Path | None:

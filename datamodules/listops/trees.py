@@ -15,6 +15,8 @@ from datamodules.randomness import random_words
 
 _ROOTS = 20_000
 """Trees begun at a time; some 8 % of them get a length over 500 and under 2,000."""
+_LARGEST = 1000
+"""Of depths and of arguments: ten times what a tree of the longest length needs."""
 _BARREN_BLOCKS = 20
 """Blocks in a row without one new tree after which there are taken to be no more."""
 
@@ -46,9 +48,9 @@ class TreeRules:
                 "listops: expected min_length of at least 1 and room for a length between min_length and max_length "
                 f"(both exclusive), got min_length={self.min_length} and max_length={self.max_length}"
             )
-        if self.max_depth < 2 or self.max_arguments < 2:
+        if not (2 <= self.max_depth <= _LARGEST and 2 <= self.max_arguments <= _LARGEST):
             raise ValueError(
-                "listops: expected max_depth and max_arguments of at least 2, "
+                f"listops: expected max_depth and max_arguments from 2 to {_LARGEST:,}, "
                 f"got max_depth={self.max_depth} and max_arguments={self.max_arguments}"
             )
         if not 2 <= self.min_depth <= self.max_depth:

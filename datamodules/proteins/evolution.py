@@ -4,7 +4,6 @@ Substitutions follow BLOSUM62 (Henikoff and Henikoff 1992) as Biopython has it, 
 stretches of a chain (Yang 1994); insertions and deletions come with them.
 """
 
-import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -16,6 +15,8 @@ from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
 from datamodules.randomness import random_integers, random_uniform, random_words
 
+_FARTHEST = 100.0
+"""Changes a residue: nothing of the ancestor is left after far fewer, and their number has to fit a counter."""
 AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYV"
 """The twenty, in BLOSUM's order."""
 FREQUENCIES = np.array([
@@ -68,9 +69,9 @@ class FamilyRules:
                 "homology: expected 20 <= min_residues <= max_residues, "
                 f"got min_residues={self.min_residues} and max_residues={self.max_residues}"
             )
-        if not 0 < self.superfamily_distance < math.inf:
+        if not 0 < self.superfamily_distance <= _FARTHEST:
             raise ValueError(
-                "homology: expected a superfamily_distance above 0, "
+                f"homology: expected a superfamily_distance above 0 and up to {_FARTHEST}, "
                 f"got superfamily_distance={self.superfamily_distance}"
             )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from datamodules.contract import TEST, TRAIN, VALIDATION
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_tables import csv_records, parquet_records
+from datamodules.sources.packages import MissingPackageError
 from datamodules.sources.parquet import SPLIT_NAMES, tables_of
 from datamodules.sources.plain_pickle import by_text_keys, load_plain_pickle, plain_integer
 from datamodules.sources.quotes import quote
@@ -137,7 +138,7 @@ def _lmdb_records(path: Path) -> Iterator[object]:
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError(f"{path}: reading an LMDB needs lmdb. `pip install fpt_bench[lmdb]`") from error
+        raise MissingPackageError(f"{path}: reading an LMDB needs lmdb. `pip install fpt_bench[lmdb]`") from error
     try:
         # Without a lock nothing is written, so that the folder may be read-only.
         with lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False) as database:

@@ -111,10 +111,13 @@ class BodyFiles:
         Raises:
             FileNotFoundError: the weights cannot be loaded; the message says what to do.
             ValueError: some of the body's weights are not in the file: they would silently be random; or the file has
-                some that find no place in the body.
+                some that find no place in the body; or numbers that are not finite.
         """
         model, report = self.load_and_account(config, attention, offline)
         report.require_sound(self.source)
+        for name, parameter in model.named_parameters():
+            if not parameter.isfinite().all():
+                raise ValueError(f"{self.source}: expected finite weights, got others in {name}: a damaged file")
         return model
 
     def load_and_account(

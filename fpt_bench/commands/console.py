@@ -86,6 +86,15 @@ def say_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tell without torch, which most commands never load: its errors are RuntimeErrors, on a processor no more."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
 def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
     """Turn wrong input into one sentence and exit code 2, Ctrl-C into 130, SIGTERM into 143 and SIGHUP into 129."""
 
@@ -97,6 +106,13 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
                 command(*args, **with_whole_paths(kwargs))
         except (ValueError, OSError) as error:
             notes.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(WRONG_INPUT) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            said = " ".join(str(error).split()) or "no more than that"
+            words = f"error: not enough memory ({said}); ask for smaller batches, inputs or bodies, or fewer workers"
+            notes.print(words, style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
             notes.print("stopped; what is finished is kept, and the same command resumes here", soft_wrap=True)

@@ -157,7 +157,7 @@ def _read_best(
             raise ValueError(
                 f"expected the trained weights of step {best_step}, got those of step {best['global_step']}"
             )
-        _require_weights(best, learned)
+        require_weights(best, learned)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     weights: dict[str, Tensor] = best["state_dict"]
@@ -167,7 +167,7 @@ def _read_best(
 def _require_resumable(last: Checkpoint, learned: Mapping[str, Tensor]) -> None:
     """Raise a ValueError unless weights, optimizer and callbacks are all there: loading would not miss them."""
     _require_keys(last, ("global_step", "state_dict", "optimizer_states", "callbacks", "loops"))
-    _require_weights(last, learned)
+    require_weights(last, learned)
     if not isinstance(last["loops"], dict) or "fit_loop" not in last["loops"]:
         raise ValueError("expected how far the training loop is in it, found nothing")
     absent = [name for name in _REMEMBERED if name not in last["callbacks"]]
@@ -189,7 +189,8 @@ def _require_keys(checkpoint: Checkpoint, keys: tuple[str, ...]) -> None:
         raise ValueError(f"expected {', '.join(keys)} in it, found no {', '.join(absent)}")
 
 
-def _require_weights(checkpoint: Checkpoint, learned: Mapping[str, Tensor]) -> None:
+def require_weights(checkpoint: Checkpoint, learned: Mapping[str, Tensor]) -> None:
+    """Raise a ValueError unless a checkpoint has each trained tensor, and no other: loading would not miss them."""
     stored = checkpoint["state_dict"]
     wanted = {name: value.shape for name, value in learned.items()}
     if not isinstance(stored, dict) or {name: getattr(v, "shape", None) for name, v in stored.items()} != wanted:

@@ -19,6 +19,7 @@ from fpt_bench.results.folder import FEATURES, LEASE_FILE
 from fpt_bench.results.lease import Lease
 from fpt_bench.results.result import BodyRecord
 from fpt_bench.training.module import FPTModule
+from fpt_bench.training.provenance import this_attempt
 
 _WITHOUT_EFFECT = {
     "train", "learning_rate", "batch_size", "eval_batch_size", "max_steps", "eval_every", "patience", "gradient_clip",
@@ -26,8 +27,9 @@ _WITHOUT_EFFECT = {
 }  # fmt: skip
 """Fields of a spec that features do not depend on."""
 _FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"
-_FORMAT = 2
-"""Of what is kept: raised where the same fields give other features. 1 was float32 at every precision."""
+_FORMAT = 3
+"""Of what is kept: raised where the same fields give other features. 1 was float32 at every precision, 2 had the input
+layer in bfloat16 before a reference body."""
 
 
 class FeatureDataModule(DerivedDataModule):
@@ -74,7 +76,9 @@ def cache_features(module: FPTModule, datamodule: TaskDataModule, record: BodyRe
 
 def _name(spec: RunSpec, datamodule: TaskDataModule, record: BodyRecord) -> str:
     fields = spec.canonical(without=_WITHOUT_EFFECT)
-    content = json.dumps([_FORMAT, fields, datamodule.fingerprint(), record.fingerprint], sort_keys=True)
+    made = this_attempt()  # what it records as a run's maker is the features', too
+    by = [made.device, made.flags, made.versions["torch"], made.versions["transformers"]]
+    content = json.dumps([_FORMAT, fields, datamodule.fingerprint(), record.fingerprint, by], sort_keys=True)
     return f"{folder_name(spec.task)}_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 

@@ -38,9 +38,12 @@ def readout_moves(module: FPTModule, datamodule: TaskDataModule) -> float | None
     """Return by how much the last state that is read out moves, relative to its norm, when the others are replaced.
 
     The mean over a few validation examples, without dropout; 0 where no position hears another, None where it is not
-    finite. `datamodule` has the task's own examples, not features of them.
+    finite, or where there is one example, which has no neighbour. `datamodule` has the task's own examples, not
+    features of them.
     """
     examples = datamodule.examples(VALIDATION)
+    if len(examples) < 2:
+        return None
     batch = examples.batch(np.arange(min(EXAMPLES, len(examples))))
     was_training, given, device = module.training, module.given_features, next(module.parameters()).device
     module.eval().given_features = False

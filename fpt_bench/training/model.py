@@ -26,6 +26,7 @@ def make_model(
         ValueError: the spec asks for something that does not exist, such as more layers than the body has.
         FileNotFoundError: weights that are not available.
     """
+    torch.backends.cudnn.allow_tf32 = False  # of the LSTM by default, where all other products are as the spec says
     torch.manual_seed(derive_seed(spec.seed, "body"))
     body, record = build_body(spec, task.max_length, workspace.offline, trained)
     return FPTModule(task, body, spec), record

@@ -126,7 +126,7 @@ class FPTModule(pl.LightningModule):
             FileNotFoundError: there is no checkpoint, or weights that are not available.
             ValueError: it is damaged, or was written before checkpoints said what they are of.
         """
-        from fpt_bench.training.checkpoints import read_checkpoint
+        from fpt_bench.training.checkpoints import read_checkpoint, require_weights
 
         checkpoint = read_checkpoint(Path(checkpoint_path))
         said = checkpoint.get(cls.CHECKPOINT_HYPER_PARAMS_KEY, {})
@@ -138,6 +138,10 @@ class FPTModule(pl.LightningModule):
         fields = said["task"]
         metric = Metric(**fields["metric"]) if isinstance(fields["metric"], dict) else fields["metric"]
         module = cls.from_spec(make_spec(said["spec"]), TaskSpec(**{**fields, "metric": metric}), offline)
+        try:
+            require_weights(checkpoint, module.trained_parameters())
+        except ValueError as error:
+            raise ValueError(f"{checkpoint_path}: {error}") from error
         module.load_state_dict(checkpoint["state_dict"], strict=False)
         return module if map_location is None else module.to(map_location)
 
@@ -146,15 +150,23 @@ class FPTModule(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of a batch, (B, L, C) float32."""
-        logits: Tensor = self.readout(self.features(batch)).float()
+        features = self.features(batch)
+        with self._in_float32():
+            logits: Tensor = self.readout(features.float())
         return logits.reshape(len(logits), self.task.num_labels, self.task.num_classes)
 
     def features(self, batch: Batch) -> Tensor:
         """Return what the body leaves at the positions that are read out, (B, R, H) float32."""
         if self.given_features:
             return batch.inputs
-        hidden: Tensor = self.body(self.input(batch.inputs), batch.mask, self.task.read_positions, batch.lengths)
-        return hidden
+        with self._in_float32():
+            embedded = self.input(batch.inputs)
+        hidden: Tensor = self.body(embedded, batch.mask, self.task.read_positions, batch.lengths)
+        return hidden.float()
+
+    def _in_float32(self) -> torch.autocast:
+        """Return the context of the new layers: autocast, which the reference body's products may have, ends there."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the task's loss, a mean over all labels of a batch; cross-entropy is in nats."""

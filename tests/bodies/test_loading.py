@@ -43,6 +43,10 @@ def two_of_one(tensors: Tensors) -> None:
     tensors["bert.encoder.layer.0.output.LayerNorm.gamma"] = 3 * tensors["bert.encoder.layer.0.output.LayerNorm.weight"]
 
 
+def spoil(name: str) -> Callable[[Tensors], None]:
+    return lambda tensors: tensors.update({name: tensors[name] * torch.nan})
+
+
 REFUSED = {
     "biases that no option names": (saved.llama(), None, add("layers.0.self_attn.q_proj.bias", 16), "q_proj.bias"),
     "an adapter unmerged": (saved.gpt2(), None, add("h.0.attn.c_attn.lora_A.weight", 2, 16), "merge_and_unload"),
@@ -57,6 +61,7 @@ REFUSED = {
     "8-bit floats": (saved.bert(), None, cast("encoder.layer.0.output.dense.weight", torch.float8_e4m3fn), "F8_E4M3"),
     "a quantizer's scale": (saved.gpt2(), None, add("h.0.mlp.c_fc.weight_scale", 1), "a quantizer's"),
     "two tensors for one place": (saved.bert(), BertForMaskedLM, two_of_one, "same place"),
+    "a damaged number": (saved.bert(), None, spoil("encoder.layer.1.output.dense.weight"), "finite weights"),
     "another shape": (saved.gpt2(), None, add("h.0.ln_1.weight", 8), r"h\.0\.ln_1\.weight"),
 }  # fmt: skip
 

@@ -270,6 +270,12 @@ def test_dropout_is_unbiased_independent_and_seeded(probability: float) -> None:
     assert torch.equal(Noise(torch.device("cpu")).drop(torch.ones(1000, 1000), probability), first)
 
 
+def test_a_rate_just_below_one_keeps_next_to_nothing() -> None:
+    dropped = Noise(torch.device("cpu"), seed=0).drop(torch.ones(1000), 0.9999999)
+    assert dropped.isfinite().all()
+    assert int((dropped > 0).sum()) < 5
+
+
 def test_dropout_in_bfloat16_keeps_its_scale_in_float32() -> None:
     dropped = Noise(torch.device("cpu"), seed=0).drop(torch.ones(100, dtype=torch.bfloat16), 0.1)
     assert dropped.max().item() == pytest.approx(1 / 0.9, rel=1e-5)

@@ -259,3 +259,39 @@ def test_printing_never_ends_a_command(settings: dict[str, str], shell: str, tim
     assert done.returncode == 0, done.stderr[-300:]
     assert b"done" in done.stderr
     assert b"Error" not in done.stderr
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names that of a GPU."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            MemoryError("Unable to allocate 7 TiB"),
+            "error: not enough memory (Unable to allocate 7 TiB); ask for smaller",
+        ),
+        (
+            OutOfMemoryError("CUDA out of memory.\nTried"),
+            "error: not enough memory (CUDA out of memory. Tried); ask for",
+        ),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "(DefaultCPUAllocator: can't allocate memory)"),
+    ],
+)
+def test_too_much_asked_for_is_one_sentence(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def ask() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        says_what_is_wrong(ask)()
+    assert ended.value.exit_code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_any_other_error_of_ours_keeps_its_traceback() -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        says_what_is_wrong(fail)()

@@ -261,7 +261,7 @@ def test_runs_made_with_several_releases_are_said_so() -> None:
     grid, results = made_up_grid(), made_up_results()
     same = [made_with(result, "2.14") for result in results]
     mixed = Bench.of(grid, [made_with(results[0], "2.13"), *same[1:]])
-    said = f"Runs of {results[0].spec.task} were made with torch 2.13 on a CPU; torch 2.14 on a CPU: a release can move"
+    said = f"Runs of {results[0].spec.task} were made with torch 2.13 on a CPU; torch 2.14 on a CPU: a release or"
     assert said in markdown(mixed)
     assert "- Runs were made with torch 2.14 on a CPU.\n" in markdown(Bench.of(grid, same)), "they may be others' runs"
     assert cells_frame(mixed)["made_with"][0] == "torch 2.13 on a CPU and torch 2.14 on a CPU"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules.bits import BitXorDataModule
 from datamodules.contract import Batch, DerivedDataModule, Examples, TaskDataModule
 from datamodules.examples import ArrayExamples
 from fpt_bench.bodies.build import build_body
@@ -200,6 +201,42 @@ def test_features_are_of_the_precision_that_training_would_have(tmp_path: Path) 
     assert torch.equal(kept, mixed)
     with torch.no_grad():
         assert not torch.equal(kept, module.features(batch))
+
+
+def test_the_new_layers_are_in_float32_around_a_body_of_autocast() -> None:
+    spec = SPEC.model_copy(update={"precision": "bfloat16", "body_execution": "reference", "init": "random"})
+    datamodule = make_datamodule(spec, Workspace(offline=True))
+    body, _ = build_body(spec, datamodule.task.max_length, offline=True)
+    module = FPTModule(datamodule.task, body, spec).eval()
+    seen = {}
+    module.input.register_forward_hook(lambda *given: seen.update(input=given[2]))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = module(datamodule.examples("test").batch(np.arange(32)))
+    assert seen["input"].dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float()), "numbers between those of bfloat16"
+
+
+@pytest.mark.parametrize("torch_release", ["2.14.1+cpu", "2.15.0"])
+def test_features_of_another_release_are_kept_apart(torch_release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_datamodule(SPEC, Workspace(offline=True))
+    record = BodyRecord(source="-", fingerprint="b" * 64, execution="native")
+    here, made = features._name(SPEC, data, record), features.this_attempt()
+    other = made.model_copy(update={"versions": {**made.versions, "torch": f"{torch_release}-other"}})
+    monkeypatch.setattr(features, "this_attempt", lambda: other)
+    assert features._name(SPEC, data, record) != here
+
+
+class Noisy(BitXorDataModule):
+    """A task that augments what it trains on."""
+
+    def training_batch(self, step: int) -> Batch:
+        batch = super().training_batch(step)
+        return batch._replace(inputs=batch.inputs + 1.0)
+
+
+def test_a_task_that_draws_its_own_training_batches_has_no_features_to_keep() -> None:
+    assert can_be_cached(SPEC, BitXorDataModule())
+    assert not can_be_cached(SPEC, Noisy())
 
 
 @pytest.mark.parametrize(

@@ -49,3 +49,11 @@ def test_it_is_in_the_result(workspace: Workspace, train: str) -> None:
     found = run_one(spec, workspace).readout_moves
     assert found is not None
     assert math.isclose(found, moves(workspace, **fields), rel_tol=1e-5)
+
+
+def test_one_example_has_no_neighbour_to_hear(workspace: Workspace) -> None:
+    fields = {"layers": 1, "init": "random", "data_arguments": {"validation_examples": 1, "pattern_bits": 50}}
+    spec, _ = resolve(RunSpec(task="bit-memory", data="real", **fields), workspace)
+    datamodule = make_datamodule(spec, workspace)
+    module, _ = make_model(spec, datamodule.task, workspace, None)
+    assert readout_moves(module, datamodule) is None

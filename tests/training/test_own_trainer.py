@@ -48,6 +48,14 @@ def test_a_checkpoint_that_says_not_what_it_is_of_is_refused(tmp_path: Path) -> 
         FPTModule.load_from_checkpoint(tmp_path / "old.ckpt")
 
 
+def test_a_checkpoint_without_the_trained_tensors_is_refused(tmp_path: Path) -> None:
+    module = FPTModule.from_spec(SPEC, TASK)
+    said = {"spec": SPEC.model_dump(), "task": dict(module.hparams)["task"]}
+    torch.save({"hyper_parameters": said, "state_dict": {"other": torch.ones(1)}}, tmp_path / "else.ckpt")
+    with pytest.raises(ValueError, match=r"else\.ckpt: expected the \d+ trained tensors of this run"):
+        FPTModule.load_from_checkpoint(tmp_path / "else.ckpt")
+
+
 def test_a_pair_becomes_a_batch_without_padding() -> None:
     batch = as_batch([torch.zeros(4, 6, 3).double(), torch.zeros(4).int()], TASK)
     assert (batch.inputs.dtype, batch.mask.all().item(), batch.labels.shape) == (torch.float32, True, (4, 1))

@@ -40,7 +40,7 @@ class Noise:
         Only float32 has room for the scale: 1 / 0.9 rounded to bfloat16 would be off by 0.2 % in the mean.
         """
         assert self._bits is not None, "a GPU draws its own masks"
-        threshold = round(probability * _STEPS)
+        threshold = min(round(probability * _STEPS), _STEPS - 1)
         count = shape.numel()
         drawn = self._bits.random_raw(-(-count // 4)).view(np.int16)[:count]
         kept = torch.from_numpy(drawn).view(shape) >= threshold - _STEPS // 2

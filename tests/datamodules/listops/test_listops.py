@@ -285,6 +285,7 @@ def test_as_published_drops_brackets_and_cuts(tmp_path: Path) -> None:
         ({"min_length": 0}, "min_length=0"),
         ({"max_depth": 1}, "max_depth=1"),
         ({"max_arguments": 1}, "max_arguments=1"),
+        ({"max_arguments": 10**20}, "max_arguments=1000"),
         ({"min_depth": 1}, "min_depth from 2 to max_depth=10, got min_depth=1"),
         ({"min_depth": 11}, "got min_depth=11"),
         ({"shallow_share": 1.5}, "shallow_share from 0 to 1, got 1.5"),

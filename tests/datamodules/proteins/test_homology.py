@@ -16,6 +16,7 @@ from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.proteins.homology import HomologyDataModule
 from datamodules.proteins.homology_scope import HomologyScopeDataModule
 from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape
+from datamodules.sources.packages import MissingPackageError
 from tests.datamodules.unseen_edits import edit_unseen
 
 SMALL = {"folds": 4, "superfamilies": 3, "min_residues": 30, "max_residues": 60}
@@ -179,7 +180,7 @@ def test_broken_lmdb_is_named(tmp_path: Path) -> None:
 def test_missing_lmdb_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lmdb(tmp_path / "x.lmdb", list(records_of(ROWS[TRAIN])))
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(ImportError, match=r"pip install fpt_bench\[lmdb\]"):
+    with pytest.raises(MissingPackageError, match=r"pip install fpt_bench\[lmdb\]"):
         read_tape(tmp_path / "x.lmdb")
 
 
@@ -255,6 +256,7 @@ def test_the_families_of_kept_results_are_still_evolved(tmp_path: Path) -> None:
         (lambda: HomologyDataModule(min_residues=50, max_residues=40), "min_residues=50 and max_residues=40"),
         (lambda: HomologyDataModule(superfamily_distance=0.0), "superfamily_distance=0.0"),
         (lambda: HomologyDataModule(superfamily_distance=float("nan")), "superfamily_distance=nan"),
+        (lambda: HomologyDataModule(superfamily_distance=1e17), "superfamily_distance=1e\\+17"),
         (lambda: HomologyScopeDataModule(data="embedded"), "expected data to be one of real"),
         (lambda: HomologyScopeDataModule(num_folds=1), "num_folds=1"),
         (lambda: HomologyScopeDataModule(min_superfamilies=2), "min_superfamilies=2"),
