@@ -123,7 +123,9 @@ def resolve(wanted, held):
 def _write(lock, head, found):
     lines = ["{}=={} --hash=sha256:{}\n".format(name, *found[name]) for name in sorted(found)]
     Path(lock).write_text(
-        "{}\n# Written by `make lock`; README says how to use and to renew it.\n{}".format(head, "".join(lines))
+        "{}\n# Written by `make lock`; docs/quickstart.md says how to use and to renew it.\n{}".format(
+            head, "".join(lines)
+        )
     )
 
 

@@ -216,6 +216,8 @@ def _wrong_floors(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]
         kind = "accuracies from 0 to 1" if measure.is_fraction else "finite scores"
         return [f"expected {kind} from `floors`, got {', '.join(wrong)}"]
     constant, floor = surveys[headline].commonest, datamodule.floor()
+    if constant is None:
+        return []
     if (constant - floor if measure.higher_is_better else floor - constant) <= ROUNDING * max(1.0, abs(constant)):
         return []
     bound = "at least" if measure.higher_is_better else "at most"

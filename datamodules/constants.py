@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,6 +65,7 @@ def constant_scores(task: "TaskSpec", asked: Tensor, seen: Tensor | None) -> dic
 
     Returns:
         Those that are taken from training, where there is a training set; and the one that happens to be best on test.
+        Without those that have no score, as a constant has no correlation in some metrics.
 
     Example:
         >>> from datamodules.contract import TaskSpec
@@ -72,9 +74,14 @@ def constant_scores(task: "TaskSpec", asked: Tensor, seen: Tensor | None) -> dic
         >>> constant_scores(task, torch.tensor([[0.0], [0.0], [3.0]]), torch.tensor([[1.0], [1.0], [4.0]]))
         {'mean of training': 1.66..., 'median of training': 1.33..., 'best constant': 1.0}
     """
-    scores = {}
-    if seen is not None:
-        answers = constant_answers(task, seen)
-        scores = {f"{name} of training": score_of(task, said, asked) for name, said in answers.items()}
-    best = {name: score_of(task, said, asked) for name, said in constant_answers(task, asked).items()}
-    return {**scores, "best constant": best[best_of(best, task.measure.higher_is_better)]}
+    scores = {} if seen is None else _finite_scores(task, constant_answers(task, seen), asked)
+    scores = {f"{name} of training": score for name, score in scores.items()}
+    best = _finite_scores(task, constant_answers(task, asked), asked)
+    if best:
+        scores["best constant"] = best[best_of(best, task.measure.higher_is_better)]
+    return scores
+
+
+def _finite_scores(task: "TaskSpec", answers: Mapping[str, Tensor], asked: Tensor) -> dict[str, float]:
+    scores = {name: score_of(task, said, asked) for name, said in answers.items()}
+    return {name: score for name, score in scores.items() if math.isfinite(score)}

@@ -5,6 +5,7 @@ Loads torch only when a metric is made, so that whoever reads results can ask he
 
 import difflib
 import pkgutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -90,7 +91,9 @@ class Metric:
         if self.label_kind != "numbers":
             more |= {"validate_args": checked, **({"ignore_index": IGNORED} if ragged else {})}
         try:
-            made: torchmetrics.Metric = pkgutil.resolve_name(self.torchmetric)(**more, **self.arguments)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Metric `.*` will save all targets")  # as many as a test set has
+                made: torchmetrics.Metric = pkgutil.resolve_name(self.torchmetric)(**more, **self.arguments)
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"metric '{self.name}': expected a class of torchmetrics as module:attribute, and arguments that it "

@@ -48,9 +48,12 @@ class SplitSurvey:
         return len(labels[is_labelled(labels)].unique())
 
     @property
-    def commonest(self) -> float:
-        """Score of the best constant answer, in the task's metric: of classes, each label's commonest one."""
-        return constant_scores(self.task, self.all_labels, None)["best constant"]
+    def commonest(self) -> float | None:
+        """Score of the best constant answer, in the task's metric: of classes, each label's commonest one.
+
+        None where the metric has no score for constants.
+        """
+        return constant_scores(self.task, self.all_labels, None).get("best constant")
 
     @property
     def doubled(self) -> int:

@@ -261,7 +261,7 @@ class Cell:
         recorded are all of processors."""
         over = [r for r in self.tried if r.is_over]
         last = [r.attempts[-1] if r.attempts else None for r in over]
-        if any(attempt is None or "cuda" in (attempt.flags or ()) for attempt in last):
+        if any(r.on_gpu or not r.attempts for r in over):
             return None
         cores = (r.seconds * made.threads * made.processes for r, made in zip(over, last, strict=True) if made)
         return sum(cores) / 3600

@@ -11,7 +11,7 @@ from fpt_bench.config.grid import Grid, GridRun
 from fpt_bench.config.layers import ARGUMENTS
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import folder_of, runs_of
-from fpt_bench.results.grids import has_bench, read_grids, with_results
+from fpt_bench.results.grids import find_grids, has_bench, read_grids, with_results
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import read_results
 
@@ -37,6 +37,11 @@ def grids_and_results(
         grids = read_grids(runs, console)
         folder = runs_of(next(iter(grids)))
         results = read_results(folder, console, kept)
+        if kept is None and len(grids) == len(find_grids(folder)):  # else nobody knows whose a run is
+            asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
+            if single := sum(result.spec.run_id not in asked for result in results):
+                said = f"runs of no bench here, and in no table: {single}; `list runs --runs {folder}` shows all"
+                console.print(said, soft_wrap=True, markup=False, highlight=False)
         return with_results(grids, results, console), folder, results
     results = [result for result in read_results(runs, console, kept) if result.is_over]
     if not results:

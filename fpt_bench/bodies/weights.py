@@ -85,7 +85,7 @@ class BodyFiles:
         try:
             config: PretrainedConfig = AutoConfig.from_pretrained(str(self.location), **self._where(offline))
         except OSError as error:
-            raise self._cannot_be_loaded("architecture", error) from error
+            raise self._cannot_be_loaded("architecture", error, offline) from error
         except Exception as error:  # the library raises what it meets, down to its own parts'
             raise ValueError(f"the architecture of {self.source} cannot be read: {_first_line(error)}") from error
         if not isinstance(getattr(config, "hidden_size", None), int):
@@ -148,7 +148,7 @@ class BodyFiles:
                     **self._where(offline),
                 )
         except OSError as error:
-            raise self._cannot_be_loaded("weights", error) from error
+            raise self._cannot_be_loaded("weights", error, offline) from error
         except Exception as error:  # the library raises what it meets, down to its own parts'
             raise ValueError(f"the weights of {self.source} cannot be loaded: {_first_line(error)}") from error
         report = account(model, self._stored(config), heard, self._left_out(config, offline))
@@ -234,7 +234,12 @@ class BodyFiles:
         code = {"trust_remote_code": False}
         return {"local_files_only": offline or Path(str(self.location)).is_dir(), **code, **revision}
 
-    def _cannot_be_loaded(self, what: str, error: OSError) -> FileNotFoundError:
+    def _cannot_be_loaded(self, what: str, error: OSError, offline: bool) -> FileNotFoundError:
+        if offline and not Path(str(self.location)).is_dir():
+            return FileNotFoundError(
+                f"the {what} of {self.source} cannot be loaded: offline, so nothing was downloaded. Ask once without "
+                "--offline, or save the model as safetensors in a folder and pass --body-path FOLDER."
+            )
         return FileNotFoundError(
             f"the {what} of {self.source} cannot be loaded: {str(error).splitlines()[0]} "
             "Save the model as safetensors in a folder and pass --body-path FOLDER."

@@ -86,6 +86,10 @@ def say_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
+_RESUME = ("run", "bench", "learn", "fetch")
+"""Commands that go on where they were stopped."""
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     """Tell without torch, which most commands never load: its errors are RuntimeErrors, on a processor no more."""
     return (
@@ -115,7 +119,10 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
             notes.print(words, style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(WRONG_INPUT) from error
         except KeyboardInterrupt as error:
-            notes.print("stopped; what is finished is kept, and the same command resumes here", soft_wrap=True)
+            more = (
+                "; what is finished is kept, and the same command resumes here" if command.__name__ in _RESUME else ""
+            )
+            notes.print(f"stopped{more}", soft_wrap=True)
             raise typer.Exit(getattr(error, "exit_code", INTERRUPTED)) from error
 
     return guarded

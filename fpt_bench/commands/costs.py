@@ -81,7 +81,8 @@ def plan_costs(
         runs: that folder.
         steps_per_second: of one worker; by default measured from finished runs of the same task and body, those of
             the same depth and trained groups where there are some.
-        kept: results of elsewhere, which show speed and disk of what no run in the folder shows.
+        kept: results of elsewhere, which show speed and disk of what no run in the folder shows: those of processors,
+            where there are some, since a GPU's would promise others too much.
     """
     costs = []
     for task in dict.fromkeys(spec.task for spec in specs):
@@ -93,6 +94,7 @@ def plan_costs(
             [r for r in found if r.spec.task == task and r.spec.body in bodies and r.curve and r.seconds]
             for found in (results, kept)
         )
+        elsewhere = [r for r in elsewhere if not r.on_gpu] or elsewhere
         speed = steps_per_second or _mean_speed(open_ or list(wanted.values()), here or elsewhere)
         is_kept = bool(left and elsewhere and not here)
         kinds = {_kind(spec) for spec in open_}

@@ -13,6 +13,9 @@ from fpt_bench.commands.body_view import is_body, show_body
 from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.known import known_bodies, known_tasks
+from fpt_bench.config.plugins import is_path, told
+from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
 from fpt_bench.results.predictions import shorten, spell
 from fpt_bench.results.workspace import Workspace
@@ -36,6 +39,8 @@ def inspect(
     if is_body(task):
         show_body(task, offline)
         return
+    if not is_path(task):
+        require_known("task or body", task, {*known_tasks(), *known_bodies()}, "MODULE:ATTRIBUTE or a body's folder")
     fields: dict[str, Any] = {"task": task}
     fields |= {"data": data} if data else {}
     fields |= {"data_arguments": data_arguments} if data_arguments else {}
@@ -56,6 +61,10 @@ def inspect(
             faults = judge(datamodule, surveys)
         except ValueError as error:  # examples that cannot be made
             faults = [str(error)]
+        except Exception as error:
+            if not is_path(task):  # of our own tasks it is ours to mend
+                raise
+            faults = [f"expected examples that can be looked at, got {told(error)}"]
     for line in _describe(datamodule, spec.task):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if surveys:

@@ -68,6 +68,8 @@ def judge(
             refuse_given(context, ("as_json",), "with --output, whose ending says the form")
         judge_runs(scores, kept, claims, output, verify, as_json, mix_releases)
         return
+    if not scores.exists():
+        raise FileNotFoundError(f"{scores}: expected a folder of runs, or a table of scores, found nothing")
     if better is None or than is None or margin is None:
         raise ValueError(
             f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {scores} alone"

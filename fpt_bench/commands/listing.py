@@ -19,6 +19,7 @@ from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import config_names, find_config, read_yaml
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
+from fpt_bench.results.folder import existing
 from fpt_bench.results.grids import where_results_lie
 from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
@@ -130,9 +131,7 @@ def _list_floors(asked: Asked) -> Listing:
 
 
 def _list_runs(asked: Asked) -> Listing:
-    if not asked.runs.exists():
-        raise FileNotFoundError(f"{asked.runs}: expected a folder of runs or a packed file, found nothing")
-    results = read_results(where_results_lie(asked.runs), notes)
+    results = read_results(where_results_lie(existing(asked.runs)), notes)
     rows = [
         (r.spec.run_id, str(r.status), r.metric, percent(r.test_score, r.is_fraction), percent(r.floor, r.is_fraction))
         for r in results

@@ -13,6 +13,7 @@ from fpt_bench.config.places import expanded
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.workers import default_workers, hire
 from fpt_bench.names import require_known
+from fpt_bench.results.folder import existing
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
@@ -90,8 +91,12 @@ def bench(
 
 
 def load_results(runs: str | Path = "runs") -> list[RunResult]:
-    """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none."""
-    return read_results(expanded(runs), notes)
+    """Return all results in a folder of runs, by run id; a sentence on stderr says which files are none.
+
+    Raises:
+        FileNotFoundError: there is nothing at that path.
+    """
+    return read_results(existing(expanded(runs)), notes)
 
 
 def results_frame(runs: str | Path = "runs", shape: Literal["wide", "long"] = "wide") -> "Frame":

@@ -37,7 +37,7 @@ def task_layers(profile: Profile, task: str, experiment: str | None = None, conf
     tasks = read_yaml(path)
     if task not in tasks and not comes_from_outside(task, TASKS_GROUP):
         try:
-            require_known("task", task, [*tasks, *known_tasks()])
+            require_known("task", task, [*tasks, *known_tasks()], "MODULE:CLASS")
         except ValueError as error:
             raise ValueError(f"{error} (in {path})") from error
     line = tasks.get(task, {})

@@ -1,9 +1,11 @@
 """Names into things: by `module:attribute`, or by an installed package's entry points."""
 
 import importlib
+import traceback
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fpt_bench.names import require_known
@@ -72,7 +74,25 @@ def import_attribute(kind: str, name: str) -> Any:
             f"{kind} '{name}': expected a module that can be imported, got: {error}. "
             "Python looks in the working directory and in the folders that PYTHONPATH names."
         ) from error
+    except Exception as error:
+        raise ValueError(f"{kind} '{name}': expected a module that can be imported, got {told(error)}") from error
     if not hasattr(module, attribute):
-        own = [n for n, thing in vars(module).items() if getattr(thing, "__module__", path) == path and n[:1] != "_"]
+        own = [n for n, thing in vars(module).items() if n[:1] != "_" and _is_made_here(thing, path)]
         require_known(f"attribute of {path}", attribute, own)
     return getattr(module, attribute)
+
+
+def _is_made_here(thing: object, path: str) -> bool:
+    """Return whether a module's attribute is likely its own: no module, and no class or function of another."""
+    if isinstance(thing, ModuleType):
+        return False
+    return not (isinstance(thing, type) or callable(thing)) or getattr(thing, "__module__", path) == path
+
+
+def told(error: Exception) -> str:
+    """Return an error of somebody's code in one line: what it is, and where it was raised."""
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SyntaxError):
+        return words  # says its file and line
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{words} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else words

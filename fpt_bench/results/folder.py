@@ -91,6 +91,13 @@ def runs_of(grid_path: Path) -> Path:
     return grid_path.parent.parent.parent
 
 
+def existing(runs: Path) -> Path:
+    """Return a place of results; a FileNotFoundError where nothing is there."""
+    if not runs.exists():
+        raise FileNotFoundError(f"{runs}: expected a folder of runs or a packed file, found nothing")
+    return runs
+
+
 def begun_runs(runs: Path) -> list[str]:
     """Return the ids of the runs in a folder that are over or that somebody has begun, by name."""
     begun = (RESULT_FILE, LEASE_FILE)

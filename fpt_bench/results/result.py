@@ -215,6 +215,11 @@ class RunResult(_Frozen):
         return self.status != "failed"
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether its last attempt was on a GPU; what does not say is of before GPUs."""
+        return bool(self.attempts) and "cuda" in (self.attempts[-1].flags or ())
+
+    @property
     def floor(self) -> float | None:
         return self.data.floor if self.data else None
 

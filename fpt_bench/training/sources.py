@@ -41,8 +41,8 @@ class Sources:
             if then is not None and now is not None and then != now:
                 raise RefusedError(
                     f"run {run} {did_what} with other {kind}: expected {what} {_short(then)}, got {_short(now)}: "
-                    "files have changed since. Bring them back, take another --runs folder, or remove the run's folder "
-                    "and ask for it again."
+                    "files, or the code that makes them, have changed since. Bring them back, take another --runs "
+                    "folder, or remove the run's folder and ask for it again."
                 )
 
 

@@ -57,7 +57,7 @@ def test_a_command_that_is_asked_to_end_says_what_is_kept_and_cleans_up(
 ) -> None:
     cleaned = []
 
-    def command() -> None:
+    def bench() -> None:
         try:
             os.kill(os.getpid(), number)
             time.sleep(0.5)
@@ -67,10 +67,10 @@ def test_a_command_that_is_asked_to_end_says_what_is_kept_and_cleans_up(
     with started(number):
         before = signal.getsignal(number)
         if (number, started) == (signal.SIGHUP, ignored):  # what nohup is for
-            says_what_is_wrong(command)()
+            says_what_is_wrong(bench)()
             return
         with pytest.raises(typer.Exit) as caught:
-            says_what_is_wrong(command)()
+            says_what_is_wrong(bench)()
         assert signal.getsignal(number) is before
     assert caught.value.exit_code == code
     assert "stopped; what is finished is kept, and the same command resumes here" in capsys.readouterr().err

@@ -23,6 +23,10 @@ class Floats(MajorityDataModule):
         whole = super().examples(split)
         return ArrayExamples(whole.inputs, whole.labels + 0.5)
 
+class Count(MajorityDataModule):
+    def examples(self, split):
+        return 7
+
 class Negative(MajorityDataModule):
     def examples(self, split):
         whole = super().examples(split)
@@ -93,7 +97,7 @@ def test_examples_that_cannot_be_made_are_a_fault() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cifr"], "unknown task 'cifr'. Did you mean 'cifar'?"),
+        (["cifr"], "unknown task or body 'cifr'. Did you mean 'cifar'?"),
         (["mnist", "--data", "reel"], "data: Input should be 'auto', 'real' or 'embedded', got 'reel'"),
         (["bit-xor", "--data-arguments", "string_bit=3"], "Did you mean 'string_bits'?"),
         (
@@ -106,3 +110,37 @@ def test_wrong_input_is_a_sentence_and_exit_code_2(arguments: list[str], message
     done = inspect(*arguments)
     assert done.exit_code == 2, done.output
     assert message in done.stderr
+
+
+@pytest.mark.usefixtures("outside")
+def test_code_that_fails_is_a_fault_with_its_place() -> None:
+    done = inspect("faulty:Count")
+    assert done.exit_code == 1
+    assert (
+        "fault: expected examples that can be looked at, got TypeError: object of type 'int' has no len() ("
+        in done.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x = 1 +\n", "got SyntaxError: invalid syntax (torn.py, line 1)"),
+        ("\nx = y\n", r"got NameError: name 'y' is not defined ("),
+    ],
+)
+def test_a_module_that_cannot_be_run_is_a_sentence(outside: Path, content: str, said: str) -> None:
+    (outside / "torn.py").write_text(content)
+    done = inspect("torn:Task")
+    sys.modules.pop("torn", None)
+    assert done.exit_code == 2
+    assert f"expected a module that can be imported, {said}" in done.output
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_name_that_is_no_task_and_no_body_is_said_to_be_either() -> None:
+    done = inspect("minilmm")
+    assert done.exit_code == 2
+    assert "unknown task or body 'minilmm'. Did you mean 'minilm'?" in done.output
+    assert done.output.count("bit-memory") == 1
+    assert "or MODULE:ATTRIBUTE or a body's folder" in done.output

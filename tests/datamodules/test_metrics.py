@@ -216,3 +216,10 @@ def test_perfection_is_seen_in_float32_too(perfect: float) -> None:
     assert torch.gt(torch.tensor(perfect), measure.enough), "as Lightning asks"
     assert measure.is_enough(perfect)
     assert not measure.is_enough(perfect - 1e-3)
+
+
+def test_a_constant_without_a_score_is_no_floor() -> None:
+    kendall = Metric("kendall", "torchmetrics:KendallRankCorrCoef", "numbers", is_fraction=False)
+    task = TaskSpec("order", "vectors", 1, 1, label_kind="numbers", metric=kendall, trivial={"chance": 0.0})
+    labels = torch.tensor([[1.0], [2.0], [4.0]])
+    assert constant_scores(task, labels, labels) == {}
