@@ -37,16 +37,23 @@ def grids_and_results(
         grids = read_grids(runs, console)
         folder = runs_of(next(iter(grids)))
         results = read_results(folder, console, kept)
-        if kept is None and len(grids) == len(find_grids(folder)):  # else nobody knows whose a run is
-            asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
-            if single := sum(result.spec.run_id not in asked for result in results):
-                said = f"runs of no bench here, and in no table: {single}; `list runs --runs {folder}` shows all"
-                console.print(said, soft_wrap=True, markup=False, highlight=False)
+        if kept is None:
+            _count_single(results, grids, folder, console)
         return with_results(grids, results, console), folder, results
     results = [result for result in read_results(runs, console, kept) if result.is_over]
     if not results:
         read_grids(runs, console)
     return {runs: grid_of_runs(results)}, folder_of(runs), results
+
+
+def _count_single(results: Sequence[RunResult], grids: Mapping[Path, Grid], folder: Path, console: Console) -> None:
+    """Say how many runs are of no bench; not where some bench was not read, of whose runs nobody knows."""
+    if not has_bench(folder) or len(grids) < len(find_grids(folder)):
+        return
+    asked = {run.spec.run_id for grid in grids.values() for run in grid.runs}
+    if single := sum(result.spec.run_id not in asked for result in results):
+        said = f"runs of no bench here, and in no table: {single}; `list runs --runs {folder}` shows all"
+        console.print(said, soft_wrap=True, markup=False, highlight=False)
 
 
 def grid_of_runs(results: Sequence[RunResult]) -> Grid:

@@ -229,3 +229,15 @@ def test_a_bench_grows_by_seeds_arms_and_rates(tmp_path: Path, monkeypatch: pyte
     done = bench_of(tmp_path, named(tmp_path, "lr", asked() + third), profile, monkeypatch)
     assert done.exit_code == 0, done.output
     assert {run.spec.seed for run in read_grid(tmp_path / "runs/tables/lr-tiny/grid.json").runs} == {3, 4}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_of_no_bench_are_counted_beside_its_tables(runs: Path) -> None:
+    assert "of no bench" not in fpt_bench("table", str(runs)).stderr
+    _, results = made_up_bench(tasks=("mnist",), seeds=(7,))
+    for result in results:
+        (runs / result.spec.run_id).mkdir()
+        (runs / result.spec.run_id / RESULT_FILE).write_text(result.model_dump_json())
+    said = f"runs of no bench here, and in no table: {len(results)}; `list runs --runs {runs}` shows all"
+    assert said in fpt_bench("table", str(runs)).stderr
+    assert "of no bench" not in fpt_bench("table", str(one_folder_of_tables(runs))).stderr

@@ -189,7 +189,7 @@ def test_a_diverging_run_is_an_outcome(
     result = run_one(tiny_spec, workspace)
     assert (result.status, result.error) == ("diverged", "diverged: the loss is inf at step 14")
     assert [step for step, _ in result.curve] == [10]
-    assert (result.score, result.test_score) == (0.534375, None)
+    assert (result.score, result.test_score) == (0.475, None), "the worst rule; the best has 0.534"
 
 
 @pytest.mark.slow
@@ -272,4 +272,4 @@ def test_logits_that_are_not_finite_in_the_test_are_an_outcome(
     assert result.error.startswith(
         f"diverged: logits that are not finite on test, by the weights of step {result.best_step}"
     )
-    assert (result.status, result.test_score, result.score) == ("diverged", None, result.floor)
+    assert (result.status, result.test_score, result.score) == ("diverged", None, result.unlearned)
