@@ -260,11 +260,9 @@ class Cell:
         and processes; None where a run was on a GPU or does not say on what it was. Results of before instructions were
         recorded are all of processors."""
         over = [r for r in self.tried if r.is_over]
-        last = [r.attempts[-1] if r.attempts else None for r in over]
         if any(r.on_gpu or not r.attempts for r in over):
             return None
-        cores = (r.seconds * made.threads * made.processes for r, made in zip(over, last, strict=True) if made)
-        return sum(cores) / 3600
+        return sum(r.seconds * r.attempts[-1].threads * r.attempts[-1].processes for r in over) / 3600
 
     @property
     def examples(self) -> float:

@@ -32,10 +32,10 @@ FLAT = 0.2
 ENOUGH_TO_TELL = 5
 """Seeds an arm: of two alike arms of so many, one is flat in 1 % of cases; of two seeds each in 25, of three in 8."""
 STUCK = 0.05
-_ALL = 1.999
-"""Width of an interval, in the largest difference that there can be, from which on it says nothing; two are all."""
 """Share of the wider arm's range at which an arm will hardly cease to be flat. By five seeds so narrow, it is flat by
 twenty in 99 % of cases where deviations differ eightfold, in 74 % where fivefold, of which 1 % are so."""
+_ALL = 1.999
+"""Width of an interval, in the largest difference that there can be, from which on it says nothing; two are all."""
 
 
 @dataclass(frozen=True)

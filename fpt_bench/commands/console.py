@@ -50,6 +50,8 @@ notes = PlainConsole(stderr=True)
 FAILED = 1
 WRONG_INPUT = 2
 INTERRUPTED = 130
+_RESUME = ("run", "bench", "learn", "fetch")
+"""Commands that go on where they were stopped."""
 
 
 def say(text: str) -> None:
@@ -84,10 +86,6 @@ def say_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
-
-
-_RESUME = ("run", "bench", "learn", "fetch")
-"""Commands that go on where they were stopped."""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from fpt_bench.commands.console import FAILED, notes, out
 from fpt_bench.commands.options import DataRoot, Offline, ProfileName
 from fpt_bench.config.command_line import spec_from_options
 from fpt_bench.config.known import known_bodies, known_tasks
-from fpt_bench.config.plugins import is_path, told
+from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside, in_one_line, is_path
 from fpt_bench.names import require_known
 from fpt_bench.report.words import percent
 from fpt_bench.results.predictions import shorten, spell
@@ -62,9 +62,9 @@ def inspect(
         except ValueError as error:  # examples that cannot be made
             faults = [str(error)]
         except Exception as error:
-            if not is_path(task):  # of our own tasks it is ours to mend
+            if not comes_from_outside(task, TASKS_GROUP):  # of our own tasks it is ours to mend
                 raise
-            faults = [f"expected examples that can be looked at, got {told(error)}"]
+            faults = [f"expected examples that can be looked at, got {in_one_line(error)}"]
     for line in _describe(datamodule, spec.task):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if surveys:

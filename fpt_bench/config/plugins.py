@@ -75,7 +75,9 @@ def import_attribute(kind: str, name: str) -> Any:
             "Python looks in the working directory and in the folders that PYTHONPATH names."
         ) from error
     except Exception as error:
-        raise ValueError(f"{kind} '{name}': expected a module that can be imported, got {told(error)}") from error
+        raise ValueError(
+            f"{kind} '{name}': expected a module that can be imported, got {in_one_line(error)}"
+        ) from error
     if not hasattr(module, attribute):
         own = [n for n, thing in vars(module).items() if n[:1] != "_" and _is_made_here(thing, path)]
         require_known(f"attribute of {path}", attribute, own)
@@ -89,7 +91,7 @@ def _is_made_here(thing: object, path: str) -> bool:
     return not (isinstance(thing, type) or callable(thing)) or getattr(thing, "__module__", path) == path
 
 
-def told(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
     """Return an error of somebody's code in one line: what it is, and where it was raised."""
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, SyntaxError):

@@ -256,8 +256,8 @@ class RunResult(_Frozen):
         """
         if self.data is None:
             return None
-        worst = best_of(self.data.trivial, not self.higher_is_better) if self.data.trivial else None
-        return self.data.floor if worst is None else self.data.trivial[worst]
+        rules = self.data.trivial or {"floor": self.data.floor}
+        return rules[best_of(rules, not self.higher_is_better)]
 
     @property
     def score(self) -> float | None:
