@@ -7,6 +7,7 @@ from typing import Any
 
 from fpt_bench.config.experiment import Arm, Experiment
 from fpt_bench.config.grid import Grid, GridRun
+from fpt_bench.config.named import named_experiment
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, tables_folder
@@ -136,3 +137,20 @@ def _result(spec: RunSpec, arm: str, final: float, half_way: float) -> RunResult
             ),
         ),
     )
+
+
+HEADLINE_ARMS = {"language": "language", "random": "random-fanin", "full": "mimetic-qk"}
+LADDER_ARMS = {"language": "language", "random": "random", "full": "random-fanin"}
+
+
+def on_file(experiment: str, names: dict[str, str]) -> tuple[Grid, list[RunResult]]:
+    """Results of an experiment of configs/experiments on digits, that nobody measured.
+
+    Args:
+        experiment: its name.
+        names: what the arms `language`, `random` and `full` of the made-up bench are called there.
+    """
+    grid, results = made_up_bench(("mnist",), seeds=range(8), names=names)
+    named = named_experiment(experiment)
+    arms = {arm: named.arms[arm] for arm in names.values()}
+    return grid.model_copy(update={"experiment": named.model_copy(update={"arms": arms, "claims": ()})}), results

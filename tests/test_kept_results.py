@@ -22,9 +22,9 @@ from fpt_bench.report.front_page import blocks, figure, kept_bench
 from fpt_bench.results.folder import GRID_FILE
 from fpt_bench.results.grids import find_grids, read_grid
 from fpt_bench.results.result_files import collect_results
-from tests.paths import KEPT_RESULTS, MEASURED, ROOT
+from tests.paths import HEADLINE, KEPT_RESULTS, MEASURED, ROOT
 
-PLACES = {"before": KEPT_RESULTS, "today": MEASURED}
+PLACES = {"before": KEPT_RESULTS, "today": MEASURED, "headline": HEADLINE}
 
 
 @pytest.fixture(scope="module", params=list(PLACES))
@@ -36,7 +36,8 @@ def place(request: pytest.FixtureRequest) -> Path:
 def rendered(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept results whose tables were rendered again."""
     copy = tmp_path_factory.mktemp("kept") / "results"
-    shutil.copytree(place, copy, ignore=shutil.ignore_patterns("table.md", "table.csv", "before"))
+    others = [KEPT_RESULTS.name, HEADLINE.name]
+    shutil.copytree(place, copy, ignore=shutil.ignore_patterns("table.md", "table.csv", *others))
     results, _ = collect_results(copy)
     for path in find_grids(copy):
         render_again(read_grid(path), results, path.parent, Console(quiet=True))
@@ -92,20 +93,26 @@ def test_the_page_of_what_was_set_aside_shows_every_table_of_it(table: Path) -> 
 
 
 def test_the_readme_answers_what_the_kept_headline_does() -> None:
-    readme, bench = (ROOT / "README.md").read_text(), kept_bench(MEASURED, "headline-embedded")
+    readme, bench = (ROOT / "README.md").read_text(), kept_bench(HEADLINE, "headline-embedded")
     for block in blocks(bench).values():
-        assert block in readme, "python -m fpt_bench.report.front_page docs/results headline-embedded --page README.md"
+        assert block in readme, "front_page docs/results/headline headline-embedded --page README.md"
 
 
 @pytest.mark.parametrize(
-    ("bench", "name"), [("headline-embedded", "forest"), ("ladder-embedded", "bytes"), ("lasting-settled", "curves")]
+    ("folder", "bench", "name"),
+    [
+        (HEADLINE, "headline-embedded", "forest"),
+        (MEASURED, "ladder-embedded", "bytes"),
+        (MEASURED, "lasting-settled", "curves"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else value,
 )
-def test_the_pictures_are_of_the_kept_results(bench: str, name: str) -> None:
+def test_the_pictures_are_of_the_kept_results(folder: Path, bench: str, name: str) -> None:
     picture = f"docs/pictures/{bench.split('-')[0]}-{name}.png"
     assert picture in (ROOT / "README.md").read_text()
-    again = f"front_page docs/results {bench} --figure {name} --picture {picture}"
+    again = f"front_page {folder.relative_to(ROOT)} {bench} --figure {name} --picture {picture}"
     with Image.open(ROOT / picture) as shown:
-        assert shown.info["Description"] == figure(kept_bench(MEASURED, bench), name).alt, again
+        assert shown.info["Description"] == figure(kept_bench(folder, bench), name).alt, again
 
 
 def test_the_headlines_rates_are_those_that_the_kept_sweep_chooses() -> None:
@@ -127,12 +134,13 @@ def test_the_page_of_what_was_set_aside_says_open_because_the_judge_does() -> No
     assert f"all {len(verdicts)} differences" in (KEPT_RESULTS / "README.md").read_text()
 
 
-def test_the_kept_docket_is_what_the_kept_results_say(place: Path) -> None:
-    mixed = place == KEPT_RESULTS  # of what was set aside, which says so
-    entries = derive_docket(place, mix_releases=mixed)
+@pytest.mark.parametrize("places", [(MEASURED, HEADLINE), (KEPT_RESULTS,)], ids=["today", "before"])
+def test_the_kept_docket_is_what_the_kept_results_say(places: tuple[Path, ...]) -> None:
+    place, mixed = places[0], places == (KEPT_RESULTS,)  # of what was set aside, which says so
+    entries = derive_docket(places, mix_releases=mixed)
     kept = json.loads((place / "docket.json").read_text())
-    options = f"{'--mix-releases ' * mixed}-o docket.json and -o docket.md there"
-    again = f"python -m fpt_bench judge {place.relative_to(ROOT)} {options}"
+    options = f"{'--mix-releases ' * mixed}-o docket.json and -o docket.md in the first"
+    again = f"python -m fpt_bench judge {' '.join(str(each.relative_to(ROOT)) for each in places)} {options}"
     assert changed_verdicts(kept, entries) == [], again
     assert (place / "docket.md").read_text() == docket_markdown(entries), again
 

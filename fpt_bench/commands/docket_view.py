@@ -1,6 +1,7 @@
-"""The docket of `judge RUNS`: every claim on file, by what was run."""
+"""The docket of `judge RUNS...`: every claim on file, by what was run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ from fpt_bench.results.result_files import read_results
 from fpt_bench.results.simple_records import known_records
 
 if TYPE_CHECKING:
+    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.filed_docket import Entry
 
 ENDINGS = (".md", ".csv", ".json")
 
 
 def judge_runs(
-    runs: Path,
+    places: Sequence[Path],
     kept: Path | None,
     claims: Path | None,
     output: Path | None,
@@ -32,24 +34,26 @@ def judge_runs(
     as_json: bool,
     mix_releases: bool,
 ) -> None:
-    """Print the docket by the benches in a folder of runs, or write it to a file, or compare it with a kept one.
+    """Print the docket by the benches in folders of runs, or write it to a file, or compare it with a kept one.
 
     Raises:
-        ValueError: no bench is there; a claim is wrong, or was changed after its runs; a task's runs are of several
-            releases of torch; another ending of the file.
+        ValueError: no bench is there, or two folders have one of the same name; a claim is wrong, or was changed after
+            its runs; a task's runs are of several releases of torch; another ending of the file.
         OSError: something cannot be read or written.
     """
     from fpt_bench.report.docket_tables import changed_verdicts, docket_csv, docket_json, docket_markdown
 
     if output is not None and output.suffix not in ENDINGS:
         raise ValueError(f"--output: expected a file that ends in {', '.join(ENDINGS)}, got {output}")
-    entries = derive_docket(runs, claims, kept, mix_releases)
+    entries = derive_docket(places, claims, kept, mix_releases)
     if verify is not None:
         found = changed_verdicts(_read_docket(verify), entries)
         for sentence in found:
             notes.print(sentence, style="red", soft_wrap=True)
         notes.print(
-            f"{len(entries)} verdicts derived from {runs}; {len(found)} differences to {verify}", soft_wrap=True
+            f"{len(entries)} verdicts derived from {' and '.join(map(str, places))}; {len(found)} differences to "
+            f"{verify}",
+            soft_wrap=True,
         )
         if found:
             raise typer.Exit(FAILED)
@@ -65,25 +69,23 @@ def judge_runs(
 
 
 def derive_docket(
-    runs: Path, claims: Path | None = None, kept: Path | None = None, mix_releases: bool = False
+    places: Sequence[Path], claims: Path | None = None, kept: Path | None = None, mix_releases: bool = False
 ) -> "list[Entry]":
-    """Return the docket by the benches in a folder of runs.
+    """Return the docket by the benches in folders of runs.
 
     Args:
-        runs: the folder, or a packed file.
+        places: the folders, or packed files. Each is read by itself, so that two may have one run from two machines.
         claims: a folder of claims in place of configs/claims.
         kept: another such place, whose results count as these benches' own.
         mix_releases: judge a task whose runs were made with several releases of torch all the same.
     """
-    from fpt_bench.analysis.benches import Bench
     from fpt_bench.analysis.filed_docket import judge_filed
-    from fpt_bench.analysis.releases import require_one_release
 
     filed = filed_claims(claims or CONFIGS / "claims")
     if not filed:
         raise ValueError(f"expected claims, a YAML file each, in {claims or CONFIGS / 'claims'}, found none")
-    grids = read_grids(runs, notes)
-    profiles = {*config_names("profiles"), *(grid.profile for grid in grids.values())}
+    benches = _read_benches(places, kept, mix_releases)
+    profiles = {*config_names("profiles"), *(bench.grid.profile for bench in benches.values())}
     for claim in filed:
         if claim.profile is not None:
             require_known(f"profile of claim {claim.name}", claim.profile, profiles)
@@ -98,12 +100,28 @@ def derive_docket(
                 require_known(f"task of experiment {name}, of claim {claim.name}", task, experiment.tasks)
             for arm in (claim.better, claim.worse):
                 require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
-    folder = runs_of(next(iter(grids)))
-    results, simple = read_results(folder, notes, kept), known_records(folder, notes, kept)
-    if not mix_releases:
+    return judge_filed(filed, list(benches.values()))
+
+
+def _read_benches(places: Sequence[Path], kept: Path | None, mix_releases: bool) -> "dict[str, Bench]":
+    from fpt_bench.analysis.benches import Bench
+    from fpt_bench.analysis.releases import require_one_release
+
+    benches: dict[str, Bench] = {}
+    for place in dict.fromkeys(places):
+        grids = read_grids(place, notes)
+        folder = runs_of(next(iter(grids)))
+        results, simple = read_results(folder, notes, kept), known_records(folder, notes, kept)
         for grid in grids.values():
-            require_one_release(grid, results, folder)
-    return judge_filed(filed, [Bench.of(grid, results, simple=simple) for grid in grids.values()])
+            if not mix_releases:
+                require_one_release(grid, results, folder)
+            if grid.name in benches:
+                raise ValueError(
+                    f"expected each bench in one of {', '.join(map(str, places))}, got {grid.name} in two of them, the "
+                    f"second {place}: leave one of the two out"
+                )
+            benches[grid.name] = Bench.of(grid, results, simple=simple)
+    return benches
 
 
 def _read_docket(path: Path) -> list[dict[str, object]]:

@@ -29,8 +29,13 @@ OF_RUNS = ("claims", "kept", "output", "verify", "mix_releases")
 def judge(
     context: typer.Context,
     scores: Annotated[
-        Path, typer.Argument(help="runs of benches; or a CSV file with the columns task, arm, seed, score")
-    ] = Path("runs"),
+        list[Path] | None,
+        typer.Argument(
+            help="runs of benches, in one folder or several (default: runs); or a CSV file with the columns task, arm, "
+            "seed, score",
+            show_default=False,
+        ),
+    ] = None,
     better: Annotated[str | None, typer.Option(help="of scores: the arm that may be better")] = None,
     than: Annotated[str | None, typer.Option(help="of scores: the arm that it is compared with")] = None,
     margin: Annotated[
@@ -60,26 +65,31 @@ def judge(
     the command that would settle it. Of scores: on which tasks an arm is better than another, worse, or the same.
     Exit code 0: judged; 1: a verdict to verify is another one; 2: wrong input.
     """
-    if scores.is_dir() or scores.suffix == ".jsonl":
+    places = scores or [Path("runs")]
+    table_file = places[0]
+    if all(place.is_dir() or place.suffix == ".jsonl" for place in places):
         refuse_given(context, OF_SCORES, "with runs: they are of a table of scores; of runs, claims on file say them")
         if verify is not None:
             refuse_given(context, ("output", "as_json"), "with --verify, which writes nothing")
         if output is not None:
             refuse_given(context, ("as_json",), "with --output, whose ending says the form")
-        judge_runs(scores, kept, claims, output, verify, as_json, mix_releases)
+        judge_runs(places, kept, claims, output, verify, as_json, mix_releases)
         return
-    if not scores.exists():
-        raise FileNotFoundError(f"{scores}: expected a folder of runs, or a table of scores, found nothing")
+    for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place}: expected a folder of runs, or a table of scores, found nothing")
+    if len(places) > 1:
+        raise ValueError(f"expected folders of runs, or one table of scores, got {', '.join(map(str, places))}")
     if better is None or than is None or margin is None:
         raise ValueError(
-            f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {scores} alone"
+            f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {table_file} alone"
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import pick_pairs, read_scores
 
     rule = _rule(margin, level, assume, reached, score_range, higher)
-    table = read_scores(scores, tuple(name.strip() for name in columns.split(",")))
+    table = read_scores(table_file, tuple(name.strip() for name in columns.split(",")))
     docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
     if as_json:
         say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})

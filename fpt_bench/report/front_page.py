@@ -1,6 +1,6 @@
 """The README's answer and pictures, from kept benches: a sentence of the judge's verdicts, a small table, and figures.
 
-    python -m fpt_bench.report.front_page docs/results headline-embedded --page README.md \\
+    python -m fpt_bench.report.front_page docs/results/headline headline-embedded --page README.md \\
         --figure forest --picture docs/pictures/headline-forest.png
     python -m fpt_bench.report.front_page docs/results ladder-embedded \\
         --figure bytes --picture docs/pictures/ladder-bytes.png

@@ -5,22 +5,15 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.filed_docket import Entry, judge_filed
-from fpt_bench.cli import app
 from fpt_bench.config.claim_files import FiledClaim
 from fpt_bench.config.experiment import Arm
-from fpt_bench.config.grid import Grid
-from fpt_bench.config.named import named_experiment
 from fpt_bench.report.docket_tables import changed_verdicts, count_line, docket_csv, docket_markdown, docket_records
-from fpt_bench.results.result import RunResult
-from tests.made_up_bench import made_up_bench, write_bench
+from tests.made_up_bench import HEADLINE_ARMS, made_up_bench, on_file
 
 SEEDS = tuple(range(8))
 
@@ -40,23 +33,6 @@ def filed(**fields: object) -> FiledClaim:
 def bench_of(seeds: Sequence[int] = SEEDS) -> Bench:
     grid, results = made_up_bench(("bit-memory", "mnist"), seeds=seeds)
     return Bench.of(grid, results)
-
-
-def on_file(experiment: str, names: dict[str, str]) -> tuple[Grid, list[RunResult]]:
-    """Results of an experiment of configs/experiments on digits, that nobody measured.
-
-    Args:
-        experiment: its name.
-        names: what the arms `language`, `random` and `full` of the made-up bench are called there.
-    """
-    grid, results = made_up_bench(("mnist",), seeds=SEEDS, names=names)
-    named = named_experiment(experiment)
-    arms = {arm: named.arms[arm] for arm in names.values()}
-    return grid.model_copy(update={"experiment": named.model_copy(update={"arms": arms, "claims": ()})}), results
-
-
-HEADLINE_ARMS = {"language": "language", "random": "random-fanin", "full": "mimetic-qk"}
-LADDER_ARMS = {"language": "language", "random": "random", "full": "random-fanin"}
 
 
 def test_each_claim_has_the_word_of_its_runs() -> None:
@@ -219,102 +195,9 @@ def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
     assert tasks == ["bit-memory", "cifar"], "also a task without seeds"
 
 
-def command(*options: str) -> tuple[int, str, str]:
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["judge", *options])
-    return done.exit_code, done.stdout, done.stderr
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> tuple[Path, Path]:
-    """A folder of runs, and one of claims."""
-    write_bench(tmp_path / "runs", *on_file("headline", HEADLINE_ARMS))
-    (tmp_path / "claims").mkdir()
-    return tmp_path / "runs", tmp_path / "claims"
-
-
-def say(claims: Path, **fields: object) -> None:
-    usual = {"better": "language", "worse": "random-fanin", "tasks": ["mnist"], "refuted_by": "-", "source": "ours"}
-    (claims / "mine.yaml").write_text(yaml.safe_dump({"experiments": ["headline"], **usual, **fields}))
-
-
-def test_the_command_writes_and_verifies(kept: tuple[Path, Path], tmp_path: Path) -> None:
-    runs, claims = kept
-    say(claims, experiments=["ladder"])
-    docket = tmp_path / "docket.json"
-    assert command(str(runs), "--claims", str(claims), "-o", str(docket))[0] == 0
-    assert command(str(runs), "--claims", str(claims), "--verify", str(docket))[0] == 0
-    docket.write_text(docket.read_text().replace('"verdict": "open"', '"verdict": "supported"'))
-    code, _, said = command(str(runs), "--claims", str(claims), "--verify", str(docket))
-    assert code == 1
-    assert "verdict: kept supported, derived open" in said
-
-
-def test_seeds_that_are_kept_elsewhere_count(kept: tuple[Path, Path], tmp_path: Path) -> None:
-    _, claims = kept
-    say(claims, experiments=["ladder"], worse="random")
-    grid, results = on_file("ladder", LADDER_ARMS)
-    whole, here, elsewhere = (tmp_path / name for name in ("whole", "here", "elsewhere"))
-    write_bench(whole, grid, results)
-    write_bench(here, grid, results[:1])
-    write_bench(elsewhere, grid, results[1:])
-    seeds = [
-        json.loads(command(*options, "--claims", str(claims), "--json")[1])[0]["seeds"]
-        for options in ([str(whole)], [str(here)], [str(here), "--kept", str(elsewhere)])
-    ]
-    assert seeds == [len(SEEDS), 0, len(SEEDS)]
-
-
-def test_claims_of_ones_own_leave_those_on_file_registered(kept: tuple[Path, Path], tmp_path: Path) -> None:
-    runs, claims = kept
-    say(claims, experiments=["ladder"])
-    grid, results = on_file("headline", HEADLINE_ARMS)
-    experiment = grid.experiment.model_copy(update={"claims": named_experiment("headline").claims})
-    registered = grid.model_copy(update={"experiment": experiment})
-    registered = registered.registering((), datetime(2026, 1, 1, tzinfo=UTC), experiment.claims)
-    write_bench(tmp_path / "runs", registered, results)
-    code, shown, said = command(str(runs), "--claims", str(claims))
-    assert (code, said) == (0, ""), said
-    assert "1 claims: 0 supported" in shown
-
-
 def test_text_of_a_claim_computes_nothing_in_a_spreadsheet() -> None:
     (entry,) = judge_filed([filed(source="=1+1")], [bench_of()])
     assert ",'=1+1," in docket_csv([entry])
-
-
-@pytest.mark.parametrize(
-    ("fields", "options", "message"),
-    [
-        ({}, ("--level", "0.5", "--task", "mnist"), "expected no --task, --level with runs"),
-        ({}, ("--json", "-o", "docket.md"), "expected no --json with --output"),
-        ({}, ("--verify", "mine.json", "-o", "docket.md"), "expected no --output with --verify"),
-        ({"worse": "random-fann"}, (), "unknown arm of experiment headline, of claim mine 'random-fann'"),
-        ({"tasks": ["mnst"]}, (), "unknown task of experiment headline, of claim mine 'mnst'"),
-        ({"experiments": ["headlin"]}, (), "unknown experiment 'headlin'. Did you mean 'headline'?"),
-        ({}, ("--better", "a"), "of runs, claims on file say them"),
-        ({}, ("-o", "docket.txt"), "expected a file that ends in .md, .csv, .json"),
-        ({}, ("--verify", "mine.json"), "mine.json"),
-    ],
-)
-def test_bad_input_is_one_sentence(
-    fields: dict[str, object], options: tuple[str, ...], message: str, kept: tuple[Path, Path]
-) -> None:
-    runs, claims = kept
-    say(claims, **fields)
-    code, _, said = command(str(runs), "--claims", str(claims), *options)
-    assert code == 2
-    assert message in said
-    assert said.count("error:") == 1
-
-
-def test_no_claims_and_no_bench_are_said(kept: tuple[Path, Path], tmp_path: Path) -> None:
-    runs, claims = kept
-    code, _, said = command(str(runs), "--claims", str(claims))
-    assert code == 2
-    assert "expected claims, a YAML file each" in said
-    say(claims)
-    (tmp_path / "empty").mkdir()
-    assert command(str(tmp_path / "empty"), "--claims", str(claims))[0] == 2
 
 
 @pytest.mark.parametrize("picked", ["", "--tasks mnist"])
@@ -322,21 +205,6 @@ def test_the_docket_is_of_whole_benches(picked: str) -> None:
     grid, results = made_up_bench(("mnist",), seeds=SEEDS)
     (entry,) = judge_filed([filed()], [Bench.of(grid.model_copy(update={"picked": picked}), results)])
     assert (entry.bench is None) is bool(picked)
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"profile": "settld"}, "unknown profile of claim mine 'settld'. Did you mean 'settled'?"),
-        ({"profile": "embedded", "experiments": ["lasting"]}, "expected profile settled, at which experiment lasting"),
-    ],
-)
-def test_a_profile_that_cannot_judge_is_named(said: dict[str, object], message: str, kept: tuple[Path, Path]) -> None:
-    runs, claims = kept
-    say(claims, **said)
-    code, _, told = command(str(runs), "--claims", str(claims))
-    assert code == 2
-    assert message in told
 
 
 @pytest.mark.parametrize("measure", ["score", "area"])
