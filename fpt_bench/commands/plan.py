@@ -35,7 +35,7 @@ from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_results, warn_of
 
-KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "before"))
+KEPT = tuple(CONFIGS.parent / "docs" / "results" / name for name in ("", "headline", "before"))
 """Where a checkout has results of ours, which show how fast runs go before there is any here."""
 
 
