@@ -95,9 +95,12 @@ def count_line(entries: Sequence[Entry]) -> str:
 
 
 def _effects(entry: Entry) -> str:
-    """Write the difference on each task with the interval that holds at every look."""
-    verdicts = entry.judged.verdicts if entry.judged else ()
-    return "; ".join(f"{for_markdown(verdict.task)} {difference_words(_task_record(verdict))}" for verdict in verdicts)
+    """Write the difference on each task with the interval that holds at every look, and the tasks without one."""
+    if entry.judged is None or not entry.judged.verdicts:
+        return ""
+    said = [f"{for_markdown(each.task)} {difference_words(_task_record(each))}" for each in entry.judged.verdicts]
+    missing = ", ".join(map(for_markdown, entry.judged.missing))
+    return "; ".join([*said, *([f"without two seeds of both arms: {missing}"] if missing else [])])
 
 
 def difference_words(task: Mapping[str, Any]) -> str:

@@ -193,6 +193,8 @@ def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
     few = judge_filed([filed(tasks=("bit-memory", "cifar"))], [bench_of()])
     tasks = [row["task"] for row in csv.DictReader(docket_csv(few).splitlines())]
     assert tasks == ["bit-memory", "cifar"], "also a task without seeds"
+    assert "; without two seeds of both arms: cifar |" in docket_markdown(few)
+    assert "without two seeds" not in page
 
 
 def test_text_of_a_claim_computes_nothing_in_a_spreadsheet() -> None:
