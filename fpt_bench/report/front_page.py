@@ -12,6 +12,7 @@ rewrite what stands between the page's marks, and draw a picture.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fpt_bench.analysis.benches import Bench
@@ -153,13 +154,15 @@ FIGURES = {"forest": draw_forest, "bytes": draw_bytes, "curves": draw_curves}
 
 
 def figure(bench: Bench, name: str) -> Drawing:
-    """Return a figure of FIGURES.
+    """Return a figure of FIGURES, of the tasks that are finished.
 
     Raises:
         ValueError: the bench has not the runs that it shows.
     """
+    tasks = finished_tasks(bench)
+    done = replace(bench, cells=tuple(cell for cell in bench.cells if cell.task in tasks))
     with house_style():
-        drawing = FIGURES[name](bench, make_looks(bench.arms))
+        drawing = FIGURES[name](done, make_looks(bench.arms))
     if drawing is None:
         raise ValueError(f"{bench.grid.name}: expected runs of arms that {name} compares, found none: run the bench")
     return drawing

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fpt_bench.analysis.benches import Bench
-from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, kept_bench, main, rewrite, scores
+from fpt_bench.report.front_page import BEGIN, END, answer, blocks, draw, figure, kept_bench, main, rewrite, scores
 from tests.made_up_bench import made_up_bench
 from tests.paths import KEPT_RESULTS
 
@@ -52,6 +52,8 @@ def test_a_task_that_is_not_over_is_named_and_nothing_is_said_of_it() -> None:
     assert "mnist" not in of_arms
     assert rest.endswith("1 of the 1 claims about this bench are open.")
     assert "mnist" not in scores(bench)
+    assert "bit-xor" in figure(bench, "curves").alt
+    assert "mnist" not in figure(bench, "curves").alt
     with pytest.raises(ValueError, match="expected a task of which all runs are over, found none"):
         answer(Bench.of(grid, [r for r in results if r.spec.seed != 2]))
 
