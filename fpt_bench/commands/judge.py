@@ -1,5 +1,6 @@
 """`judge`: the claims on file by the runs of benches; or which of two arms is better, on anybody's scores."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +67,6 @@ def judge(
     Exit code 0: judged; 1: a verdict to verify is another one; 2: wrong input.
     """
     places = scores or [Path("runs")]
-    table_file = places[0]
     if all(place.is_dir() or place.suffix == ".jsonl" for place in places):
         refuse_given(context, OF_SCORES, "with runs: they are of a table of scores; of runs, claims on file say them")
         if verify is not None:
@@ -75,28 +75,32 @@ def judge(
             refuse_given(context, ("as_json",), "with --output, whose ending says the form")
         judge_runs(places, kept, claims, output, verify, as_json, mix_releases)
         return
-    for place in places:
-        if not place.exists():
-            raise FileNotFoundError(f"{place}: expected a folder of runs, or a table of scores, found nothing")
-    if len(places) > 1:
-        raise ValueError(f"expected folders of runs, or one table of scores, got {', '.join(map(str, places))}")
+    file = _one_table(places)
     if better is None or than is None or margin is None:
         raise ValueError(
-            f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {table_file} alone"
+            f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {file} alone"
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import pick_pairs, read_scores
 
     rule = _rule(margin, level, assume, reached, score_range, higher)
-    table = read_scores(table_file, tuple(name.strip() for name in columns.split(",")))
+    table = read_scores(file, tuple(name.strip() for name in columns.split(",")))
     docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
     if as_json:
         say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})
-        return
-    out.print(_verdicts(docket, better, than))
-    for line in (*_remarks(docket), _family(docket, rule)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    else:
+        _print_verdicts(docket, rule, better, than)
+
+
+def _one_table(places: Sequence[Path]) -> Path:
+    """Return the table of scores that is named; it is none that is not there, or one of several."""
+    for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place}: expected a folder of runs, or a table of scores, found nothing")
+    if len(places) > 1:
+        raise ValueError(f"expected folders of runs, or one table of scores, got {', '.join(map(str, places))}")
+    return places[0]
 
 
 def _rule(
@@ -110,6 +114,12 @@ def _rule(
     seeds: Seeds = "learned" if reached is not None else "bounded" if assume == "bounded" else "normal"
     low, high = score_range
     return Rule(margin, level=level, seeds=seeds, low=low, high=high, reached=reached, higher=higher)
+
+
+def _print_verdicts(docket: "Docket", rule: "Rule", better: str, than: str) -> None:
+    out.print(_verdicts(docket, better, than))
+    for line in (*_remarks(docket), _family(docket, rule)):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _verdicts(docket: "Docket", better: str, than: str) -> Table:

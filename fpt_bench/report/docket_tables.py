@@ -99,8 +99,9 @@ def _effects(entry: Entry) -> str:
     if entry.judged is None or not entry.judged.verdicts:
         return ""
     said = [f"{for_markdown(each.task)} {difference_words(_task_record(each))}" for each in entry.judged.verdicts]
-    missing = ", ".join(map(for_markdown, entry.judged.missing))
-    return "; ".join([*said, *([f"without two seeds of both arms: {missing}"] if missing else [])])
+    if entry.judged.missing:
+        said.append(f"without two seeds of both arms: {', '.join(map(for_markdown, entry.judged.missing))}")
+    return "; ".join(said)
 
 
 def difference_words(task: Mapping[str, Any]) -> str:

@@ -56,6 +56,8 @@ def test_a_task_that_is_not_over_is_named_and_nothing_is_said_of_it() -> None:
     assert "mnist" not in figure(bench, "curves").alt
     with pytest.raises(ValueError, match="expected a task of which all runs are over, found none"):
         answer(Bench.of(grid, [r for r in results if r.spec.seed != 2]))
+    with pytest.raises(ValueError, match="expected runs of arms that curves compares, found none"):
+        figure(Bench.of(grid, [r for r in results if r.spec.seed != 2]), "curves")
 
 
 def test_a_command_that_would_write_nothing_is_refused(
