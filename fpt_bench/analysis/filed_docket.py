@@ -54,8 +54,8 @@ def judge_filed(claims: Iterable[FiledClaim], benches: Sequence[Bench]) -> list[
     """
     claims = list(claims)
     for bench in benches:
-        if not _is_own(bench.grid):  # whose claims nobody else holds
-            require_registered_claims(bench.grid, [filed.claim for filed in (*claims, *filed_claims())])
+        held = [filed.claim for filed in (*claims, *filed_claims())]
+        require_registered_claims(bench.grid, [*held, *_claims_of_its_own(bench.grid)])
     judging = [bench for bench in benches if not bench.grid.picked and _answers(bench.grid)]
     return [entry for filed in claims for entry in (_entries(filed, judging) or [Entry(filed)])]
 
@@ -73,9 +73,12 @@ def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
             )
 
 
-def _is_own(grid: Grid) -> bool:
-    """Return whether an experiment says its claims itself: it is none of configs/experiments, but for its name."""
-    return not _on_file(grid.experiment.name) or not _arms_on_file(grid, grid.experiment.arms)
+def _claims_of_its_own(grid: Grid) -> list[Claim]:
+    """Return the claims that an experiment says of arms that are none of configs/experiments: nobody else holds them."""
+    claims = grid.experiment.claims
+    if not _on_file(grid.experiment.name):
+        return list(claims)
+    return [claim for claim in claims if not _arms_on_file(grid, (claim.better, claim.worse))]
 
 
 def _on_file(experiment: str) -> bool:

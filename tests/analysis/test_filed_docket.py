@@ -154,6 +154,17 @@ def test_a_claim_that_was_changed_after_its_runs_is_refused() -> None:
         judge_filed([changed], [Bench.of(grid, results)])
 
 
+def test_an_own_arm_beside_those_on_file_hides_no_changed_claim() -> None:
+    grid, results = on_file("headline", HEADLINE_ARMS)
+    own = filed(experiments=("headline",), worse="random-fanin")
+    arms = {**grid.experiment.arms, "mine": Arm(run={"init": "random"}, role="language")}
+    experiment = grid.experiment.model_copy(update={"arms": arms, "claims": (own.claim,)})
+    other = grid.model_copy(update={"experiment": experiment})
+    other = other.registering((), datetime(2026, 1, 1, tzinfo=UTC), experiment.claims)
+    with pytest.raises(ValueError, match="registered on 2026-01-01 00:00 and no claim on file"):
+        judge_filed([own.model_copy(update={"margin": 0.01})], [Bench.of(other, results)])
+
+
 def test_claims_on_file_are_not_of_somebody_s_own_experiment_of_the_same_name() -> None:
     grid, results = on_file("headline", HEADLINE_ARMS)
     arms = {**grid.experiment.arms, "random-fanin": Arm(run={"init": "random"}, role="language")}
