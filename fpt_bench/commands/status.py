@@ -110,7 +110,7 @@ def _spell(seconds: float) -> str:
 def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dict[str, list[RunState]]:
     """Return the states of the runs of every grid in a folder, by the grid's name; of rates given up, none.
 
-    In a folder of runs, what no grid asks for are single runs, and stand last under that name.
+    In a folder of runs or a packed file, what no grid asks for are single runs, and stand last under that name.
 
     Raises:
         FileNotFoundError: there is neither a grid nor a run, so nothing was ever asked for.
@@ -118,9 +118,10 @@ def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dic
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    grids = read_grids(runs, console) if has_bench(runs) or not begun_runs(runs) else {}
+    here = dict.fromkeys([*begun_runs(runs), *(result.spec.run_id for result in collect_results(runs)[0])])
+    grids = read_grids(runs, console) if has_bench(runs) or not here else {}
     # Of a bench that cannot be read nobody knows which runs are its own.
-    begun = begun_runs(runs) if not grids or len(grids) == len(find_grids(runs)) else []
+    begun = list(here) if not grids or len(grids) == len(find_grids(runs)) else []
     runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
     results = {result.spec.run_id: result for result in read_results(runs, console, kept)}
     if kept is not None:  # what failed there is nobody's trouble here

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from fpt_bench.launching.slurm import log_of, send, sent_jobs
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, SLURM, tables_folder
 from fpt_bench.results.lease import Lease
+from fpt_bench.results.packed import pack
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import write_result
 from fpt_bench.results.workspace import Workspace
@@ -86,6 +88,16 @@ def test_single_runs_have_a_state_too(runs: Path, tmp_path: Path) -> None:
     with Lease(other / LEASE_FILE):
         found = {state.run_id: state.state for state in folder_status(alone, Console(stderr=True))["single runs"]}
     assert found == {single.spec.run_id: "done", "bit-xor_begun": "running"}
+
+
+def test_packed_single_runs_are_done(tmp_path: Path) -> None:
+    single = made_up_result("mnist", seed=7, accuracy=0.5)
+    write_result(single, tmp_path / "runs" / single.spec.run_id)
+    pack([tmp_path / "runs"], tmp_path / "mine.jsonl")
+    shutil.rmtree(tmp_path / "runs")
+    for place in (tmp_path, tmp_path / "mine.jsonl"):
+        states = folder_status(place, Console(stderr=True))
+        assert {name: [state.state for state in found] for name, found in states.items()} == {"single runs": ["done"]}
 
 
 def test_a_folder_of_nothing_is_said_to_be_one(tmp_path: Path) -> None:
