@@ -108,6 +108,7 @@ def _read_benches(places: Sequence[Path], kept: Path | None, mix_releases: bool)
     from fpt_bench.analysis.releases import require_one_release
 
     benches: dict[str, Bench] = {}
+    read_from: dict[str, Path] = {}
     for place in dict.fromkeys(places):
         grids = read_grids(place, notes)
         folder = runs_of(next(iter(grids)))
@@ -117,9 +118,10 @@ def _read_benches(places: Sequence[Path], kept: Path | None, mix_releases: bool)
                 require_one_release(grid, results, folder)
             if grid.name in benches:
                 raise ValueError(
-                    f"expected each bench in one of {', '.join(map(str, places))}, got {grid.name} in two of them, the "
-                    f"second {place}: leave one of the two out"
+                    f"expected each bench in one of {', '.join(map(str, places))}, got {grid.name} in both "
+                    f"{read_from[grid.name]} and {place}: leave one of the two out"
                 )
+            read_from[grid.name] = place
             benches[grid.name] = Bench.of(grid, results, simple=simple)
     return benches
 

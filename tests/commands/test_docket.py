@@ -145,7 +145,7 @@ def test_one_bench_in_two_folders_is_judged_by_neither(kept: tuple[Path, Path], 
     code, _, said = command(str(runs), str(again), "--claims", str(claims))
     assert code == 2
     assert "expected each bench in one of" in said
-    assert "got headline-embedded in two of them" in said
+    assert f"got headline-embedded in both {runs} and {again}: leave one of the two out" in said
 
 
 def test_runs_beside_a_table_of_scores_are_refused(kept: tuple[Path, Path], tmp_path: Path) -> None:
