@@ -52,8 +52,12 @@ class Bench:
             published: figures to show beside real data; by default those of configs/reference/published.yaml.
             folder: where the runs' folders are.
             simple: floors and simple learners, found by task, data and examples; by default those that are kept.
+
+        Raises:
+            ValueError: runs of one task have scores that cannot be compared: of two metrics or directions.
         """
         by_id = {result.spec.run_id: result for result in results}
+        _require_one_scale(grid, by_id)
         figures = published_figures() if published is None else published
         records = {record.key: record for record in (read_records() if simple is None else simple)}
         alone = {
@@ -132,6 +136,21 @@ class Bench:
     def results(self) -> list[RunResult]:
         """All runs that are over, in the grid's order, once each."""
         return list({r.spec.run_id: r for cell in self.cells for r in cell.tried}.values())
+
+
+def _require_one_scale(grid: Grid, by_id: Mapping[str, RunResult]) -> None:
+    first: dict[str, RunResult] = {}
+    for run in grid.runs:
+        result = by_id.get(run.spec.run_id)
+        if result is None or result.data is None:
+            continue
+        other = first.setdefault(run.task, result)
+        if other.data is not None and other.data.scale != result.data.scale:
+            said = [f"{each.spec.run_id} has {each.data.scale_in_words}" for each in (other, result) if each.data]
+            raise ValueError(
+                f"{grid.name}: expected scores of {run.task} that can be compared, but {' and '.join(said)}. Do the "
+                "runs of one of them again, with the task as it is now, or in another folder"
+            )
 
 
 def _beside(cell: Cell, records: Mapping[tuple[str, str, int], SimpleRecord]) -> Cell:

@@ -38,6 +38,15 @@ class JudgedClaim:
     """Tasks on which a difference is surely of the margin or more, as sure as one word of the family is."""
 
     @property
+    def late(self) -> str:
+        """Words for a claim of which runs may be older; none for one that was registered first, or has no runs."""
+        if not self.earlier:
+            return ""
+        if self.registered is None:
+            return f"not registered before its {self.runs} runs"
+        return f"registered after {self.earlier} of its {self.runs} runs"
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         return self.docket.verdicts if self.docket else ()
 
@@ -126,5 +135,10 @@ def _measured(claim: Claim, cell: Cell, opponent: Cell) -> list[float]:
         return [-gap / unit for gap in cell.gaps]
     if claim.measure == "learned":
         assert claim.reached is not None
+        if cell.is_fraction and not 0 <= claim.reached <= 1:
+            raise ValueError(
+                f"claim '{claim.sentence}': expected `reached` from 0 to 1, since scores of {cell.task} are fractions, "
+                f"got {claim.reached:g}"
+            )
         return [float(reaches(score, claim.reached, unit > 0)) for score in cell.scores]
     return [score / unit for score in cell.scores]

@@ -74,7 +74,7 @@ def require_registered_claims(grid: Grid, claims: Iterable[Claim]) -> None:
 
 
 def _claims_of_its_own(grid: Grid) -> list[Claim]:
-    """Return the claims that an experiment says of arms that are none of configs/experiments: nobody else holds them."""
+    """Return the claims that an experiment says of arms that are not on file: nobody else holds them."""
     claims = grid.experiment.claims
     if not _on_file(grid.experiment.name):
         return list(claims)
@@ -94,15 +94,21 @@ def _arms_on_file(grid: Grid, arms: Iterable[str]) -> bool:
 def _entries(filed: FiledClaim, benches: Sequence[Bench]) -> list[Entry]:
     for experiment in filed.experiments:
         own = [bench for bench in benches if bench.grid.experiment.name == experiment]
-        if filed.profile is not None:  # whose runs register it, as those of another profile of that name do not
+        if filed.profile is not None:
+            own = [bench for bench in own if filed.profile == bench.grid.profile]
             hash_ = filed.claim.hash
-            own = [bench for bench in own if filed.profile == bench.grid.profile and hash_ in bench.grid.registered]
+            if hash_ in _hashes_on_file():  # then a bench registers it, as one of another profile of that name does not
+                own = [bench for bench in own if hash_ in bench.grid.registered]
         if _on_file(experiment):  # else somebody's own arms of the same names would be judged
             own = [bench for bench in own if _arms_on_file(bench.grid, (filed.better, filed.worse))]
         found = [_entry(filed, bench) for bench in own if any(cell.runs for cell in _cells(filed, bench))]
         if found:
             return found
     return []
+
+
+def _hashes_on_file() -> set[str]:
+    return {filed.claim.hash for filed in filed_claims()}
 
 
 def _cells(claim: Claim, bench: Bench) -> list[Cell]:

@@ -34,6 +34,8 @@ ENOUGH_TO_TELL = 5
 STUCK = 0.05
 """Share of the wider arm's range at which an arm will hardly cease to be flat. By five seeds so narrow, it is flat by
 twenty in 99 % of cases where deviations differ eightfold, in 74 % where fivefold, of which 1 % are so."""
+ONE_SIDED: Mapping[Word, str] = {"better": "above 0", "worse": "below 0", "same": "within the margin", "open": "any"}
+"""What is settled of a difference whose interval says nothing: that has two sides, and a word takes less evidence."""
 _ALL = 1.999
 """Width of an interval, in the largest difference that there can be, from which on it says nothing; two are all."""
 
@@ -87,6 +89,11 @@ class Rule:
         """Return the largest difference that there can be."""
         return 1.0 if self.seeds == "learned" else self.high - self.low
 
+    @property
+    def group_unit(self) -> float:
+        """Return what the gap between two groups of seeds is measured in."""
+        return self.unit or self.width
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -103,6 +110,7 @@ class Verdict:
         apart: an arm's scores fall into two groups, so that `learned` would be the right rule, not `normal`.
         narrow: the range of seeds of the arm that varies less, as a share of the other's; 0 where neither varies, 1
             where seeds are not taken as normal.
+        alike: no seed of either arm differs from another, while they are taken as normal.
         says_nothing: the interval holds all differences that there can be, as of few seeds.
     """
 
@@ -118,6 +126,7 @@ class Verdict:
     word: Word
     apart: bool
     narrow: float
+    alike: bool
     says_nothing: bool
 
     @property
@@ -203,7 +212,7 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule, family: 
     verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
     scores = [(case.first, case.second) for case in cases]
     # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
-    no_spread = rule.seeds == "learned" or any(verdict.apart for verdict in verdicts)
+    no_spread = rule.seeds == "learned" or any(groups_apart(arm, rule.group_unit) for pair in scores for arm in pair)
     mean = None if no_spread else mean_over_tasks(scores, rule.level)
     anywhere = logs.sum(0)
     return Docket(tuple(verdicts), as_evidence(anywhere[0]), as_evidence(anywhere[1]), mean)
@@ -264,6 +273,8 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     estimate = float(case.first.mean() - case.second.mean())
     ranges = sorted(_span(arm, rule.width) for arm in (case.first, case.second))
     learned, normal = rule.seeds == "learned", rule.seeds == "normal"
+    alike = normal and not ranges[1]
+    word: Word = next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open")
     difference = confidence_sequence(estimate, rule.width, rule.level, case.above, case.below)
     return Verdict(
         task=case.task,
@@ -275,8 +286,10 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         better=better,
         worse=worse,
         same=same,
-        word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
-        apart=normal and any(groups_apart(arm, rule.unit or rule.width) for arm in (case.first, case.second)),
+        # Where no seed of either arm differs, nothing shows what other seeds would do.
+        word="open" if alike else word,
+        apart=normal and any(groups_apart(arm, rule.group_unit) for arm in (case.first, case.second)),
         narrow=(ranges[0] / ranges[1] if ranges[1] else 0.0) if normal else 1.0,
+        alike=alike,
         says_nothing=difference.high - difference.low >= _ALL * rule.width,
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fpt_bench.analysis.intervals import reaches
+from fpt_bench.analysis.judge import Rule
 from fpt_bench.names import require_known
 
 COLUMNS = ("task", "arm", "seed", "score")
@@ -55,9 +57,14 @@ def _read_row(row: Mapping[str | None, str | None], columns: Sequence[str], line
     if not task or not arm:
         raise ValueError(f"line {line}: expected a task and an arm, got nothing")
     try:
-        found = Score(task, arm, int(seed), float(score))
-    except ValueError as error:
+        if "_" in seed + score:  # Python's own notation: of a table it is a slip
+            raise ValueError("underscore")
+        number = float(seed)
+        found = Score(task, arm, int(seed if number.is_integer() and "." not in seed else number), float(score))
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"line {line}: expected a seed and a score as numbers, got '{seed}' and '{score}'") from error
+    if number != found.seed:
+        raise ValueError(f"line {line}: expected a whole number as seed, got '{seed}'")
     if not math.isfinite(found.score):
         raise ValueError(
             f"line {line}: expected a score, got {score}; leave the row out, or give it what failing is worth"
@@ -101,3 +108,32 @@ def pick_pairs(scores: Sequence[Score], first: str, second: str, tasks: Sequence
                     f"task '{task}': expected scores of arm '{arm}', got none; name the tasks with `--task`"
                 )
     return pairs
+
+
+WIDE = 20.0
+"""Upper end of a range from which on it is remarked upon where no score is above 1."""
+
+
+def odd_scores(pairs: Pairs, arms: tuple[str, str], rule: Rule) -> list[str]:
+    """Say on which tasks scores and the rule look as if they were of two units: fractions beside percent."""
+    found = []
+    for task, pair in pairs.items():
+        values = [value for arm in pair for value in arm]
+        inside = [all(0 <= value <= 1 for value in arm) for arm in pair]
+        if rule.high > 1 and any(inside) and not all(inside):
+            other, within = (arms[place] for place in (inside.index(False), inside.index(True)))
+            found.append(
+                f"{task}: all scores of {within} are from 0 to 1, those of {other} are not: fractions beside percent?"
+            )
+        elif rule.high >= WIDE and all(inside):
+            found.append(
+                f"{task}: all scores are from 0 to 1 in a range to {rule.high:g}, by which intervals and the gap "
+                "between two groups are measured"
+            )
+        if rule.reached is not None:
+            reached = [reaches(value, rule.reached, rule.higher) for value in values]
+            if all(reached) or not any(reached):
+                found.append(
+                    f"{task}: {'all seeds' if all(reached) else 'no seed'} of both arms reached {rule.reached:g}"
+                )
+    return found

@@ -100,7 +100,15 @@ def derive_docket(
                 require_known(f"task of experiment {name}, of claim {claim.name}", task, experiment.tasks)
             for arm in (claim.better, claim.worse):
                 require_known(f"arm of experiment {name}, of claim {claim.name}", arm, experiment.arms)
-    return judge_filed(filed, list(benches.values()))
+    entries = judge_filed(filed, list(benches.values()))
+    for name, bench in benches.items():
+        experiment = bench.grid.experiment
+        if experiment.claims and experiment.name not in config_names("experiments"):
+            notes.print(
+                f"{name}: the claims of its own ({len(experiment.claims)}) are judged in its table (`table`), not here",
+                soft_wrap=True,
+            )
+    return entries
 
 
 def _read_benches(places: Sequence[Path], kept: Path | None, mix_releases: bool) -> "dict[str, Bench]":

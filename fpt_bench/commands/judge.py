@@ -82,15 +82,19 @@ def judge(
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
     from fpt_bench.analysis.judge import judge as give_verdicts
-    from fpt_bench.analysis.score_table import pick_pairs, read_scores
+    from fpt_bench.analysis.score_table import odd_scores, pick_pairs, read_scores
 
     rule = _rule(margin, level, assume, reached, score_range, higher)
     table = read_scores(file, tuple(name.strip() for name in columns.split(",")))
-    docket = give_verdicts(pick_pairs(table, better, than, task or ()), rule)
+    pairs = pick_pairs(table, better, than, task or ())
+    docket = give_verdicts(pairs, rule)
+    remarks = [*_remarks(docket), *odd_scores(pairs, (better, than), rule)]
     if as_json:
-        say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket)})
+        say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket), "remarks": remarks})
     else:
-        _print_verdicts(docket, rule, better, than)
+        out.print(_verdicts(docket, better, than))
+        for line in (*remarks, _family(docket, rule)):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _one_table(places: Sequence[Path]) -> Path:
@@ -116,12 +120,6 @@ def _rule(
     return Rule(margin, level=level, seeds=seeds, low=low, high=high, reached=reached, higher=higher)
 
 
-def _print_verdicts(docket: "Docket", rule: "Rule", better: str, than: str) -> None:
-    out.print(_verdicts(docket, better, than))
-    for line in (*_remarks(docket), _family(docket, rule)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
 def _verdicts(docket: "Docket", better: str, than: str) -> Table:
     shown = Table(box=None, pad_edge=False)
     shown.add_column("task")
@@ -134,6 +132,8 @@ def _verdicts(docket: "Docket", better: str, than: str) -> Table:
 
 
 def _figures(verdict: "Verdict") -> list[str]:
+    from fpt_bench.analysis.judge import ONE_SIDED
+
     means = [f"{mean:.3f}" for mean in (verdict.first, verdict.second)]
     if verdict.learned is not None:
         means = [f"{k} of {n}" for k, n in zip(verdict.learned, verdict.counts, strict=True)]
@@ -141,7 +141,7 @@ def _figures(verdict: "Verdict") -> list[str]:
     # Without a spread in either arm the interval has no width, which says nothing of what other seeds would do.
     interval = f"{found.low:+.3f} to {found.high:+.3f}" if found.high - found.low > SEEN else "no spread seen"
     if verdict.says_nothing:
-        interval = "any"
+        interval = ONE_SIDED[verdict.word]
     evidence = [f"{value:.3g}" for value in (verdict.better, verdict.worse, verdict.same)]
     return [*means, f"{found.estimate:+.3f}", interval, " / ".join(map(str, verdict.counts)), *evidence]
 
@@ -149,12 +149,15 @@ def _figures(verdict: "Verdict") -> list[str]:
 def _remarks(docket: "Docket") -> list[str]:
     """Say on which tasks it is visibly wrong that seeds are about normal."""
     apart = [verdict.task for verdict in docket.verdicts if verdict.apart]
-    flat = [verdict.task for verdict in docket.verdicts if verdict.flat]
+    alike = [verdict.task for verdict in docket.verdicts if verdict.alike]
+    flat = [verdict.task for verdict in docket.verdicts if verdict.flat and not verdict.alike]
     lines = []
     if apart:
         lines.append(
             f"{', '.join(apart)}: seeds of an arm fall into two groups; judge who learns, with `--reached SCORE`"
         )
+    if alike:
+        lines.append(f"{', '.join(alike)}: no seed of either arm differs from another, so no word; was the seed used?")
     if flat:
         lines.append(f"{', '.join(flat)}: an arm hardly varies; all rests on the other's seeds being about normal")
     return lines

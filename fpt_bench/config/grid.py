@@ -67,10 +67,20 @@ class Grid(BaseModel):
         for task, arm in self.cells():
             require_known("task of the experiment", task, self.experiment.tasks)
             require_known("arm of the experiment", arm, self.experiment.arms)
-        times = Counter((run.task, run.arm, run.spec.run_id) for run in self.runs)
-        for (task, arm, run_id), count in times.items():
+        times = Counter((run.task, run.arm, run.spec.seed, run.spec.learning_rate) for run in self.runs)
+        for (task, arm, seed, rate), count in times.items():
             if count > 1:
-                raise ValueError(f"expected each run once in {task} / {arm}, got {run_id} {count} times")
+                raise ValueError(
+                    f"expected each seed once at a learning rate in {task} / {arm}, got seed {seed} at {rate:g} "
+                    f"{count} times: a run counted twice is no second run"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _names_a_folder(self) -> Self:
+        for kind, name in (("an experiment", self.experiment.name), ("a profile", self.profile)):
+            if not name or name.startswith(".") or set(name) & set("/\\\0"):
+                raise ValueError(f"expected the name of {kind} that a file can have, got {name!r}")
         return self
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from fpt_bench.analysis.docket import Outcome
 from fpt_bench.analysis.export import rows_as_csv
 from fpt_bench.analysis.filed_docket import Entry
-from fpt_bench.analysis.judge import Verdict
+from fpt_bench.analysis.judge import ONE_SIDED, Verdict
 from fpt_bench.report.escapes import for_markdown_cell as for_markdown
 from fpt_bench.report.next_step import next_step
 
@@ -73,7 +73,7 @@ def docket_markdown(entries: Sequence[Entry]) -> str:
     for entry in sorted(entries, key=lambda entry: (order[entry.outcome], entry.bench is None)):
         cells = (
             f"**{for_markdown(entry.filed.name)}**: {for_markdown(entry.filed.sentence)}",
-            entry.outcome,
+            ", ".join(filter(None, (entry.outcome, entry.judged.late if entry.judged else ""))),
             _effects(entry),
             _seeds(entry),
             _step(entry),
@@ -111,8 +111,9 @@ def difference_words(task: Mapping[str, Any]) -> str:
         >>> difference_words({"difference": 0.15, "low": 0.031, "high": 0.27, "says_nothing": False, "word": "better"})
         '+15.0 (+3.1 to +27.0), better'
     """
-    # Of few seeds the interval that holds at every look is all that there can be.
-    ends = "any" if task["says_nothing"] else f"{100 * task['low']:+.1f} to {100 * task['high']:+.1f}"
+    ends = f"{100 * task['low']:+.1f} to {100 * task['high']:+.1f}"
+    if task["says_nothing"]:
+        ends = ONE_SIDED[task["word"]]
     return f"{100 * task['difference']:+.1f} ({ends}), {task['word']}"
 
 

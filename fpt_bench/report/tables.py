@@ -239,7 +239,7 @@ def _claim_entries(judged: JudgedClaim) -> dict[str, Entry]:
 
 def _registered(judged: JudgedClaim) -> str:
     if judged.registered is None:
-        return ""
+        return judged.late
     when = f"{judged.registered:%Y-%m-%d %H:%M}"
     return f"{when}, {'before' if not judged.earlier else f'after {judged.earlier} of'} its {judged.runs} runs"
 

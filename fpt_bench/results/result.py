@@ -1,5 +1,6 @@
 """What came out: a run's outcome as a frozen value. docs/results-schema.md lists every field."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -82,6 +83,33 @@ class DataRecord(_Frozen):
     test_in_training: Count | None = None
     """Examples of the headline test set whose input is a training example's, too; none: training examples are drawn
     fresh, or this was not recorded."""
+
+    @model_validator(mode="after")
+    def _is_one_scale(self) -> Self:
+        if (self.floor > self.perfect) if self.higher_is_better else (self.floor < self.perfect):
+            raise ValueError(
+                f"expected a perfect score that is no worse than the floor, got {self.perfect:g} and {self.floor:g}, "
+                f"where {'higher' if self.higher_is_better else 'lower'} is better"
+            )
+        if self.trivial and not math.isclose(self.floor, best := self._best_rule()):
+            raise ValueError(f"expected the best of the trivial rules, {best:g}, as the floor, got {self.floor:g}")
+        return self
+
+    def _best_rule(self) -> float:
+        return self.trivial[best_of(self.trivial, self.higher_is_better)]
+
+    @property
+    def scale(self) -> tuple[str, bool, bool, float]:
+        """What two scores must have in common to be compared."""
+        return self.metric, self.higher_is_better, self.is_fraction, self.perfect
+
+    @property
+    def scale_in_words(self) -> str:
+        unit, way = (
+            "from 0 to 1" if self.is_fraction else "in its own unit",
+            "higher" if self.higher_is_better else "lower",
+        )
+        return f"{self.metric} {unit}, {way} is better, {self.perfect:g} at best"
 
 
 class BodyRecord(_Frozen):
@@ -262,6 +290,8 @@ class RunResult(_Frozen):
     @property
     def score(self) -> float | None:
         """What tables average: a diverged run scores as the worst rule; a failed one has none."""
+        if self.status == "failed":
+            return None
         return self.unlearned if self.status == "diverged" else self.test_score
 
     @property

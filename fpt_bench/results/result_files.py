@@ -1,5 +1,6 @@
 """Results on disk: written, read and collected, of runs' folders and packed files, with a sentence for what is none."""
 
+import codecs
 import contextlib
 import gc
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
+from fpt_bench.config.spec import explain
 from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, folder_of, packed_files, real_path
@@ -91,14 +93,19 @@ def parse_result(content: bytes, place: Path | str, runs: Path) -> RunResult:
         ValueError: it is no result; the message names the place.
     """
     try:
-        result = RunResult.model_validate_json(content.decode())
+        result = RunResult.model_validate_json(content.removeprefix(codecs.BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"{place}: expected a result in JSON, got bytes that are not text") from error
     except ValidationError as error:
         _require_schema(content, place, runs)
-        finding = error.errors()[0]
+        findings = error.errors()
+        if findings[0]["loc"] or findings[0]["type"] == "value_error":  # JSON, and a mapping
+            wrong = explain(findings, RunResult)
+            raise ValueError(
+                f"{place}: expected a result in JSON ({wrong}). Correct it there, or ask for the run again."
+            ) from error
         raise ValueError(
-            f"{place}: expected a result in JSON, got one that is truncated or garbled ({finding['msg']}). "
+            f"{place}: expected a result in JSON, got one that is truncated or garbled ({findings[0]['msg']}). "
             "Ask for the run again to make it anew."
         ) from error
     if "schema_version" not in result.model_fields_set:

@@ -115,6 +115,11 @@ def test_the_command_is_of_a_profile_that_runs_what_is_claimed(fields: dict[str,
     assert record["next"] == f"python -m fpt_bench {step}"
 
 
+def test_a_score_to_reach_is_in_the_unit_of_the_task() -> None:
+    with pytest.raises(ValueError, match="expected `reached` from 0 to 1, since scores of mnist are fractions, got 70"):
+        judge_filed([filed(measure="learned", reached=70)], [bench_of()])
+
+
 def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
     bench = bench_of()
     experiment = bench.grid.experiment.model_copy(update={"profile": "settled"})
@@ -124,12 +129,16 @@ def test_runs_at_other_budgets_answer_no_question_of_the_end() -> None:
     assert [entry.bench for entry in judge_filed([filed()], [tried, settled])] == ["made-up-settled"]
 
 
-def test_a_claim_of_one_profile_is_judged_by_its_runs_alone() -> None:
+def test_a_claim_of_one_profile_is_judged_by_its_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = bench_of()
     at = bench.grid.model_copy(update={"profile": "settled"})
     times = {filed(profile="settled").claim.hash: datetime(2026, 1, 1, tzinfo=UTC)}
     settled = Bench.of(at.model_copy(update={"registered": times}), bench.results)
     of_that_name = Bench.of(at, bench.results)
+    (own,) = judge_filed([filed(profile="settled")], [bench, of_that_name])
+    assert own.bench == "made-up-settled", "of a claim that is not on file nobody asks that a bench registered it"
+    assert "supported, not registered before its 16 runs |" in docket_markdown([own])
+    monkeypatch.setattr("fpt_bench.analysis.filed_docket._hashes_on_file", lambda: {*times})
     assert [entry.bench for entry in judge_filed([filed(profile="settled")], [of_that_name])] == [None]
     assert [entry.bench for entry in judge_filed([filed(profile="settled")], [bench, settled])] == ["made-up-settled"]
     (waiting,) = judge_filed([filed(profile="settled", open_because="needs days")], [bench])

@@ -88,9 +88,58 @@ def test_seeds_that_are_not_normal_are_remarked_upon(tmp_path: Path) -> None:
     assert judged(tmp_path, lines, "--assume", "bounded").stdout.count("gap: ") == 0, "nothing is assumed"
 
 
+def test_seeds_that_are_all_alike_settle_nothing(tmp_path: Path) -> None:
+    lines = [*rows("flat", "ours", [0.9] * 5), *rows("flat", "theirs", [0.7] * 5)]
+    done = judged(tmp_path, lines)
+    assert "better 0, worse 0, same 0, open 1" in done.stdout
+    assert "flat: no seed of either arm differs from another, so no word; was the seed used?" in done.stdout
+    assert json.loads(judged(tmp_path, lines, "--json").stdout)["remarks"][0].startswith("flat: no seed")
+
+
+def test_scores_of_two_units_are_remarked_upon(tmp_path: Path) -> None:
+    percent = [*rows("copy", "ours", HIGH), *rows("copy", "theirs", [100 * score for score in LOW])]
+    options = ["--range", "0", "100", "--margin", "5"]
+    said = "copy: all scores of ours are from 0 to 1, those of theirs are not: fractions beside percent?"
+    assert said in judged(tmp_path, percent, *options).stdout
+    assert "sort: all scores are from 0 to 1 in a range to 100" in judged(tmp_path, SOUND, *options).stdout
+    assert "beside percent" not in judged(tmp_path, SOUND).stdout
+
+
+@pytest.mark.parametrize(("score", "who"), [("0.95", "no seed"), ("0.5", "all seeds")])
+def test_a_score_that_all_or_none_reach_is_remarked_upon(tmp_path: Path, score: str, who: str) -> None:
+    done = judged(tmp_path, SOUND, "--reached", score, "--task", "copy")
+    assert f"copy: {who} of both arms reached {score.rstrip('0')}" in done.stdout
+
+
+def test_two_groups_of_seeds_have_no_mean_whatever_is_assumed(tmp_path: Path) -> None:
+    lines = [*rows("gap", "ours", [0.99, 0.99, 0.6]), *rows("gap", "theirs", [0.5, 0.51, 0.52])]
+    for options in ([], ["--assume", "bounded"]):
+        assert "Mean difference" not in judged(tmp_path, lines, *options).stdout
+
+
+def test_a_word_that_one_side_gives_is_said_so(tmp_path: Path) -> None:
+    """One arm flat leaves the other's four degrees of freedom: evidence over 20, and under the 40 of two sides."""
+    lines = [*rows("t", "ours", [0.9] * 5), *rows("t", "theirs", [0.6, 0.6001, 0.6002, 0.6001, 0.6])]
+    (shown,) = (" ".join(line.split()) for line in judged(tmp_path, lines).stdout.splitlines() if line.startswith("t "))
+    assert "+0.300 above 0 5 / 5" in shown
+    assert shown.endswith("better")
+
+
+def test_seeds_as_floats_are_whole_numbers(tmp_path: Path) -> None:
+    lines = [",".join([task, arm, f"{seed}.0", s]) for task, arm, seed, s in (line.split(",") for line in SOUND)]
+    assert judged(tmp_path, lines).stdout == judged(tmp_path, SOUND).stdout
+
+
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
+        ([*SOUND[:-1], "sort,theirs,5.5,0.9"], [], "line 25: expected a whole number as seed, got '5.5'"),
+        (
+            [*SOUND[:-1], "sort,theirs,5,0.9_1"],
+            [],
+            "line 25: expected a seed and a score as numbers, got '5' and '0.9_1'",
+        ),
+        ([*SOUND[:-1], "sort,theirs,inf,0.9"], [], "line 25: expected a seed and a score as numbers"),
         ([*SOUND[:-1], "sort,theirs,5,nan"], [], "line 25: expected a score, got nan"),
         ([*SOUND[:-1], "sort,theirs,5,"], [], "line 25: expected a seed and a score as numbers, got '5' and ''"),
         ([*SOUND[:-1], "sort,theirs,5"], [], "line 25: expected as many fields as there are columns"),

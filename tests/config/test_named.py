@@ -171,6 +171,14 @@ def test_a_role_that_is_none_has_the_nearest_in_its_error(tmp_path: Path) -> Non
         named_grid(*written(tmp_path, arms(extra={"role": "langage"}), {}))
 
 
+@pytest.mark.parametrize("name", ["../escaped", "a/b", "..", ".hidden", "", "a\\b"])
+def test_a_grid_whose_name_leads_elsewhere_is_none(name: str) -> None:
+    content = json.loads(made_up_grid().model_dump_json())
+    for changed in ({"experiment": {**content["experiment"], "name": name}}, {"profile": name}):
+        with pytest.raises(ValueError, match="that a file can have"):
+            Grid.model_validate({**content, **changed})
+
+
 def test_rows_of_published_figures_are_accuracies() -> None:
     figures = published_figures()
     PublishedRow(paper="lu2021", table="table10_output_only", row="fpt").require(figures)
@@ -184,7 +192,7 @@ def test_rows_of_published_figures_are_accuracies() -> None:
     [
         ({"arm": "langage"}, "unknown arm of the experiment 'langage'. Did you mean 'language'?"),
         ({"task": "bit-xr"}, "unknown task of the experiment 'bit-xr'. Did you mean 'bit-xor'?"),
-        (None, "expected each run once in bit-xor / language, got bit-xor_minilm_pretrained_seed0"),
+        (None, "expected each seed once at a learning rate in bit-xor / language, got seed 0 at 0.001 2 times"),
     ],
 )
 def test_a_grid_whose_runs_are_not_its_experiments_is_none(

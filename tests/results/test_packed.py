@@ -1,5 +1,6 @@
 """Results as data that travels: what goes into a packed file comes out of it, and nothing else does."""
 
+import codecs
 import json
 import os
 from collections.abc import Callable
@@ -158,6 +159,7 @@ def test_two_lines_of_one_run_that_differ_are_an_error_that_names_both(tmp_path:
 GARBLED: dict[str, tuple[bytes, str]] = {
     "truncated": (b'{"schema": 3, "spec": {', "truncated or garbled"),
     "no JSON": (b"hello", "truncated or garbled"),
+    "a key too few": (b'{"schema": 6, "spec": {"task": "bit-xor"}}', "status: Field required). Correct it there"),
     "another thing": (b"[1, 2]", "truncated or garbled"),
     "bytes": (b"\xff\xfe\x00", "bytes that are not text"),
     "deep": (b"[" * 100_000, "truncated or garbled"),
@@ -165,6 +167,12 @@ GARBLED: dict[str, tuple[bytes, str]] = {
     "older": (b'{"schema": 2, "spec": {}, "status": "ok"}', "An older fpt_bench made it"),
     "too long": (b"x" * 5000, "got a longer line"),
 }
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_loses_no_line(tmp_path: Path) -> None:
+    result = made_up_result("bit-xor", seed=0, accuracy=0.9)
+    (tmp_path / "a.jsonl").write_bytes(codecs.BOM_UTF8 + line_of(result))
+    assert collect_results(tmp_path) == ([result], [])
 
 
 @pytest.mark.parametrize("kind", GARBLED)
