@@ -151,7 +151,7 @@ def _came_out(kept: KeptCell, now: KeptCell, noise: _Noise, why: Mapping[int, st
     score = [f"seed {b.seed} {b.score:.4g} -> {a.score:.4g}" for b, a in pairs if _moved(kept, b.score, a.score)]
     area = [f"seed {b.seed} {b.area:.4g} -> {a.area:.4g}" for b, a in pairs if abs(b.area - a.area) > SAME]
     same = "{} moved though spec, data, processor and torch are the same: {}"
-    if score or area or len(repeated) == len(kept.runs) == len(now.runs):
+    if score or area or (repeated and len(repeated) == len(kept.runs)):
         return {
             "score": same.format("score", ", ".join(score)) if score else None,
             # A run whose score has moved has, mostly, another curve: it is said once.

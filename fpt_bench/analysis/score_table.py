@@ -39,11 +39,15 @@ def read_scores(path: Path, columns: Sequence[str] = COLUMNS) -> list[Score]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, strict=True)
             header = list(rows.fieldnames or [])
+            if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
+                raise ValueError(f"expected fields with commas between them, got {other!r}; write it with commas")
             for name in columns:
                 require_known("column", name, header)
                 if header.count(name) > 1:
                     raise ValueError(f"expected one column '{name}', got {header.count(name)}")
             scores = [_read_row(row, columns, rows.line_num) for row in rows]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8, got another encoding ({error.reason})") from error
     except (ValueError, csv.Error) as error:
         raise ValueError(f"{path}: {error}") from error
     _require_once(path, scores)

@@ -78,6 +78,13 @@ _NAMES = {"kind": "launcher"}
 """Fields whose option has another name."""
 
 
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Return whether a parameter was said on the command line."""
+    source = context.get_parameter_source(name)
+    # By its name: which module has this enumeration differs between versions of typer.
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
     """Raise a ValueError that names the options among these that were typed: here they would say nothing.
 
@@ -87,10 +94,7 @@ def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None
         why: what they do not go with.
     """
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    sources = {name: context.get_parameter_source(name) for name in names}
-    # By its name: which module has this enumeration differs between versions of typer.
-    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if typed:
+    if typed := [name for name in names if is_typed(context, name)]:
         raise ValueError(f"expected no {', '.join(options[name] for name in typed)} {why}")
 
 

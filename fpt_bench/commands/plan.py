@@ -23,13 +23,14 @@ from fpt_bench.commands.options import (
     Runs,
     Seeds,
     Settings,
+    is_typed,
     refuse_given,
 )
 from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid, named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
-from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, folder_of, tables_folder
+from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, existing, folder_of, tables_folder
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
 from fpt_bench.results.result import RunResult, over_in
@@ -76,6 +77,8 @@ def plan(
     if explain is not None:
         out.print(show_layers(names, profile, *explain, seeds=asked, picks=picks), highlight=False)
     elif resolve is not None:
+        if is_typed(context, "runs"):  # the default place may be one where nothing was run yet
+            existing(runs)
         out.print(show_resolution(names, profile, runs, resolve, asked, picks, kept), highlight=False, soft_wrap=True)
     else:
         shown = show_experiments(names, profile, runs, steps_per_second, workers, asked, picks, kept)

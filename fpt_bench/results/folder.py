@@ -95,6 +95,8 @@ def existing(runs: Path) -> Path:
     """Return a place of results; a FileNotFoundError where nothing is there."""
     if not runs.exists():
         raise FileNotFoundError(f"{runs}: expected a folder of runs or a packed file, found nothing")
+    if runs.is_file() and not is_packed(runs):
+        raise FileNotFoundError(f"{runs}: expected a folder of runs or a packed file (.jsonl), found another file")
     return runs
 
 

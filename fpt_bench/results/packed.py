@@ -28,6 +28,7 @@ from fpt_bench.results.result_files import collect_results, read_of_run, read_pl
 from fpt_bench.results.simple_records import read_records, write_records
 
 UNNAMED = "others"
+_FILES = frozenset({".csv", ".json", ".jsonl", ".md", ".txt"})
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
 
 
@@ -180,6 +181,8 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
         OSError: something cannot be read or written.
         ValueError: as `gather`; or what is there already would be lost.
     """
+    if output.suffix.lower() in _FILES and output.suffix != PACKED and not output.is_dir():
+        raise ValueError(f"expected NAME{PACKED} or a folder to pack into, got {output}")
     gathered, problems = gather(sources)
     if output.suffix == PACKED:
         folder, files = output.parent, {output.stem: list(gathered.results.values())}

@@ -178,7 +178,9 @@ def test_wrong_input_is_one_sentence_and_nothing_is_judged(
         (b"", "unknown column 'task'"),
         (b"task,arm,sed,score\n", "unknown column 'seed'. Did you mean 'sed'?"),
         (b"task,arm,seed,score,score\n", "expected one column 'score', got 2"),
-        (b"\xff\xfe\x00", "scores.csv: "),
+        (b"\xff\xfe\x00", "scores.csv: expected text in UTF-8, got another encoding"),
+        (b"task;arm;seed;score\n", "expected fields with commas between them, got ';'"),
+        (b"task\tarm\tseed\tscore\n", r"expected fields with commas between them, got '\t'"),
         (b'task,arm,seed,score\n"a', "scores.csv: "),
     ],
 )

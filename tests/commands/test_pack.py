@@ -120,6 +120,14 @@ def test_two_lines_of_one_run_that_differ_are_wrong_input(bench: Bench, kept: Pa
     assert bench.done == []
 
 
+@pytest.mark.parametrize("name", ["out.json", "out.JSONL", "out.csv"])
+def test_a_file_of_another_kind_is_none_to_pack_into(bench: Bench, kept: Path, name: str) -> None:
+    done = bench("pack", str(kept), "-o", str(bench.folder / name))
+    assert done.exit_code == 2
+    assert f"expected NAME.jsonl or a folder to pack into, got {bench.folder / name}" in " ".join(done.stderr.split())
+    assert not (bench.folder / name).exists()
+
+
 def test_a_garbled_line_is_a_warning_and_nothing_at_kept_is_wrong_input(bench: Bench, kept: Path) -> None:
     with (kept / "headline.jsonl").open("ab") as stream:
         stream.write(b'{"schema": 3\n')

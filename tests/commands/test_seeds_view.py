@@ -81,6 +81,10 @@ def test_an_arm_that_hardly_varies_beside_the_other_gets_no_word_by_any_number_o
 
 @pytest.mark.parametrize("points", ["0", "nan", "-1", "200", "100", "inf"])
 def test_a_difference_that_no_scores_have_is_refused(points: str, tmp_path: Path) -> None:
+    done = invoke(tmp_path, "--resolve", "5")
+    assert done.exit_code == 2
+    assert "/runs: expected a folder of runs or a packed file, found nothing" in done.stderr
+    (tmp_path / "runs").mkdir()
     done = invoke(tmp_path, "--resolve", points)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("error: --resolve: expected a difference of scores in percent, above 0 and below 100")
