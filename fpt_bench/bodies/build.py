@@ -96,7 +96,7 @@ def build_body(
         source=source,
         shape=None if architecture is None else architecture.in_words(),
         fingerprint=fingerprint,
-        pinned=plan.files.is_pinned(plan.config),
+        pinned=not init.reads_weights or plan.files.is_pinned(plan.config),
         bytes_kept=round(kept * plan.files.bytes_a_number()) if kept else 0,
         trained_by=trained.run if trained is not None else None,
         trained_score=trained.score if trained is not None else None,

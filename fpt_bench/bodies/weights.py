@@ -218,7 +218,7 @@ class BodyFiles:
 
     def is_pinned(self, config: PretrainedConfig) -> bool:
         """Return whether its fingerprint is of content or a commit: what a name stands for may change."""
-        return bool(self.weights or self.architecture or self._commit(config))
+        return bool(self.weights or not self.location or self._commit(config))
 
     def note(self) -> str | None:
         """Return a sentence for the record where something in the folder looks like a part of the body and is none."""
@@ -261,7 +261,7 @@ def find_body(name: str, path: str | None = None) -> BodyFiles:
     # Looked up before a folder is read: an entry's module may bring the architecture of the weights in the folder.
     entry = find_body_entry(name) if named else None
     if entry is not None:
-        files = _named(entry) if path is None else _in_folder(Path(path).expanduser(), name)
+        files = _named(entry) if path is None else _of_its_kind(_in_folder(Path(path).expanduser(), name), name, entry)
         return replace(files, rules=tuple(entry.rules.items()), absent=frozenset(entry.absent))
     if path is not None:
         return _in_folder(Path(path).expanduser(), name)
@@ -294,9 +294,26 @@ def _named(entry: BodyEntry) -> BodyFiles:
         )
     if not entry.hub and not entry.architecture:
         raise ValueError(f"body '{entry.description}': expected packaged, hub or architecture to be said, got none")
+    if entry.hub and Path(entry.hub).is_dir():  # the library would take it, and nothing would say so
+        raise ValueError(
+            f"body '{entry.description}': expected {entry.hub} to be a repository of the Hugging Face Hub alone, got a "
+            f"folder of that name as well: move it, or mean it with `--body-path ./{entry.hub}`"
+        )
     where = f"; {entry.hub} from the Hugging Face Hub" if entry.hub else ""
     architecture = tuple(entry.architecture.items())
     return BodyFiles(entry.hub, f"{entry.description}{where}", architecture=architecture, revision=entry.revision)
+
+
+def _of_its_kind(files: BodyFiles, name: str, entry: BodyEntry) -> BodyFiles:
+    """Return the files of a folder, which are to replace a named body's: of another kind, its name would be wrong."""
+    expected = entry.architecture.get("model_type")
+    found = read_json(Path(str(files.location)) / "config.json").get("model_type")
+    if expected is not None and found != expected:
+        raise ValueError(
+            f"{files.location}: expected weights of body '{name}', of model_type {expected}, got {found}; mean the "
+            f"folder itself with `--body {files.location}`"
+        )
+    return files
 
 
 def _in_folder(folder: Path, name: str) -> BodyFiles:

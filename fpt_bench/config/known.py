@@ -6,7 +6,7 @@ So a mistake in a name is found before torch is loaded. An init's name has a gra
 from collections.abc import Mapping
 
 from fpt_bench.config.inits import require_init
-from fpt_bench.config.places import expanded
+from fpt_bench.config.places import expanded, one_name
 from fpt_bench.config.plugins import BODIES_GROUP, TASKS_GROUP, comes_from_outside, offered
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.names import require_known
@@ -56,6 +56,12 @@ def known_bodies() -> list[str]:
 def is_known_body(name: str) -> bool:
     """Return whether a body's name is built in or a package's: it means that one, whatever folders lie around."""
     return name in BODIES or name in offered(BODIES_GROUP)
+
+
+def body_folder(folder: str) -> str:
+    """Return the one name that a body's folder has in a spec; one that is called as a named body is `./name`."""
+    name = one_name(folder)
+    return f"./{name}" if is_known_body(name) else name
 
 
 def is_hub_name(body: str) -> bool:

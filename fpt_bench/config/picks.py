@@ -11,9 +11,8 @@ from typing import Any
 import yaml
 
 from fpt_bench.config.experiment import Experiment
-from fpt_bench.config.known import is_known_body, require_body
+from fpt_bench.config.known import body_folder, is_known_body, require_body
 from fpt_bench.config.layers import ARGUMENTS, Layer, checked_fields
-from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import make_spec
 from fpt_bench.config.yaml_files import read_value
 from fpt_bench.names import require_known
@@ -70,7 +69,7 @@ def picks_from_options(tasks: str | None, arms: str | None, body: str | None, se
     """
     if body is not None:
         require_body(body)
-        body = body if is_known_body(body) or not Path(body).expanduser().is_dir() else one_name(body)
+        body = body if is_known_body(body) or not Path(body).expanduser().is_dir() else body_folder(body)
     return Picks(_listed("--tasks", tasks), _listed("--arms", arms), body, _settings(settings))
 
 

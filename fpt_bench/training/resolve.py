@@ -13,7 +13,7 @@ from fpt_bench.bodies.build import plan_body
 from fpt_bench.bodies.execution import settle
 from fpt_bench.bodies.inits.numbers_kept import require_fit
 from fpt_bench.bodies.smaller import keep_layers
-from fpt_bench.config.known import is_known_body
+from fpt_bench.config.known import body_folder, is_known_body
 from fpt_bench.config.places import one_name
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
@@ -113,9 +113,12 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
 
 def _folders(spec: RunSpec) -> dict[str, str]:
     """Return the fields of a spec that name a folder, by the one name it has."""
-    named = {} if is_known_body(spec.body) else {"body": spec.body}
-    named |= {"body_path": spec.body_path} if spec.body_path else {}
-    return {field: one_name(name) for field, name in named.items() if Path(name).expanduser().is_dir()}
+    found = {}
+    if not is_known_body(spec.body) and Path(spec.body).expanduser().is_dir():
+        found["body"] = body_folder(spec.body)
+    if spec.body_path and Path(spec.body_path).expanduser().is_dir():
+        found["body_path"] = one_name(spec.body_path)
+    return found
 
 
 def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | None]:

@@ -12,11 +12,12 @@ from transformers import GPT2Config, GPT2Model
 
 from datamodules.sources.packages import packaged_file
 from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.catalog import MINILM
+from fpt_bench.bodies.catalog import BERT_BASE, MINILM
 from fpt_bench.bodies.checkpoint import read_json, stored_tensors
 from fpt_bench.bodies.dropout import set_dropout
 from fpt_bench.bodies.onnx_weights import read_onnx
 from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
+from fpt_bench.config.picks import picks_from_options
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.resolve import resolve
@@ -107,7 +108,35 @@ def test_a_built_in_name_means_the_built_in_one_whatever_lies_there(
     assert find_body("lstm").location is None
     assert find_body("./causal-128").config(offline=True).model_type == "bert"
     spec = RunSpec(task="bit-xor", body="causal-128", init="random")
-    assert resolve(spec, Workspace(tmp_path, offline=True))[0].body == "causal-128"
+    here = Workspace(tmp_path, offline=True)
+    assert resolve(spec, here)[0].body == "causal-128"
+    for folder in ("./causal-128", str(tmp_path / "causal-128")):
+        assert resolve(spec.model_copy(update={"body": folder}), here)[0].body == "./causal-128"
+    assert picks_from_options(None, None, "./causal-128", ()).body == "./causal-128"
+
+
+def test_a_folder_called_as_a_repository_is_no_body_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_body("bert-base").location == BERT_BASE.hub
+    saved.save(tmp_path / BERT_BASE.hub, saved.bert())
+    with pytest.raises(ValueError, match=f"expected {BERT_BASE.hub} to be a repository of the Hugging Face Hub alone"):
+        find_body("bert-base")
+
+
+def test_a_folder_of_another_architecture_does_not_run_under_a_body_s_name(tmp_path: Path) -> None:
+    saved.save(tmp_path / "mine", saved.bert())
+    assert find_body("bert-base", str(tmp_path / "mine")).location == str(tmp_path / "mine")
+    with pytest.raises(
+        ValueError, match="expected weights of body 'gpt2', of model_type gpt2, got bert; mean the folder"
+    ):
+        find_body("gpt2", str(tmp_path / "mine"))
+
+
+def test_a_repository_without_a_commit_is_not_pinned_and_what_reads_no_file_is() -> None:
+    config = find_body("bert-base").config(offline=True)
+    assert [find_body(name).is_pinned(config) for name in ("bert-base", "minilm", "causal-128")] == [False, True, True]
+    _, record = build_body(RunSpec(task="bit-xor", body="bert-base", init="random", layers=1), 10)
+    assert record.pinned
 
 
 def test_what_a_reader_gives_in_another_shape_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
