@@ -8,6 +8,7 @@ import numpy as np
 
 from fpt_bench.analysis.judge import ENOUGH_TO_TELL
 from fpt_bench.analysis.sweep import is_still_rising, merit
+from fpt_bench.config.known import TASKS
 from fpt_bench.results.result import RunResult
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _differ(cell: "Cell", baseline: "Cell | None") -> bool:
     read: dict[str, set[str]] = {}
     for result in (*cell.runs, *(baseline.runs if baseline else ())):
         if result.data is not None:
-            asked = repr((result.spec.task, sorted(result.spec.data_arguments.items())))
+            spec = result.spec
+            drawn = None if spec.task in TASKS else spec.seed  # by which somebody's own training examples may be drawn
+            asked = repr((spec.task, sorted(spec.data_arguments.items()), drawn))
             read.setdefault(asked, set()).add(result.data.fingerprint)
     bodies = {result.body.fingerprint for result in cell.runs if result.body is not None}
     return len(bodies) > 1 or any(len(prints) > 1 for prints in read.values())

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
-from transformers import AutoConfig, PretrainedConfig
+from transformers import MODEL_MAPPING, AutoConfig, PretrainedConfig
 from transformers.initialization import no_init_weights
 
 from datamodules.sources.packages import packaged_file, remembered_checksum
@@ -34,6 +35,7 @@ from fpt_bench.config.known import is_hub_name, is_known_body
 from fpt_bench.config.plugins import import_attribute, is_path
 
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
+_NOT_OWN = frozenset({"fpt_bench", "transformers"})
 GGUF = ".gguf"
 _REMEDY = {
     False: "`make bodies` tries to have it",
@@ -204,7 +206,7 @@ class BodyFiles:
         `config`, the architecture as it will run; of the Hub repository and commit.
         """
         digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
-        if self.is_own:
+        if self.is_own or _own_code(config):
             digests.append(config_fingerprint(config))
         if len(digests) == 1:
             return digests[0]
@@ -339,7 +341,20 @@ def config_fingerprint(config: PretrainedConfig) -> str:
     content = {key: value for key, value in _without_rates(entries).items() if key not in _NOT_ARCHITECTURE}
     # The library writes these down wherever a family has them, whether they are on or off.
     content |= dict.fromkeys(filter(is_branch_rate, entries), 0.0)
+    if code := _own_code(config):
+        content["code"] = code
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _own_code(config: PretrainedConfig) -> str:
+    """Return the SHA-256 of the files with somebody's own architecture: changed, it is another body; none of others."""
+    kinds = (type(config), MODEL_MAPPING.get(type(config), None))  # type: ignore[no-untyped-call]
+    own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__.split(".")[0] not in _NOT_OWN]
+    try:
+        files = sorted({found for kind in own if (found := inspect.getsourcefile(kind))})
+    except TypeError:  # of a class that no file holds
+        return ""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest() if files else ""
 
 
 def _without_rates(entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import plan_body, planned_fingerprint
 from fpt_bench.config.inits import TASK_PREFIX, pretraining_spec
+from fpt_bench.config.known import TASKS
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import BODIES, KEPT_BODY, WEIGHTS_FILE
 from fpt_bench.results.refusal import RefusedError
@@ -71,7 +72,8 @@ class CurrentSources:
     def of(self, spec: RunSpec) -> Sources:
         """Return the sources of a resolved run; builds no model."""
         datamodule = make_datamodule(spec, self.workspace)
-        key = spec.model_copy(update={"seed": 0}).canonical(_NOT_DATA)
+        # Somebody's own training examples may be drawn by the seed; those of ours are not, and are read once.
+        key = (spec.model_copy(update={"seed": 0}) if spec.task in TASKS else spec).canonical(_NOT_DATA)
         if key not in self._data:
             self._data[key] = datamodule.fingerprint()
         if not spec.init.startswith(TASK_PREFIX):

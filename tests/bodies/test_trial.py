@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.weights import config_fingerprint, find_body
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
 
@@ -124,6 +124,17 @@ class OwnModel(PreTrainedModel):
 
 AutoConfig.register("restless", OwnConfig)
 AutoModel.register(OwnConfig, OwnModel)
+
+
+def test_an_own_architecture_is_known_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, ours = tmp_path / "own.py", config_fingerprint(saved.bert())
+    monkeypatch.setattr("inspect.getsourcefile", lambda _kind: str(code))
+    prints = []
+    for text in ("hidden + layer", "hidden - layer", "hidden + layer"):
+        code.write_text(text)
+        prints.append(config_fingerprint(OwnConfig()))
+        assert config_fingerprint(saved.bert()) == ours, "the library's own is known by its configuration"
+    assert prints[0] == prints[2] != prints[1]
 
 
 @pytest.mark.parametrize("init", ["pretrained", "random"])

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torchvision.io import write_png
 from transformers import GPT2Config, GPT2Model
 from typer.testing import CliRunner
 
+from datamodules.contract import TRAIN
 from fpt_bench.cli import app
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import RESULT_FILE
@@ -18,6 +20,8 @@ from fpt_bench.results.result_files import read_run
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
 from fpt_bench.training.resolve import resolve
+from fpt_bench.training.sources import CurrentSources, Sources
+from tests.scored_tasks import Share
 from tests.training.test_checkpoints import StopError, stop_after
 
 
@@ -52,6 +56,23 @@ def test_a_result_of_other_weights_is_not_given_back(at: Workspace) -> None:
     assert path.read_bytes() == kept
     save_body(Path("mine"), seed=0)
     assert run_one(spec, at) == result
+
+
+class DrawnBySeed(Share):
+    """Training examples are a draw of the seed's; validation and test sets are always the same."""
+
+    def inputs(self, split: str) -> NDArray[np.float32]:
+        fixed = super().inputs(split)
+        return fixed[np.random.default_rng(self.seed).permutation(len(fixed))[:60]] if split == TRAIN else fixed
+
+
+def test_training_examples_of_ones_own_may_be_drawn_by_the_seed(at: Workspace) -> None:
+    task = f"{__name__}:{DrawnBySeed.__name__}"
+    specs = [resolve(asked(at, seed=seed).model_copy(update={"task": task}), at)[0] for seed in (0, 1)]
+    results, current = [run_one(spec, at) for spec in specs], CurrentSources(at)
+    assert results[0].data != results[1].data
+    for spec, result in zip(specs, results, strict=True):
+        current.require_same(spec, "was done", Sources.of_result(result))
 
 
 def test_a_run_begun_with_other_weights_is_not_gone_on_with(at: Workspace) -> None:
