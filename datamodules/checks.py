@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 
 from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, TaskDataModule
@@ -148,7 +149,25 @@ def _faults_at_sight(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurv
         )
     if not isinstance(getattr(datamodule, "source", None), str):
         faults.append("expected `source`, one sentence that says where the examples come from, got none")
-    return faults or _faults_of_training(datamodule)
+    return faults or _faults_of_training(datamodule) or _faults_of_showing(datamodule)
+
+
+def _faults_of_showing(datamodule: TaskDataModule) -> list[str]:
+    """Return a fault where `words` or `picture` give no such thing: they are asked for after the training."""
+    batch = datamodule.examples(datamodule.test_splits[0]).batch(np.arange(1))
+    real = batch.inputs[0, batch.mask[0]]
+    try:
+        words, picture = datamodule.words(real), datamodule.picture(real)
+    except Exception as error:  # of somebody's code
+        return [f"expected `words` and `picture` of an example, got {type(error).__name__}: {error}"]
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return [f"expected `words` to be a list of strings, got {str(words)[:60]}"]
+    if picture is None:
+        return []
+    shape, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", type(picture).__name__)
+    if len(shape) == 3 and shape[2] == 3 and kind == np.uint8:
+        return []
+    return [f"expected `picture` to be None or (height, width, 3) of uint8, got {tuple(shape)} of {kind}"]
 
 
 def _faults_of_training(datamodule: TaskDataModule) -> list[str]:

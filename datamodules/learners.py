@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.constants import score_of
+from datamodules.constants import is_labelled, score_of
 from datamodules.contract import TRAIN, VALIDATION, Batch, Examples, TaskDataModule, TaskSpec
 from datamodules.examples import join_batches
 from datamodules.floors import labels_of
@@ -41,9 +41,12 @@ def learn(learner: SimpleLearner, datamodule: TaskDataModule, steps: int) -> flo
         learner: one of `datamodule.simple_learners()`.
         datamodule: the task; its seed and batch size decide which examples are seen.
         steps: optimizer steps of the run that it stands beside.
+
+    Raises:
+        ValueError: examples of several labels lack some, which no model here can be fitted on.
     """
     seen = _seen(datamodule, steps)
-    features, labels = _all_features(learner, seen), _flat(labels_of(seen).numpy())
+    features, labels = _labelled(_all_features(learner, seen), labels_of(seen))
     asked = {split: datamodule.examples(split) for split in (VALIDATION, datamodule.test_splits[0])}
     task = datamodule.task
     with warnings.catch_warnings():
@@ -58,6 +61,20 @@ def _score(task: TaskSpec, model: Any, learner: SimpleLearner, examples: Example
     labels = labels_of(examples)
     said = torch.from_numpy(np.asarray(model.predict(_all_features(learner, examples))))
     return score_of(task, said.reshape(labels.shape).to(labels.dtype), labels)
+
+
+def _labelled(features: Features, labels: Tensor) -> tuple[Features, NDArray[Any]]:
+    """Return what can be fitted: without the examples whose one label is missing."""
+    there = is_labelled(labels)
+    if bool(there.all()):
+        return features, _flat(labels.numpy())
+    if labels.shape[1] > 1:
+        raise ValueError(
+            f"expected every example to have all of its {labels.shape[1]} labels for a simple learner, got "
+            f"{int((~there).sum())} that are missing: say no simple learners of this task"
+        )
+    rows = np.flatnonzero(there[:, 0].numpy())
+    return features[rows], _flat(labels[rows].numpy())
 
 
 def _flat(labels: NDArray[Any]) -> NDArray[Any]:

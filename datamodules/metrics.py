@@ -4,6 +4,7 @@ Loads torch only when a metric is made, so that whoever reads results can ask he
 """
 
 import difflib
+import math
 import pkgutil
 import warnings
 from collections.abc import Mapping
@@ -51,10 +52,19 @@ class Metric:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Of the class, besides sizes and `ignore_index`."""
     higher_is_better: bool = True
-    perfect: float = 1.0
-    """Score of a model that makes no mistake."""
+    perfect: float = math.nan
+    """Score of a model that makes no mistake; 1 unless it is said, which it must be where lower is better."""
     is_fraction: bool = True
     """Whether every score is in [0, 1], and is shown in percent."""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.perfect):
+            if not self.higher_is_better:
+                raise ValueError(
+                    f"metric '{self.name}': expected `perfect`, the score of a model that makes no mistake, where "
+                    "lower is better, got none: 0 of most errors"
+                )
+            object.__setattr__(self, "perfect", 1.0)
 
     @property
     def mode(self) -> Literal["max", "min"]:
@@ -99,6 +109,11 @@ class Metric:
                 f"metric '{self.name}': expected a class of torchmetrics as module:attribute, and arguments that it "
                 f"takes, got {self.torchmetric} with {', '.join([*more, *self.arguments]) or 'none'}: {error}"
             ) from error
+        if getattr(made, "higher_is_better", None) not in (None, self.higher_is_better):
+            raise ValueError(
+                f"metric '{self.name}': expected higher_is_better={made.higher_is_better}, as {self.torchmetric} has "
+                f"it, got {self.higher_is_better}"
+            )
         return made
 
     def update(self, made: "torchmetrics.Metric", said: "Tensor", labels: "Tensor") -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +223,23 @@ def test_a_process_that_this_one_starts_looks_there_last_from_its_first_line_on(
         (here / f"{name}.py").write_text("raise SystemExit('hijacked')\n")
     code = "from multiprocessing import resource_tracker, spawn"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_script_that_ends_the_process_when_it_is_imported_is_one_sentence(here: Path) -> None:
+    (here / "quits.py").write_text("import sys\nsys.exit()\n")
+    done = fpt_bench("run", "--task", "quits:Task")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1), done.output
+    assert "expected a module that can be imported, got SystemExit" in done.stderr
+
+
+def test_a_broken_package_hides_no_other_task(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "broken.py").write_text("1 / 0\n")
+    entry = EntryPoint("theirs", "broken:Task", TASKS_GROUP)
+    monkeypatch.setattr("fpt_bench.config.plugins._installed", lambda group: [entry] if group == TASKS_GROUP else [])
+    done = fpt_bench("list", "tasks")
+    assert done.exit_code == 0, done.output
+    shown = " ".join(done.stdout.split())
+    assert (
+        "theirs not there: task 'broken:Task': expected a module that can be imported, got ZeroDivisionError" in shown
+    )
+    assert "bit-xor" in shown

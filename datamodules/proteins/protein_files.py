@@ -57,13 +57,16 @@ def tape_files(folder: Path, split: str) -> list[Path]:
     Tables may have names without `remote_homology_`, those of hubs too, such as `test.csv` for the headline's.
 
     Raises:
-        ValueError: parts of a Parquet table are missing.
+        ValueError: parts of a Parquet table are missing, or several files are of one split.
     """
     name = TAPE_SPLITS[split]
     names = list(dict.fromkeys((f"remote_homology_{name}", name, *SPLIT_NAMES.get(split, ()))))
     files = [f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *(f"{each}.csv" for each in names)]
     found = [folder / file for file in files if (folder / file).exists()]
-    return found[:1] or tables_of(folder, names)
+    if len(found) > 1:
+        names_found = ", ".join(each.name for each in found)
+        raise ValueError(f"{folder}: expected one file of {split}, got {names_found}: move all but one away")
+    return found or tables_of(folder, names)
 
 
 def content_of(path: Path) -> Path:

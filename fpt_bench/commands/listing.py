@@ -4,7 +4,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import typer
 
@@ -27,6 +27,7 @@ from fpt_bench.results.simple_records import known_records
 PARTS_ON = "random-fanin"
 """What parts are put on to count them: it keeps nothing itself."""
 
+Thing = TypeVar("Thing")
 Listing = tuple[tuple[str, ...], list[tuple[str | int | None, ...]]]
 
 
@@ -54,11 +55,19 @@ def list_(
     say_rows(columns, [tuple(map(_worded, row)) for row in rows])
 
 
+def _or_why_not(find: Callable[[str], Thing], name: str, describe: Callable[[Thing], str]) -> str:
+    """Return what a name stands for; of a package whose module is broken why not, so that the others are seen."""
+    try:
+        return describe(find(name))
+    except ValueError as error:
+        return f"not there: {error}"
+
+
 def _list_tasks(_: Asked) -> Listing:
     from fpt_bench.training.tasks import find_task
 
     return ("task", "what it is"), [
-        *((name, _first_line(find_task(name))) for name in sorted(set(known_tasks()))),
+        *((name, _or_why_not(find_task, name, _first_line)) for name in sorted(set(known_tasks()))),
         ("MODULE:CLASS", "a datamodule of your own; see docs/extending.md"),
     ]
 
@@ -70,7 +79,8 @@ def _list_bodies(_: Asked) -> Listing:
         ("FOLDER or OWNER/MODEL", "any Hugging Face model of a known family that takes inputs_embeds"),
         ("MODULE:ENTRY", "a BodyEntry of your own; see docs/extending.md"),
     ]
-    return ("body", "what it is"), [*((name, find_body_entry(name).description) for name in known_bodies()), *others]
+    named = [(name, _or_why_not(find_body_entry, name, lambda entry: entry.description)) for name in known_bodies()]
+    return ("body", "what it is"), [*named, *others]
 
 
 def _list_inits(asked: Asked) -> Listing:

@@ -55,7 +55,7 @@ def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None
         return import_attribute(kind, name)
     for entry in _installed(group) if group else ():
         if entry.name == name:
-            return entry.load()
+            return import_attribute(kind, f"{entry.module}:{entry.attr}")
     require_known(kind, name, [*built_in, *(offered(group) if group else ())])
     raise AssertionError("unreachable: the name is neither built in nor offered")
 
@@ -74,7 +74,7 @@ def import_attribute(kind: str, name: str) -> Any:
             f"{kind} '{name}': expected a module that can be imported, got: {error}. "
             "Python looks in the working directory and in the folders that PYTHONPATH names."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends the process when it is imported
         raise ValueError(
             f"{kind} '{name}': expected a module that can be imported, got {in_one_line(error)}"
         ) from error
@@ -91,7 +91,7 @@ def _is_made_here(thing: object, path: str) -> bool:
     return not (isinstance(thing, type) or callable(thing)) or getattr(thing, "__module__", path) == path
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """Return an error of somebody's code in one line: what it is, and where it was raised."""
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, SyntaxError):

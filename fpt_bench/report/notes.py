@@ -158,6 +158,13 @@ def _data_notes(cells: Sequence[Cell]) -> list[str]:
     sources = [(c.task, c.arm, (mark_of(c), f"{c.data_source} ({c.first.test_examples} test examples)")) for c in cells]
     notes += [f"{mark} Data of {task}: {source}.".lstrip() for task, (mark, source) in by_task(sources)]
     notes += grouped(("Body of arm", f"`{cell.arm}`", cell.body_source) for cell in cells)
+    shared = ((c.task, c.arm, (c.data.test_in_training or 0, c.first.test_examples)) for c in cells)
+    notes += [
+        f"Of the test examples of {task}, {count} of {whole} also stand in training: their score is not all of it "
+        "generalization."
+        for task, (count, whole) in by_task(shared)
+        if count
+    ]
     notes += body_notes([(cell.arm, cell.task, cell.body_notes) for cell in cells])
     dropouts = sorted({cell.first.spec.dropout for cell in cells})
     return notes + ([f"Dropout: {', '.join(f'{dropout:g}' for dropout in dropouts)}."] if cells else [])

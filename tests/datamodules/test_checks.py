@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Unpack
+from typing import NoReturn, Unpack
 
 import numpy as np
 import pytest
@@ -315,3 +315,27 @@ def test_a_shuffled_example_of_training_keeps_its_order_each_time_it_is_seen() -
     for step in (0, 3, 7):
         expected = module.examples(TRAIN).batch(module.training_indices(step))
         assert torch.equal(module.training_batch(step).inputs, expected.inputs)
+
+
+def refuses(_inputs: object) -> NoReturn:
+    raise KeyError("no such word")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("words", lambda _: [1, 2, 3], "expected `words` to be a list of strings, got"),
+        ("words", refuses, "expected `words` and `picture` of an example, got KeyError"),
+        ("picture", lambda _: np.zeros((4, 4, 3)), r"of uint8, got (4, 4, 3) of float64"),
+        ("picture", lambda _: np.zeros((4, 4), np.uint8), r"of uint8, got (4, 4) of uint8"),
+        ("picture", lambda _: "a cat", "of uint8, got () of str"),
+    ],
+)
+def test_what_is_shown_after_a_training_is_tried_before(
+    name: str, given: Callable[[object], object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Vectors, "picture", lambda _self, _inputs: np.zeros((4, 4, 3), np.uint8))
+    assert find_faults(Vectors()) == []
+    monkeypatch.setattr(Vectors, name, lambda _self, inputs: given(inputs))
+    (fault,) = find_faults(Vectors())
+    assert message in fault

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from datamodules.contract import TEST, TRAIN, VALIDATION, Batch, TaskDataModule, TaskSpec
 from datamodules.examples import ArrayExamples
 from datamodules.images.pixel_learners import pixels
-from datamodules.learners import SimpleLearner, learn, nearest_by_cosine, nearest_centroid
+from datamodules.learners import SimpleLearner, _labelled, learn, nearest_by_cosine, nearest_centroid
 from datamodules.listops.count_learners import count_symbols, count_symbols_and_root
 from datamodules.listops.expressions import encode
+from datamodules.metrics import IGNORED
 from datamodules.proteins.kmer_learners import composition_and_length, root_3mers
 from datamodules.proteins.protein_files import encode_residues
 
@@ -122,3 +123,25 @@ def test_the_nearest_protein_by_3mers_is_the_one_of_its_family() -> None:
     model.fit(root_3mers(inputs, inputs > 0), [*families.values()])
     asked = torch.from_numpy(encode_residues("AYIAKQRGGS").astype(np.int64))[None]
     assert model.predict(root_3mers(asked, asked > 0)).tolist() == [0]
+
+
+class SomeUnlabelled(Numbers):
+    """Every third number of training says nothing of its size."""
+
+    @property
+    def task(self) -> TaskSpec:
+        return TaskSpec("numbers", "vectors", 1, 1, 2, ragged=True)
+
+    def made(self, numbers: NDArray[np.int64]) -> ArrayExamples:
+        labels = np.where(numbers % 3 == 0, IGNORED, numbers >= 50)
+        return ArrayExamples(numbers.astype(np.float32)[:, None, None], labels[:, None].astype(np.int64))
+
+
+def test_examples_without_a_label_teach_a_learner_nothing() -> None:
+    SEEN.clear()
+    learn(SomeUnlabelled(batch_size=10).simple_learners()["says one thing"], SomeUnlabelled(batch_size=10), 10)
+    assert len(SEEN[0]) == 66
+    assert set(SEEN[0][:, 1]) == {0, 1}
+    features, labels = np.zeros((2, 1)), torch.tensor([[1, 0], [IGNORED, 1]])
+    with pytest.raises(ValueError, match="all of its 2 labels for a simple learner, got 1 that are missing"):
+        _labelled(features, labels)

@@ -223,3 +223,13 @@ def test_a_constant_without_a_score_is_no_floor() -> None:
     task = TaskSpec("order", "vectors", 1, 1, label_kind="numbers", metric=kendall, trivial={"chance": 0.0})
     labels = torch.tensor([[1.0], [2.0], [4.0]])
     assert constant_scores(task, labels, labels) == {}
+
+
+def test_a_metric_of_errors_says_what_perfect_is_and_no_metric_turns_its_class_around() -> None:
+    with pytest.raises(
+        ValueError, match="metric 'mse': expected `perfect`, the score of a model that makes no mistake"
+    ):
+        Metric("mse", "torchmetrics:MeanSquaredError", "numbers", higher_is_better=False, is_fraction=False)
+    forgotten = Metric("mse", "torchmetrics:MeanSquaredError", "numbers", is_fraction=False)
+    with pytest.raises(ValueError, match="metric 'mse': expected higher_is_better=False, as torchmetrics:Mean"):
+        forgotten.make(0, 1, ragged=False)

@@ -206,6 +206,20 @@ def test_sizes_other_than_the_published_carry_a_double_dagger() -> None:
     assert any("‡ bit-xor: other sizes than published" in paragraph.text for paragraph in summarize(bench))
 
 
+def test_test_examples_that_stand_in_training_are_given_below_the_tables() -> None:
+    results = made_up_results()
+    assert "stand in training" not in markdown(Bench.of(made_up_grid(), results))
+    shared = [
+        r.model_copy(update={"data": r.data.model_copy(update={"test_in_training": 24})})
+        if r.data is not None and r.spec.task == "mnist"
+        else r
+        for r in results
+    ]
+    page = markdown(Bench.of(made_up_grid(), shared))
+    assert "- Of the test examples of mnist, 24 of 128 also stand in training" in page
+    assert "Of the test examples of bit-xor" not in page
+
+
 def test_other_test_sets_are_given_below_the_tables() -> None:
     scores = {"test": 0.9, "test-nested": 0.25}
     results = [

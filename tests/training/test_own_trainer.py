@@ -117,3 +117,9 @@ def test_a_checkpoint_of_a_run_gives_its_model(tmp_path: Path) -> None:
     module = FPTModule.load_from_checkpoint(tmp_path / spec.run_id / "checkpoints" / "best.ckpt")
     assert module.spec == spec
     assert module(Batch(*BitXorDataModule(batch_size=3).training_batch(0)[:3])).shape == (3, 5, 2)
+
+
+def test_labels_of_classes_are_not_cut_to_whole_numbers() -> None:
+    assert as_batch((torch.zeros(4, 6, 3), torch.ones(4)), TASK).labels.tolist() == [[1]] * 4, "whole, as floats"
+    with pytest.raises(ValueError, match="task 'mine': expected labels that are whole numbers, since they are classes"):
+        as_batch((torch.zeros(4, 6, 3), torch.tensor([0.0, 1.0, 0.5, 0.0])), TASK)

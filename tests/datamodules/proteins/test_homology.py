@@ -15,7 +15,7 @@ import pytest
 from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.proteins.homology import HomologyDataModule
 from datamodules.proteins.homology_scope import HomologyScopeDataModule
-from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape
+from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape, tape_files
 from datamodules.sources.packages import MissingPackageError
 from tests.datamodules.unseen_edits import edit_unseen
 
@@ -266,3 +266,13 @@ def test_the_families_of_kept_results_are_still_evolved(tmp_path: Path) -> None:
 def test_bad_arguments_are_named(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_two_files_of_one_split_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "remote_homology_train.json").write_text(json.dumps(records_of([("MK", 0)])))
+    assert [path.name for path in tape_files(tmp_path, "train")] == ["remote_homology_train.json"]
+    (tmp_path / "train.csv").write_text("primary,fold_label\nMK,1\n")
+    with pytest.raises(
+        ValueError, match=r"expected one file of train, got remote_homology_train\.json, train\.csv: move"
+    ):
+        tape_files(tmp_path, "train")
