@@ -164,7 +164,8 @@ def _faults_of_showing(datamodule: TaskDataModule) -> list[str]:
         return [f"expected `words` to be a list of strings, got {str(words)[:60]}"]
     if picture is None:
         return []
-    shape, kind = getattr(picture, "shape", ()), getattr(picture, "dtype", type(picture).__name__)
+    shape: tuple[int, ...] = getattr(picture, "shape", ())
+    kind = getattr(picture, "dtype", type(picture).__name__)
     if len(shape) == 3 and shape[2] == 3 and kind == np.uint8:
         return []
     return [f"expected `picture` to be None or (height, width, 3) of uint8, got {tuple(shape)} of {kind}"]
