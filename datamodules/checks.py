@@ -236,6 +236,11 @@ def _wrong_floors(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]
         kind = "accuracies from 0 to 1" if measure.is_fraction else "finite scores"
         return [f"expected {kind} from `floors`, got {', '.join(wrong)}"]
     constant, floor = surveys[headline].commonest, datamodule.floor()
+    if (floor > measure.perfect) if measure.higher_is_better else (floor < measure.perfect):
+        return [
+            f"expected no rule to be better than perfect, {measure.perfect:g} of {measure.name}, got {floor:.4g} on "
+            f"{headline}; say `perfect` of the metric"
+        ]
     if constant is None:
         return []
     if (constant - floor if measure.higher_is_better else floor - constant) <= ROUNDING * max(1.0, abs(constant)):

@@ -67,6 +67,11 @@ class Metric:
             object.__setattr__(self, "perfect", 1.0)
 
     @property
+    def scale_in_words(self) -> str:
+        """What scores by it can be compared with."""
+        return scale_in_words(self.name, self.is_fraction, self.higher_is_better, self.perfect)
+
+    @property
     def mode(self) -> Literal["max", "min"]:
         """Which of two scores is the better one, in Lightning's word."""
         return "max" if self.higher_is_better else "min"
@@ -146,6 +151,17 @@ _KNOWN = (
 )  # fmt: skip
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _KNOWN}
 """Those that a task can name, by name."""
+
+
+def scale_in_words(name: str, is_fraction: bool, higher_is_better: bool, perfect: float) -> str:
+    """Return what two scores must have in common to be compared.
+
+    Example:
+        >>> scale_in_words("accuracy", True, True, 1.0)
+        'accuracy from 0 to 1, higher is better, 1 at best'
+    """
+    unit, way = "from 0 to 1" if is_fraction else "in its own unit", "higher" if higher_is_better else "lower"
+    return f"{name} {unit}, {way} is better, {perfect:g} at best"
 
 
 def is_enough(score: float, perfect: float, higher_is_better: bool) -> bool:

@@ -15,6 +15,7 @@ from datamodules.proteins.protein_files import (
     content_of,
     encode_residues,
     read_tape,
+    require_one_form,
     tape_files,
 )
 from datamodules.proteins.protein_tables import LABEL_COLUMNS, SEQUENCE_COLUMNS
@@ -166,6 +167,7 @@ class HomologyDataModule(ProteinDataModule):
                 f"{folder}: expected also {', '.join(missing)} (.json, .lmdb or .csv, or tables as train.parquet). "
                 f"{what_lies_in(folder)} Copy them there."
             )
+        require_one_form(folder, found)
         key = key_of_files(*(content_of(path) for paths in found.values() for path in paths))
         path = cache_root(self.root) / "homology" / f"tape-{key}"
         return cached_splits(path, self.splits, lambda: _read_splits(found))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -57,16 +57,40 @@ def tape_files(folder: Path, split: str) -> list[Path]:
     Tables may have names without `remote_homology_`, those of hubs too, such as `test.csv` for the headline's.
 
     Raises:
-        ValueError: parts of a Parquet table are missing, or several files are of one split.
+        ValueError: parts of a Parquet table are missing.
     """
+    found = _single_files(folder, split)
+    return found[:1] or tables_of(folder, _table_names(split))
+
+
+def require_one_form(folder: Path, splits: Iterable[str]) -> None:
+    """Raise a ValueError where the files of several splits, or of one, are not of one making: labels may differ.
+
+    TAPE's own JSON beside its LMDB of the same split is no such case: the first is read.
+    """
+    read = {split: paths[0] for split in splits if (paths := tape_files(folder, split))}
+    if len({path.suffix for path in read.values()}) > 1:
+        said = ", ".join(f"{path.name} of {split}" for split, path in read.items())
+        raise ValueError(f"{folder}: expected all splits in one form, got {said}: move those of the other form away")
+    for split in read:
+        tables = [path for path in _single_files(folder, split) if path.suffix == ".csv"]
+        tables += tables_of(folder, _table_names(split))[:1]
+        if len(tables) > 1:
+            names = " and ".join(path.name for path in tables)
+            raise ValueError(f"{folder}: expected one table of {split}, got {names}: move all but one away")
+
+
+def _table_names(split: str) -> list[str]:
     name = TAPE_SPLITS[split]
-    names = list(dict.fromkeys((f"remote_homology_{name}", name, *SPLIT_NAMES.get(split, ()))))
-    files = [f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb", *(f"{each}.csv" for each in names)]
-    found = [folder / file for file in files if (folder / file).exists()]
-    if len(found) > 1:
-        names_found = ", ".join(each.name for each in found)
-        raise ValueError(f"{folder}: expected one file of {split}, got {names_found}: move all but one away")
-    return found or tables_of(folder, names)
+    return list(dict.fromkeys((f"remote_homology_{name}", name, *SPLIT_NAMES.get(split, ()))))
+
+
+def _single_files(folder: Path, split: str) -> list[Path]:
+    """Return the files of a split that hold it whole, the one to read first."""
+    name = TAPE_SPLITS[split]
+    files = [f"remote_homology_{name}.json", f"remote_homology_{name}.lmdb"]
+    files += [f"{each}.csv" for each in _table_names(split)]
+    return [folder / file for file in files if (folder / file).exists()]
 
 
 def content_of(path: Path) -> Path:

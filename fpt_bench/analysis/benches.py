@@ -145,11 +145,11 @@ def _require_one_scale(grid: Grid, by_id: Mapping[str, RunResult]) -> None:
         if result is None or result.data is None:
             continue
         other = first.setdefault(run.task, result)
-        if other.data is not None and other.data.scale != result.data.scale:
+        if other.data is not None and other.data.scale_in_words != result.data.scale_in_words:
             said = [f"{each.spec.run_id} has {each.data.scale_in_words}" for each in (other, result) if each.data]
             raise ValueError(
-                f"{grid.name}: expected scores of {run.task} that can be compared, but {' and '.join(said)}. Do the "
-                "runs of one of them again, with the task as it is now, or in another folder"
+                f"{grid.name}: expected scores of {run.task} that can be compared, but {' and '.join(said)}. Remove "
+                "the runs of one of them, or keep them in another folder"
             )
 
 

@@ -1,6 +1,6 @@
 """What to be careful with in a cell, under codes that stay: FPT001 means the same in every table and version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,15 +117,25 @@ def codes_of(cell: "Cell", baseline: "Cell | None" = None) -> tuple[str, ...]:
 
 def _differ(cell: "Cell", baseline: "Cell | None") -> bool:
     """Return whether runs that were asked for alike read other data, or the cell's were made of other bodies."""
-    read: dict[str, set[str]] = {}
+    read: dict[str, dict[int, set[str]]] = {}
     for result in (*cell.runs, *(baseline.runs if baseline else ())):
         if result.data is not None:
             spec = result.spec
-            drawn = None if spec.task in TASKS else spec.seed  # by which somebody's own training examples may be drawn
-            asked = repr((spec.task, sorted(spec.data_arguments.items()), drawn))
-            read.setdefault(asked, set()).add(result.data.fingerprint)
+            asked = repr((spec.task, sorted(spec.data_arguments.items())))
+            read.setdefault(asked, {}).setdefault(spec.seed, set()).add(result.data.fingerprint)
     bodies = {result.body.fingerprint for result in cell.runs if result.body is not None}
-    return len(bodies) > 1 or any(len(prints) > 1 for prints in read.values())
+    may_be_drawn = cell.first.spec.task not in TASKS
+    return len(bodies) > 1 or any(_are_of_several(by_seed, may_be_drawn) for by_seed in read.values())
+
+
+def _are_of_several(by_seed: Mapping[int, set[str]], may_be_drawn: bool) -> bool:
+    """Return whether these fingerprints are of more than one data set: not where each seed has drawn one of its own.
+
+    Training examples of somebody's own task may be drawn by the seed; then all fingerprints differ.
+    """
+    prints = set[str]().union(*by_seed.values())
+    one_each = may_be_drawn and len(prints) == len(by_seed) and all(len(each) == 1 for each in by_seed.values())
+    return len(prints) > 1 and not one_each
 
 
 def _rises(result: RunResult) -> bool:

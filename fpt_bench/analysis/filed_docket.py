@@ -124,6 +124,12 @@ def _answers(grid: Grid) -> bool:
 
 
 def _entry(filed: FiledClaim, bench: Bench) -> Entry:
+    for cell in _cells(filed, bench):
+        if filed.reached is not None and cell.runs and cell.is_fraction and not 0 <= filed.reached <= 1:
+            raise ValueError(
+                f"claim {filed.name}: expected `reached` from 0 to 1, since scores of {cell.task} are fractions, got "
+                f"{filed.reached:g}"
+            )
     judged, by_task = judge_claim(filed.claim, bench), seeds_by_task(filed.claim, bench)
     now = min((len(arm) for pair in by_task.values() for arm in pair), default=0)
     held = tuple(verdict.task for verdict in judged.verdicts if verdict.stuck)

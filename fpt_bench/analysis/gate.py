@@ -151,7 +151,9 @@ def _came_out(kept: KeptCell, now: KeptCell, noise: _Noise, why: Mapping[int, st
     score = [f"seed {b.seed} {b.score:.4g} -> {a.score:.4g}" for b, a in pairs if _moved(kept, b.score, a.score)]
     area = [f"seed {b.seed} {b.area:.4g} -> {a.area:.4g}" for b, a in pairs if abs(b.area - a.area) > SAME]
     same = "{} moved though spec, data, processor and torch are the same: {}"
-    if score or area or (repeated and len(repeated) == len(kept.runs)):
+    more = len(now.runs) > len(repeated)  # seeds that the baseline has not, which can be compared with its spread alone
+    all_repeated = 0 < len(kept.runs) == len(repeated)
+    if score or area or (all_repeated and not (more and math.isfinite(noise.score.deviation))):
         return {
             "score": same.format("score", ", ".join(score)) if score else None,
             # A run whose score has moved has, mostly, another curve: it is said once.

@@ -176,6 +176,9 @@ class _Case:
     above: LogEvidence
     below: LogEvidence
 
+    def is_alike(self, rule: Rule) -> bool:
+        return rule.seeds == "normal" and not any(_span(arm, rule.width) for arm in (self.first, self.second))
+
     def log_evidence(self, rule: Rule) -> tuple[float, float, float]:
         """Return log e-values for better, worse and same; the last is that of its weaker side."""
         higher, lower = self.above(0.0), self.below(0.0)
@@ -207,14 +210,17 @@ def judge(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], rule: Rule, family: 
     if not cases:
         raise ValueError("expected scores of at least one task, got none")
     logs = np.array([case.log_evidence(rule) for case in cases])
+    # Where no seed of either arm differs, nothing shows what other seeds would do: no word, and no help for others'.
+    alike = np.array([case.is_alike(rule) for case in cases])
+    counted = np.where(alike[:, None], -np.inf, logs)
     unseen = np.full((max(family or 0, len(cases)) - len(cases), logs.shape[1]), -np.inf)
-    settled = np.array([e_bh(column, rule.level) for column in np.vstack([logs, unseen]).T]).T
+    settled = np.array([e_bh(column, rule.level) for column in np.vstack([counted, unseen]).T]).T
     verdicts = [_verdict(case, rule, logs[i], settled[i]) for i, case in enumerate(cases)]
     scores = [(case.first, case.second) for case in cases]
     # Student's t covers 30 to 75 % of shares that three to eight seeds of learn-or-not outcomes give.
     no_spread = rule.seeds == "learned" or any(groups_apart(arm, rule.group_unit) for pair in scores for arm in pair)
     mean = None if no_spread else mean_over_tasks(scores, rule.level)
-    anywhere = logs.sum(0)
+    anywhere = logs[~alike].sum(0)
     return Docket(tuple(verdicts), as_evidence(anywhere[0]), as_evidence(anywhere[1]), mean)
 
 
@@ -273,8 +279,6 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
     estimate = float(case.first.mean() - case.second.mean())
     ranges = sorted(_span(arm, rule.width) for arm in (case.first, case.second))
     learned, normal = rule.seeds == "learned", rule.seeds == "normal"
-    alike = normal and not ranges[1]
-    word: Word = next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open")
     difference = confidence_sequence(estimate, rule.width, rule.level, case.above, case.below)
     return Verdict(
         task=case.task,
@@ -286,10 +290,9 @@ def _verdict(case: _Case, rule: Rule, logs: Floats, settled: np.ndarray) -> Verd
         better=better,
         worse=worse,
         same=same,
-        # Where no seed of either arm differs, nothing shows what other seeds would do.
-        word="open" if alike else word,
+        word=next((word for word, fell in zip(words[::-1], settled[::-1], strict=True) if fell), "open"),
         apart=normal and any(groups_apart(arm, rule.group_unit) for arm in (case.first, case.second)),
         narrow=(ranges[0] / ranges[1] if ranges[1] else 0.0) if normal else 1.0,
-        alike=alike,
+        alike=case.is_alike(rule),
         says_nothing=difference.high - difference.low >= _ALL * rule.width,
     )

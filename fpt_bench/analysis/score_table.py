@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from fpt_bench.analysis.judge import Rule
 from fpt_bench.names import require_known
 
 COLUMNS = ("task", "arm", "seed", "score")
+_WHOLE = re.compile(r"[+-]?[0-9]+$")
 
 Pairs = dict[str, tuple[list[float], list[float]]]
 
@@ -63,11 +65,11 @@ def _read_row(row: Mapping[str | None, str | None], columns: Sequence[str], line
     try:
         if "_" in seed + score:  # Python's own notation: of a table it is a slip
             raise ValueError("underscore")
-        number = float(seed)
-        found = Score(task, arm, int(seed if number.is_integer() and "." not in seed else number), float(score))
+        whole = int(seed) if _WHOLE.match(seed) else int(float(seed))  # pandas writes 3 as 3.0 beside a missing one
+        found = Score(task, arm, whole, float(score))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"line {line}: expected a seed and a score as numbers, got '{seed}' and '{score}'") from error
-    if number != found.seed:
+    if not _WHOLE.match(seed) and float(seed) != whole:
         raise ValueError(f"line {line}: expected a whole number as seed, got '{seed}'")
     if not math.isfinite(found.score):
         raise ValueError(

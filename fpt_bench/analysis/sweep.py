@@ -78,6 +78,8 @@ class Choice:
 
 def validation_score(result: RunResult) -> float | None:
     """Return the accuracy that a rate is judged by: best validation; the worst rule if diverged; None if failed."""
+    if result.status == "failed":
+        return None
     return result.unlearned if result.status == "diverged" else result.validation_score
 
 

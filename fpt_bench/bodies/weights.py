@@ -1,6 +1,7 @@
 """Where a body's files are: in a pip package, in a local folder, or on the Hugging Face Hub. Never a pickle."""
 
 import copy
+import functools
 import hashlib
 import inspect
 import json
@@ -31,11 +32,11 @@ from fpt_bench.bodies.checkpoint import (
 from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
-from fpt_bench.config.known import is_hub_name, is_known_body
+from fpt_bench.config.known import body_folder, is_hub_name, is_known_body
 from fpt_bench.config.plugins import import_attribute, is_path
 
 _NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
-_NOT_OWN = frozenset({"fpt_bench", "transformers"})
+_NOT_OWN = frozenset({"abc", "builtins", "fpt_bench", "huggingface_hub", "torch", "transformers", "typing"})
 GGUF = ".gguf"
 _REMEDY = {
     False: "`make bodies` tries to have it",
@@ -206,11 +207,12 @@ class BodyFiles:
         `config`, the architecture as it will run; of the Hub repository and commit.
         """
         digests = [remembered_checksum(path).removeprefix("sha256:") for path in self.weights]
-        if self.is_own or _own_code(config):
+        if self.is_own:
             digests.append(config_fingerprint(config))
-        if len(digests) == 1:
-            return digests[0]
-        return hashlib.sha256("".join(digests or [str(self.location), str(self._commit(config))]).encode()).hexdigest()
+        digests = digests or [str(self.location), str(self._commit(config))]
+        if not self.is_own and _own_code(type(config)):
+            digests.append(config_fingerprint(config))
+        return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def bytes_a_number(self) -> float:
         """Return how many bytes a number of its weights has in its file, on average; 4 where nothing says."""
@@ -313,7 +315,7 @@ def _of_its_kind(files: BodyFiles, name: str, entry: BodyEntry) -> BodyFiles:
     if expected is not None and found != expected:
         raise ValueError(
             f"{files.location}: expected weights of body '{name}', of model_type {expected}, got {found}; mean the "
-            f"folder itself with `--body {files.location}`"
+            f"folder itself with `--body {body_folder(str(files.location))}`"
         )
     return files
 
@@ -341,20 +343,25 @@ def config_fingerprint(config: PretrainedConfig) -> str:
     content = {key: value for key, value in _without_rates(entries).items() if key not in _NOT_ARCHITECTURE}
     # The library writes these down wherever a family has them, whether they are on or off.
     content |= dict.fromkeys(filter(is_branch_rate, entries), 0.0)
-    if code := _own_code(config):
+    if code := _own_code(type(config)):
         content["code"] = code
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _own_code(config: PretrainedConfig) -> str:
-    """Return the SHA-256 of the files with somebody's own architecture: changed, it is another body; none of others."""
-    kinds = (type(config), MODEL_MAPPING.get(type(config), None))  # type: ignore[no-untyped-call]
-    own = [kind for kind in kinds if isinstance(kind, type) and kind.__module__.split(".")[0] not in _NOT_OWN]
+@functools.cache  # as it was loaded: an edit in the meantime changes what runs in no process that is at work
+def _own_code(kind: type[PretrainedConfig]) -> str:
+    """Return the SHA-256 of the classes of somebody's own architecture: changed, it is another body; "" of others'.
+
+    Those of the configuration and its model with what they inherit; not the layers that they call.
+    """
+    kinds = (kind, MODEL_MAPPING.get(kind, None))  # type: ignore[no-untyped-call]
+    bases = dict.fromkeys(base for each in kinds if isinstance(each, type) for base in each.__mro__)
+    own = [base for base in bases if base.__module__.split(".")[0] not in _NOT_OWN]
     try:
-        files = sorted({found for kind in own if (found := inspect.getsourcefile(kind))})
-    except TypeError:  # of a class that no file holds
+        sources = [inspect.getsource(base) for base in own]
+    except (OSError, TypeError):  # of a class that no file holds, as one that was typed in
         return ""
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest() if files else ""
+    return hashlib.sha256("\n".join(sources).encode()).hexdigest() if sources else ""
 
 
 def _without_rates(entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,14 +71,14 @@ def plan(
     if explain is not None or resolve is not None:
         view, other = ("--explain", ("resolve", "kept")) if explain is not None else ("--resolve", ())
         refuse_given(context, (*other, "steps_per_second", "workers"), f"with {view}, which shows nothing else")
+    if resolve is not None and kept is None and is_typed(context, "runs"):  # by default nothing may have run yet
+        existing(runs)
     runs = folder_of(runs)  # runs that experiments share lie in the packed file of one of them
     names, asked = listed_experiments(experiments), None if seeds is None else seeds_of(seeds)
     picks = picks_from_options(tasks, arms, body, settings or ())
     if explain is not None:
         out.print(show_layers(names, profile, *explain, seeds=asked, picks=picks), highlight=False)
     elif resolve is not None:
-        if is_typed(context, "runs"):  # the default place may be one where nothing was run yet
-            existing(runs)
         out.print(show_resolution(names, profile, runs, resolve, asked, picks, kept), highlight=False, soft_wrap=True)
     else:
         shown = show_experiments(names, profile, runs, steps_per_second, workers, asked, picks, kept)

@@ -118,14 +118,19 @@ def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dic
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    here = dict.fromkeys([*begun_runs(runs), *(result.spec.run_id for result in collect_results(runs)[0])])
+    found, unread = collect_results(runs)
+    here = dict.fromkeys([*begun_runs(runs), *(result.spec.run_id for result in found)])
     grids = read_grids(runs, console) if has_bench(runs) or not here else {}
     # Of a bench that cannot be read nobody knows which runs are its own.
     begun = list(here) if not grids or len(grids) == len(find_grids(runs)) else []
-    runs, queued = runs_of(next(iter(grids))) if grids else runs, {}
-    results = {result.spec.run_id: result for result in read_results(runs, console, kept)}
-    if kept is not None:  # what failed there is nobody's trouble here
-        own = {result.spec.run_id for result in collect_results(runs)[0]}
+    place, runs, queued = runs, runs_of(next(iter(grids))) if grids else runs, {}
+    if runs != place:
+        found, unread = collect_results(runs)
+    own, results = {result.spec.run_id for result in found}, {result.spec.run_id: result for result in found}
+    if kept is None:
+        warn_of(unread, console)
+    else:  # what failed there is nobody's trouble here
+        results = {result.spec.run_id: result for result in read_results(runs, console, kept)}
         results = {run_id: result for run_id, result in results.items() if result.is_over or run_id in own}
     jobs, problems = sent_jobs(runs)
     warn_of(problems, console)

@@ -55,7 +55,11 @@ def look_up(kind: str, name: str, built_in: Mapping[str, str], group: str | None
         return import_attribute(kind, name)
     for entry in _installed(group) if group else ():
         if entry.name == name:
-            return import_attribute(kind, f"{entry.module}:{entry.attr}")
+            try:
+                return entry.load()
+            except (Exception, SystemExit) as error:
+                package = "an installed package" if entry.dist is None else f"package {entry.dist.name}"
+                raise ValueError(f"{kind} '{name}' of {package}: cannot be had: {in_one_line(error)}") from error
     require_known(kind, name, [*built_in, *(offered(group) if group else ())])
     raise AssertionError("unreachable: the name is neither built in nor offered")
 

@@ -28,8 +28,9 @@ from fpt_bench.results.result_files import collect_results, read_of_run, read_pl
 from fpt_bench.results.simple_records import read_records, write_records
 
 UNNAMED = "others"
-_FILES = frozenset({".csv", ".json", ".jsonl", ".md", ".txt"})
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
+_FILES = frozenset({".csv", ".json", ".jsonl", ".md", ".txt"})
+"""Endings that somebody gives to a file, and not to a folder."""
 
 
 @dataclass(frozen=True)

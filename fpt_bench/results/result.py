@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from datamodules.metrics import best_of, is_enough
+from datamodules.metrics import best_of, is_enough, scale_in_words
 from fpt_bench.config.spec import RunSpec
 
 SCHEMA = 6
@@ -99,17 +99,9 @@ class DataRecord(_Frozen):
         return self.trivial[best_of(self.trivial, self.higher_is_better)]
 
     @property
-    def scale(self) -> tuple[str, bool, bool, float]:
-        """What two scores must have in common to be compared."""
-        return self.metric, self.higher_is_better, self.is_fraction, self.perfect
-
-    @property
     def scale_in_words(self) -> str:
-        unit, way = (
-            "from 0 to 1" if self.is_fraction else "in its own unit",
-            "higher" if self.higher_is_better else "lower",
-        )
-        return f"{self.metric} {unit}, {way} is better, {self.perfect:g} at best"
+        """What two scores must have in common to be compared."""
+        return scale_in_words(self.metric, self.is_fraction, self.higher_is_better, self.perfect)
 
 
 class BodyRecord(_Frozen):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from datamodules.contract import TaskDataModule
 from datamodules.sources.packages import remembered_checksum
 from fpt_bench.bodies.build import plan_body, planned_fingerprint
 from fpt_bench.config.inits import TASK_PREFIX, pretraining_spec
@@ -23,13 +24,16 @@ class Sources:
     """None: known once another run has trained it."""
     trained_by: str | None = None
     """Id of that run, where the init names a task."""
+    scored_by: str | None = None
+    """Metric, unit and direction of the scores; None: not looked up."""
 
     @classmethod
     def of_result(cls, result: RunResult) -> "Sources | None":
         """Return what a result was made from; None where it says nothing of it, as a failed one."""
         if result.data is None or result.body is None:
             return None
-        return cls(result.data.fingerprint, result.body.fingerprint, result.body.trained_by)
+        record, body = result.data, result.body
+        return cls(record.fingerprint, body.fingerprint, body.trained_by, record.scale_in_words)
 
     def require_same(self, run: str, did_what: str, before: "Sources") -> None:
         """Raise a RefusedError unless a run was made from these sources, too."""
@@ -37,6 +41,7 @@ class Sources:
             ("data", "the data with fingerprint", before.data, self.data),
             ("weights", "the body with fingerprint", before.body, self.body),
             ("weights", "the body trained by", before.trained_by, self.trained_by),
+            ("scores", "scores in", before.scored_by, self.scored_by),
         )
         for kind, what, then, now in kinds:
             if then is not None and now is not None and then != now:
@@ -48,7 +53,8 @@ class Sources:
 
 
 def _short(name: str) -> str:
-    return name if "_" in name else name[:16]
+    """Return the first letters of a fingerprint; the id of a run, or words, whole."""
+    return name if "_" in name or " " in name else name[:16]
 
 
 class CurrentSources:
@@ -56,7 +62,7 @@ class CurrentSources:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._data: dict[str, str] = {}
+        self._data: dict[str, dict[int, str]] = {}
 
     def require_same(self, spec: RunSpec, did_what: str, before: Sources | None) -> None:
         """Raise a RefusedError where a resolved run was made from other data or another body than it would be now.
@@ -72,18 +78,26 @@ class CurrentSources:
     def of(self, spec: RunSpec) -> Sources:
         """Return the sources of a resolved run; builds no model."""
         datamodule = make_datamodule(spec, self.workspace)
-        # Somebody's own training examples may be drawn by the seed; those of ours are not, and are read once.
-        key = (spec.model_copy(update={"seed": 0}) if spec.task in TASKS else spec).canonical(_NOT_DATA)
-        if key not in self._data:
-            self._data[key] = datamodule.fingerprint()
+        data, scored_by = self._fingerprint(spec, datamodule), datamodule.task.measure.scale_in_words
         if not spec.init.startswith(TASK_PREFIX):
             plan = plan_body(spec, datamodule.task.max_length, self.workspace.offline)
-            return Sources(self._data[key], planned_fingerprint(spec, plan))
+            return Sources(data, planned_fingerprint(spec, plan), scored_by=scored_by)
         training, _ = resolve(pretraining_spec(spec), self.workspace)
         weights = self.workspace.runs / BODIES / training.run_id / KEPT_BODY / WEIGHTS_FILE
         made = remembered_checksum(weights).removeprefix("sha256:") if weights.is_file() else None
-        return Sources(self._data[key], made, training.run_id)
+        return Sources(data, made, training.run_id, scored_by)
+
+    def _fingerprint(self, spec: RunSpec, datamodule: TaskDataModule) -> str:
+        """Return the data's fingerprint, which two seeds that agree have for all others.
+
+        Somebody's own training examples may be drawn by the seed; those of our tasks are not, and one seed will do.
+        """
+        known = self._data.setdefault(spec.canonical(_NOT_DATA), {})
+        prints = {*known.values()}
+        if spec.seed not in known and (len(prints) != 1 or (len(known) < 2 and spec.task not in TASKS)):
+            known[spec.seed] = datamodule.fingerprint()
+        return known.get(spec.seed, next(iter(known.values())))
 
 
-_NOT_DATA = frozenset(RunSpec.model_fields) - {"task", "data", "data_arguments", "seed"}
+_NOT_DATA = frozenset(RunSpec.model_fields) - {"task", "data", "data_arguments"}
 """Fields of a spec that the fixed examples do not depend on."""

@@ -6,7 +6,7 @@ import pytest
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
-from fpt_bench.analysis.codes import CODES
+from fpt_bench.analysis.codes import CODES, _are_of_several
 from fpt_bench.analysis.export import as_json, cells_frame
 from fpt_bench.report.notes import bench_notes
 from fpt_bench.results.result import Attempt, BodyRecord, RunResult
@@ -127,6 +127,10 @@ def test_runs_of_other_data_or_another_body_are_told() -> None:
 
     assert of_language(other("data"))[1].codes == ("FPT009",)
     assert of_language(other("body"))[1].codes == ("FPT009",)
+    assert not _are_of_several({0: {"a"}, 1: {"b"}, 2: {"c"}}, may_be_drawn=True), "each seed drew its own"
+    assert _are_of_several({0: {"a"}, 1: {"a"}, 2: {"b"}}, may_be_drawn=True)
+    assert _are_of_several({0: {"a", "d"}, 1: {"b"}, 2: {"c"}}, may_be_drawn=True)
+    assert _are_of_several({0: {"a"}, 1: {"b"}}, may_be_drawn=False), "nothing of ours is drawn by the seed"
     whole = [run.model_copy(update={"data": other("data")[0].data}) for run in results("pretrained")]
     assert of_language(whole)[1].codes == ("FPT009",), "the arm that it is compared with read others"
     shuffled = [

@@ -116,7 +116,9 @@ def test_the_command_is_of_a_profile_that_runs_what_is_claimed(fields: dict[str,
 
 
 def test_a_score_to_reach_is_in_the_unit_of_the_task() -> None:
-    with pytest.raises(ValueError, match="expected `reached` from 0 to 1, since scores of mnist are fractions, got 70"):
+    with pytest.raises(
+        ValueError, match="claim c: expected `reached` from 0 to 1, since scores of mnist are fractions, got 70"
+    ):
         judge_filed([filed(measure="learned", reached=70)], [bench_of()])
 
 

@@ -1,6 +1,8 @@
 """A body is tried on two layers: ours against the model's own forward, and whether it holds still."""
 
+import sys
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import config_fingerprint, find_body
+from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
 
@@ -126,15 +128,39 @@ AutoConfig.register("restless", OwnConfig)
 AutoModel.register(OwnConfig, OwnModel)
 
 
-def test_an_own_architecture_is_known_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, ours = tmp_path / "own.py", config_fingerprint(saved.bert())
-    monkeypatch.setattr("inspect.getsourcefile", lambda _kind: str(code))
-    prints = []
-    for text in ("hidden + layer", "hidden - layer", "hidden + layer"):
-        code.write_text(text)
-        prints.append(config_fingerprint(OwnConfig()))
-        assert config_fingerprint(saved.bert()) == ours, "the library's own is known by its configuration"
-    assert prints[0] == prints[2] != prints[1]
+def loaded(folder: Path, code: str) -> PretrainedConfig:
+    """Import a module with somebody's configuration class from a folder of its own."""
+    folder.mkdir()
+    (folder / "theirs.py").write_text(code)
+    description = spec_from_file_location("theirs", folder / "theirs.py")
+    assert description is not None
+    module = module_from_spec(description)
+    assert description.loader is not None
+    sys.modules["theirs"] = module
+    description.loader.exec_module(module)
+    made: PretrainedConfig = module.TheirConfig()
+    return made
+
+
+def test_an_own_architecture_is_known_by_the_code_of_its_classes(tmp_path: Path) -> None:
+    head = "from transformers import PretrainedConfig\n{}\nclass TheirConfig(PretrainedConfig):\n"
+    body = "    model_type = 'theirs'\n    def layer(self, hidden):\n        return hidden {} 1\n"
+    codes = (
+        head.format("") + body.format("+"),
+        head.format("ENTRY = 1") + body.format("+"),
+        head.format("") + body.format("-"),
+    )
+    first, beside, changed = (
+        config_fingerprint(loaded(tmp_path / str(place), code)) for place, code in enumerate(codes)
+    )
+    assert first == beside != changed, "what else is in the file does not matter"
+    typed_in = type("TypedIn", (PretrainedConfig,), {"model_type": "typed-in", "__module__": "__main__"})
+    assert config_fingerprint(typed_in()) == config_fingerprint(typed_in())
+
+
+def test_an_own_architecture_of_a_repository_has_its_commit_in_the_fingerprint() -> None:
+    files = [BodyFiles("me/m", "a body", revision=revision) for revision in ("a", "b")]
+    assert len({each.fingerprint(OwnConfig()) for each in files}) == 2
 
 
 @pytest.mark.parametrize("init", ["pretrained", "random"])

@@ -1,6 +1,7 @@
 """`judge` on anybody's scores: what it prints, and what it refuses with one sentence and exit code 2."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,18 @@ def test_seeds_that_are_all_alike_settle_nothing(tmp_path: Path) -> None:
     assert json.loads(judged(tmp_path, lines, "--json").stdout)["remarks"][0].startswith("flat: no seed")
 
 
+def test_a_task_without_any_spread_helps_no_other_to_a_word(tmp_path: Path) -> None:
+    """Evidence of 25 settles a task alone, not one of two: the other's, which nothing supports, must not count."""
+    near = [*rows("t", "ours", [0.9] * 5), *rows("t", "theirs", [0.6, 0.6001, 0.6002, 0.6001, 0.6])]
+    flat = [*rows("flat", "ours", [0.9] * 5), *rows("flat", "theirs", [0.7] * 5)]
+    assert "better 1, worse 0, same 0, open 0" in judged(tmp_path, near).stdout
+    both = judged(tmp_path, [*near, *flat]).stdout
+    assert "better 0, worse 0, same 0, open 2" in both
+    alone = re.search(r"Better on some task: e ([0-9.]+)", judged(tmp_path, near).stdout)
+    assert alone is not None
+    assert alone[0] in both
+
+
 def test_scores_of_two_units_are_remarked_upon(tmp_path: Path) -> None:
     percent = [*rows("copy", "ours", HIGH), *rows("copy", "theirs", [100 * score for score in LOW])]
     options = ["--range", "0", "100", "--margin", "5"]
@@ -139,6 +152,7 @@ def test_seeds_as_floats_are_whole_numbers(tmp_path: Path) -> None:
             [],
             "line 25: expected a seed and a score as numbers, got '5' and '0.9_1'",
         ),
+        ([*SOUND, "sort,theirs,18446744073709551615,9"], [], "expected scores from 0 to 1, got 9"),
         ([*SOUND[:-1], "sort,theirs,inf,0.9"], [], "line 25: expected a seed and a score as numbers"),
         ([*SOUND[:-1], "sort,theirs,5,nan"], [], "line 25: expected a score, got nan"),
         ([*SOUND[:-1], "sort,theirs,5,"], [], "line 25: expected a seed and a score as numbers, got '5' and ''"),

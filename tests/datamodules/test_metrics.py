@@ -230,6 +230,9 @@ def test_a_metric_of_errors_says_what_perfect_is_and_no_metric_turns_its_class_a
         ValueError, match="metric 'mse': expected `perfect`, the score of a model that makes no mistake"
     ):
         Metric("mse", "torchmetrics:MeanSquaredError", "numbers", higher_is_better=False, is_fraction=False)
+    noise = Metric("psnr", "torchmetrics:PeakSignalNoiseRatio", "numbers", {"data_range": 1.0}, is_fraction=False)
+    (fault,) = find_faults(type("Noise", (Share,), {"spec": replace(Share.spec, metric=noise, trivial={})})())
+    assert "expected no rule to be better than perfect, 1 of psnr, got" in fault
     forgotten = Metric("mse", "torchmetrics:MeanSquaredError", "numbers", is_fraction=False)
     with pytest.raises(ValueError, match="metric 'mse': expected higher_is_better=False, as torchmetrics:Mean"):
         forgotten.make(0, 1, ragged=False)

@@ -1,6 +1,7 @@
 """A result is given back, and a checkpoint gone on from, only where data and body are still what they were."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_training_examples_of_ones_own_may_be_drawn_by_the_seed(at: Workspace) -
     assert results[0].data != results[1].data
     for spec, result in zip(specs, results, strict=True):
         current.require_same(spec, "was done", Sources.of_result(result))
+
+
+def test_a_result_by_another_metric_is_not_given_back(at: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = resolve(asked(at).model_copy(update={"task": f"{__name__}:{DrawnBySeed.__name__}"}), at)[0]
+    result = run_one(spec, at)
+    assert run_one(spec, at) == result
+    monkeypatch.setattr(DrawnBySeed, "spec", replace(Share.spec, metric="root-mean-squared-error"))
+    with pytest.raises(RefusedError, match=r"other scores: expected scores in mean-absolute-error .* got root-mean-sq"):
+        run_one(spec, at)
 
 
 def test_a_run_begun_with_other_weights_is_not_gone_on_with(at: Workspace) -> None:

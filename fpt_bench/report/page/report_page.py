@@ -28,6 +28,7 @@ from fpt_bench.report.page.docket_panel import docket_panel
 from fpt_bench.report.tables import latex
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.grids import state_of_results
+from fpt_bench.results.result_files import warn_of
 from fpt_bench.results.simple_records import known_records
 
 FIGURES = "figures"
@@ -171,14 +172,24 @@ def benches_in(runs: Path, console: Console, mix_releases: bool = False, kept: P
 
     Raises:
         FileNotFoundError: neither a bench nor a run that is over is there.
-        ValueError: no grid can be read, or the runs of one task of a bench are of several releases of torch.
+        ValueError: no grid can be read, or the runs of one task of a bench are of several releases of torch, or of none
+            of them can its scores be compared.
     """
     grids, folder, results = grids_and_results(runs, console, kept)
     if not mix_releases:
         for grid in grids.values():
             require_one_release(grid, results, folder)
     simple = known_records(folder, console, kept)
-    return [Bench.of(grid, results, folder=folder, simple=simple) for grid in grids.values()]
+    benches, wrong = [], []
+    for grid in grids.values():
+        try:
+            benches.append(Bench.of(grid, results, folder=folder, simple=simple))
+        except ValueError as error:
+            wrong.append(str(error))
+    if not benches:
+        raise ValueError(" ".join(wrong))
+    warn_of(wrong, console)
+    return benches
 
 
 def write_page(template: str, values: Mapping[str, Any], looks: Mapping[str, Look], page: Path) -> None:

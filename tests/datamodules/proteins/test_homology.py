@@ -15,7 +15,13 @@ import pytest
 from datamodules.contract import TEST, TRAIN, VALIDATION, RecordCounts
 from datamodules.proteins.homology import HomologyDataModule
 from datamodules.proteins.homology_scope import HomologyScopeDataModule
-from datamodules.proteins.protein_files import TAPE_SPLITS, encode_residues, load_plain_pickle, read_tape, tape_files
+from datamodules.proteins.protein_files import (
+    TAPE_SPLITS,
+    encode_residues,
+    load_plain_pickle,
+    read_tape,
+    require_one_form,
+)
 from datamodules.sources.packages import MissingPackageError
 from tests.datamodules.unseen_edits import edit_unseen
 
@@ -268,11 +274,20 @@ def test_bad_arguments_are_named(make: Callable[[], object], message: str) -> No
         make()
 
 
-def test_two_files_of_one_split_are_not_mixed(tmp_path: Path) -> None:
-    (tmp_path / "remote_homology_train.json").write_text(json.dumps(records_of([("MK", 0)])))
-    assert [path.name for path in tape_files(tmp_path, "train")] == ["remote_homology_train.json"]
-    (tmp_path / "train.csv").write_text("primary,fold_label\nMK,1\n")
+def test_files_of_two_makings_are_not_mixed(tmp_path: Path) -> None:
+    splits, csv = ("train", "validation"), "primary,fold_label\nMK,1\n"
+    for name in ("train.csv", "valid.csv"):
+        (tmp_path / name).write_text(csv)
+    require_one_form(tmp_path, splits)
+    (tmp_path / "remote_homology_valid.csv").write_text(csv)
     with pytest.raises(
-        ValueError, match=r"expected one file of train, got remote_homology_train\.json, train\.csv: move"
+        ValueError, match=r"one table of validation, got remote_homology_valid\.csv and valid\.csv: move"
     ):
-        tape_files(tmp_path, "train")
+        require_one_form(tmp_path, splits)
+    (tmp_path / "remote_homology_valid.csv").unlink()
+    (tmp_path / "train-00000-of-00001.parquet").touch()
+    with pytest.raises(ValueError, match=r"one table of train, got train\.csv and train-00000-of-00001\.parquet: move"):
+        require_one_form(tmp_path, splits)
+    (tmp_path / "remote_homology_train.json").write_text(json.dumps(records_of([("MK", 0)])))
+    with pytest.raises(ValueError, match=r"in one form, got remote_homology_train\.json of train, valid\.csv of valid"):
+        require_one_form(tmp_path, splits)
