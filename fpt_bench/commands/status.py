@@ -118,15 +118,15 @@ def folder_status(runs: Path, console: Console, kept: Path | None = None) -> dic
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    found, unread = collect_results(runs)
-    here = dict.fromkeys([*begun_runs(runs), *(result.spec.run_id for result in found)])
+    held, unread = collect_results(runs)
+    here = dict.fromkeys([*begun_runs(runs), *(result.spec.run_id for result in held)])
     grids = read_grids(runs, console) if has_bench(runs) or not here else {}
     # Of a bench that cannot be read nobody knows which runs are its own.
     begun = list(here) if not grids or len(grids) == len(find_grids(runs)) else []
     place, runs, queued = runs, runs_of(next(iter(grids))) if grids else runs, {}
     if runs != place:
-        found, unread = collect_results(runs)
-    own, results = {result.spec.run_id for result in found}, {result.spec.run_id: result for result in found}
+        held, unread = collect_results(runs)
+    own, results = {result.spec.run_id for result in held}, {result.spec.run_id: result for result in held}
     if kept is None:
         warn_of(unread, console)
     else:  # what failed there is nobody's trouble here

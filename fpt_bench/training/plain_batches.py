@@ -37,11 +37,12 @@ def as_batch(given: object, task: TaskSpec) -> Batch:
             f"task {task.name!r}: expected inputs {shape} and labels (B, {task.num_labels}), got "
             f"{tuple(given[0].shape)} of {given[0].dtype} and {tuple(given[1].shape)}. {CURE}"
         )
-    parts = labels[labels != labels.round()] if task.label_kind != "numbers" and labels.is_floating_point() else ()
-    if len(parts):
-        raise ValueError(
-            f"task {task.name!r}: expected labels that are whole numbers, since they are {task.label_kind}, got "
-            f"{parts[0]:.3g}"
-        )
+    if task.label_kind != "numbers" and labels.is_floating_point():
+        fractional = labels[labels != labels.round()]
+        if fractional.numel():
+            raise ValueError(
+                f"task {task.name!r}: expected labels that are whole numbers, since they are {task.label_kind}, got "
+                f"{float(fractional[0]):.3g}"
+            )
     mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
     return Batch(inputs, mask, labels.float() if task.label_kind == "numbers" else labels.long())
