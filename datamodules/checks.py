@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, TaskDataModule
+from datamodules.metrics import best_of
 from datamodules.survey import SplitSurvey, faults_of_batch, keys_of, survey_split
 
 FEW = 64
@@ -236,7 +237,7 @@ def _wrong_floors(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]
         kind = "accuracies from 0 to 1" if measure.is_fraction else "finite scores"
         return [f"expected {kind} from `floors`, got {', '.join(wrong)}"]
     constant, floor = surveys[headline].commonest, datamodule.floor()
-    if (floor > measure.perfect) if measure.higher_is_better else (floor < measure.perfect):
+    if best_of({"perfect": measure.perfect, "floor": floor}, measure.higher_is_better) == "floor":
         return [
             f"expected no rule to be better than perfect, {measure.perfect:g} of {measure.name}, got {floor:.4g} on "
             f"{headline}; say `perfect` of the metric"

@@ -139,6 +139,7 @@ class Bench:
 
 
 def _require_one_scale(grid: Grid, by_id: Mapping[str, RunResult]) -> None:
+    """Raise a ValueError that names two runs of one task whose scores cannot be compared."""
     first: dict[str, RunResult] = {}
     for run in grid.runs:
         result = by_id.get(run.spec.run_id)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.dropout import set_dropout, set_modules
 from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, disagreement, settle
 from fpt_bench.bodies.families.family import Family
@@ -18,7 +19,7 @@ from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.smaller import keep_layers
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import config_fingerprint, find_body
+from fpt_bench.bodies.weights import find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec

@@ -14,12 +14,12 @@ from torch import nn
 from transformers import PretrainedConfig
 from transformers.initialization import no_init_weights
 
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.dropout import set_dropout, set_modules
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.native.translate import translate
 from fpt_bench.bodies.reference import HuggingFaceBody
 from fpt_bench.bodies.smaller import forget_words, keep_layers
-from fpt_bench.bodies.weights import config_fingerprint
 
 NEAR = 1e-4
 """Largest difference, as a share of the largest state, that is rounding."""

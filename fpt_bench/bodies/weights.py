@@ -1,11 +1,8 @@
 """Where a body's files are: in a pip package, in a local folder, or on the Hugging Face Hub. Never a pickle."""
 
 import copy
-import functools
 import hashlib
-import inspect
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,11 @@ from typing import Any
 import torch
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoConfig, PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 from transformers.initialization import no_init_weights
 
 from datamodules.sources.packages import packaged_file, remembered_checksum
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint, own_code
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
 from fpt_bench.bodies.checkpoint import (
     INDEX,
@@ -29,14 +27,11 @@ from fpt_bench.bodies.checkpoint import (
     require_one_checkpoint,
     stored_tensors,
 )
-from fpt_bench.bodies.dropout import is_branch_rate, is_random_rate
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.loading import LibrarySays, LoadingReport, account, copy_unstored, listening
 from fpt_bench.config.known import body_folder, is_hub_name, is_known_body
 from fpt_bench.config.plugins import import_attribute, is_path
 
-_NOT_ARCHITECTURE = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "torch_dtype", "architectures")
-_NOT_OWN = frozenset({"abc", "builtins", "fpt_bench", "huggingface_hub", "torch", "transformers", "typing"})
 GGUF = ".gguf"
 _REMEDY = {
     False: "`make bodies` tries to have it",
@@ -210,7 +205,7 @@ class BodyFiles:
         if self.is_own:
             digests.append(config_fingerprint(config))
         digests = digests or [str(self.location), str(self._commit(config))]
-        if not self.is_own and _own_code(type(config)):  # type: ignore[arg-type]
+        if not self.is_own and own_code(type(config)):  # type: ignore[arg-type]
             digests.append(config_fingerprint(config))
         return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -335,40 +330,6 @@ def _in_folder(folder: Path, name: str) -> BodyFiles:
     read = checkpoint_files(folder)
     beside = files_beside(folder, read)
     return BodyFiles(str(folder), f"{name} from folder {folder.name}", weights=read, is_own=True, beside=beside)
-
-
-def config_fingerprint(config: PretrainedConfig) -> str:
-    """Return the SHA-256 of an architecture, 64 hexadecimal digits: the same in every folder and at every dropout."""
-    entries = config.to_diff_dict()
-    content = {key: value for key, value in _without_rates(entries).items() if key not in _NOT_ARCHITECTURE}
-    # The library writes these down wherever a family has them, whether they are on or off.
-    content |= dict.fromkeys(filter(is_branch_rate, entries), 0.0)
-    if code := _own_code(type(config)):  # type: ignore[arg-type]  # its types call no class hashable
-        content["code"] = code
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-@functools.cache  # as it was loaded: an edit in the meantime changes what runs in no process that is at work
-def _own_code(kind: type[PretrainedConfig]) -> str:
-    """Return the SHA-256 of the classes of somebody's own architecture: changed, it is another body; "" of others'.
-
-    Those of the configuration and its model with what they inherit; not the layers that they call.
-    """
-    kinds = (kind, MODEL_MAPPING.get(kind, None))  # type: ignore[no-untyped-call]
-    bases = dict.fromkeys(base for each in kinds if isinstance(each, type) for base in each.__mro__)
-    own = [base for base in bases if base.__module__.split(".")[0] not in _NOT_OWN]
-    try:
-        sources = [inspect.getsource(base) for base in own]
-    except (OSError, TypeError):  # of a class that no file holds, as one that was typed in
-        return ""
-    return hashlib.sha256("\n".join(sources).encode()).hexdigest() if sources else ""
-
-
-def _without_rates(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what `--dropout` sets, and what is empty without."""
-    kept = {key: value for key, value in entries.items() if not is_random_rate(str(key))}
-    inner = {key: _without_rates(value) if isinstance(value, dict) else value for key, value in kept.items()}
-    return {key: value for key, value in inner.items() if value != {} or kept[key] == {}}
 
 
 def _first_line(error: Exception) -> str:

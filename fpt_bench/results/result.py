@@ -86,7 +86,7 @@ class DataRecord(_Frozen):
 
     @model_validator(mode="after")
     def _is_one_scale(self) -> Self:
-        if (self.floor > self.perfect) if self.higher_is_better else (self.floor < self.perfect):
+        if best_of({"perfect": self.perfect, "floor": self.floor}, self.higher_is_better) == "floor":
             raise ValueError(
                 f"expected a perfect score that is no worse than the floor, got {self.perfect:g} and {self.floor:g}, "
                 f"where {'higher' if self.higher_is_better else 'lower'} is better"

@@ -12,9 +12,10 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
+from fpt_bench.bodies.weights import BodyFiles, find_body
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
 

@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2Model
 
 from datamodules.sources.packages import packaged_file
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import BERT_BASE, MINILM
 from fpt_bench.bodies.checkpoint import read_json, stored_tensors
 from fpt_bench.bodies.dropout import set_dropout
 from fpt_bench.bodies.onnx_weights import read_onnx
-from fpt_bench.bodies.weights import BodyFiles, config_fingerprint, find_body
+from fpt_bench.bodies.weights import BodyFiles, find_body
 from fpt_bench.config.picks import picks_from_options
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.groups import is_norm
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.matrices import Block, all_matrices, blocks_of
 from fpt_bench.bodies.loading import unused_tensors
-from fpt_bench.bodies.weights import config_fingerprint
 from fpt_bench.config.inits import TASK_PREFIX, read_init
 from fpt_bench.config.plugins import import_attribute
 

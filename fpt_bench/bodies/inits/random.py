@@ -6,11 +6,11 @@ import math
 
 from transformers import PretrainedConfig
 
+from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.families.registry import family_of
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized
 from fpt_bench.bodies.inits.matrices import all_matrices, blocks_of
 from fpt_bench.bodies.smaller import forget_words
-from fpt_bench.bodies.weights import config_fingerprint
 
 
 def random(plan: Blueprint) -> Initialized:
