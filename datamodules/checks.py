@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from datamodules.contract import TRAIN, VALIDATION, Batch, DerivedDataModule, TaskDataModule
+from datamodules.contract import TRAIN, VALIDATION, Batch, TaskDataModule
+from datamodules.derived import DerivedDataModule
 from datamodules.metrics import best_of
 from datamodules.survey import SplitSurvey, faults_of_batch, keys_of, survey_split
 

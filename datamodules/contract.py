@@ -5,26 +5,27 @@ example, R positions read out, C classes.
 """
 
 import hashlib
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
+from datamodules.batch import Batch as Batch
+from datamodules.batch import Examples as Examples
 from datamodules.constants import constant_scores
 from datamodules.floors import labels_of
+from datamodules.loaders import split_loader, training_loader
 from datamodules.metrics import best_of
 from datamodules.randomness import random_permutation
+from datamodules.records import RecordCounts as RecordCounts
+from datamodules.records import what_lies_in
 from datamodules.sources.downloads import WAYS_TO_SET_ROOT, MissingDataError, RemoteFile, data_root
-from datamodules.sources.quotes import shorten
 from datamodules.task_spec import TaskSpec as TaskSpec
 
 if TYPE_CHECKING:
@@ -32,71 +33,6 @@ if TYPE_CHECKING:
 
 DataKind = Literal["real", "embedded"]
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-
-
-class Batch(NamedTuple):
-    """Examples as every model takes them. Made of three tensors; how long each example is, is counted from the mask.
-
-    Example:
-        >>> mask = torch.tensor([[True, True], [True, False]])
-        >>> Batch(torch.zeros(2, 2, 1), mask, torch.zeros(2, 1, dtype=torch.int64)).counted().lengths
-        (2, 1)
-    """
-
-    inputs: Tensor
-    """(B, T, D) float32, or (B, T) int64 in [0, V)."""
-    mask: Tensor
-    """(B, T) bool, True at real positions; padding on the right."""
-    labels: Tensor
-    """(B, L): int64 in [0, C) for classes, 0 or 1 for multi-label, float32 for numbers. Ragged: also IGNORED, or NaN
-    among numbers."""
-    lengths: tuple[int, ...] | None = None
-    """Real positions of each example, known to the program; None: not counted yet."""
-
-    def counted(self) -> "Batch":
-        """Return the batch with its lengths; where the mask is on a GPU and they are not counted yet, it waits."""
-        return self if self.lengths is not None else self._replace(lengths=tuple(self.mask.sum(dim=1).tolist()))
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device, its lengths counted before it leaves; pinned memory is not waited for."""
-        inputs, mask, labels = (tensor.to(device, non_blocking=device.type == "cuda") for tensor in self[:3])
-        return Batch(inputs, mask, labels, self.counted().lengths)
-
-    def part(self, start: int, stop: int) -> "Batch":
-        """Return the examples from `start` to before `stop`."""
-        lengths = None if self.lengths is None else self.lengths[start:stop]
-        return Batch(self.inputs[start:stop], self.mask[start:stop], self.labels[start:stop], lengths)
-
-
-@dataclass(frozen=True)
-class RecordCounts:
-    """How many records a file, or the files of a split, hold, and why some of them are in no split.
-
-    Example:
-        >>> RecordCounts(12_312, {"longer than 1,024 residues": 7}).read
-        12305
-    """
-
-    held: int
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    """Records that were not read, by reason; 0 where a reason came up for none."""
-
-    @property
-    def read(self) -> int:
-        """Records that stand in a split."""
-        return self.held - sum(self.left_out.values())
-
-
-class Examples(Protocol):
-    """A split held in memory: a fixed, ordered set of examples."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: NDArray[np.int64]) -> Batch:
-        """Return the examples at `indices`, (B,) int64, in that order."""
-
-    def fingerprint(self) -> str:
-        """Return a hash of inputs and labels, in hexadecimal."""
 
 
 class SharedArguments(TypedDict, total=False):
@@ -346,91 +282,15 @@ class TaskDataModule(pl.LightningDataModule, ABC):
         return hashlib.sha256(joined.encode()).hexdigest()
 
     def train_dataloader(self) -> "DataLoader[Batch]":
-        batches, steps = _TrainingBatches(self), _Steps(self.first_step)
-        return DataLoader(batches, batch_size=None, sampler=steps, pin_memory=torch.cuda.is_available())
+        return training_loader(self)
 
     def val_dataloader(self) -> "DataLoader[Batch]":
-        return self._evaluation(VALIDATION, self.rank, self.world_size)
+        return split_loader(self.examples(VALIDATION), self.eval_batch_size, self.rank, self.world_size)
 
     def test_dataloader(self) -> "list[DataLoader[Batch]]":
-        return [self._evaluation(split, 0, 1) for split in self.test_splits]
-
-    def _evaluation(self, split: str, rank: int, world_size: int) -> "DataLoader[Batch]":
-        """Load a split in its own order; the last batch may be smaller, none is dropped.
-
-        Of several processes each takes one batch in turn; all take all where there are too few to go round.
-        """
-        examples, size = self.examples(split), self.eval_batch_size
-        firsts = range(0, len(examples), size)
-        firsts = firsts[rank::world_size] if len(firsts) >= world_size else firsts
-        indices = [np.arange(first, min(first + size, len(examples))) for first in firsts]
-        pin = torch.cuda.is_available()
-        return DataLoader(indices, batch_size=None, collate_fn=examples.batch, pin_memory=pin)  # type: ignore[arg-type]
+        return [split_loader(self.examples(split), self.eval_batch_size) for split in self.test_splits]
 
     def _order(self, visit: int) -> NDArray[np.int64]:
         if self._last_order[0] != visit:
             self._last_order = (visit, random_permutation(len(self.examples(TRAIN)), self.seed, "order", visit))
         return self._last_order[1]
-
-
-class DerivedDataModule(TaskDataModule):
-    """Another form of a task's examples, in the order in which the task gives them."""
-
-    def __init__(self, inner: TaskDataModule) -> None:
-        self.kinds, self.test_splits = inner.kinds, inner.test_splits  # type: ignore[misc]
-        super().__init__(
-            data=inner.data, seed=inner.seed, batch_size=inner.batch_size, eval_batch_size=inner.eval_batch_size
-        )
-        self.inner, self.source, self.as_published = inner, inner.source, inner.as_published
-
-    @property
-    def task(self) -> TaskSpec:
-        return self.inner.task
-
-    def training_indices(self, step: int) -> NDArray[np.int64]:
-        return self.inner.training_indices(step)
-
-    def floors(self) -> Mapping[str, float]:
-        return self.inner.floors()
-
-    def simple_learners(self) -> "Mapping[str, SimpleLearner]":
-        return self.inner.simple_learners()
-
-    def record_counts(self) -> Mapping[str, RecordCounts] | None:
-        return self.inner.record_counts()
-
-
-def what_lies_in(folder: Path) -> str:
-    """Say in a sentence what a folder holds, two levels deep, or that it does not.
-
-    Example:
-        >>> what_lies_in(Path("/nowhere"))
-        'The folder /nowhere is not there.'
-    """
-    if not folder.is_dir():
-        return f"The folder {folder} is not there."
-    shown = (path for path in [*folder.glob("*"), *folder.glob("*/*")] if not path.name.startswith("."))
-    names = sorted(path.relative_to(folder).as_posix() for path in itertools.islice(shown, 1000))
-    return f"In {folder} lie: {shorten(', '.join(names))}." if names else f"The folder {folder} is empty."
-
-
-class _TrainingBatches(Dataset[Batch]):
-    """Whole training batches, indexed by optimizer step."""
-
-    def __init__(self, module: TaskDataModule) -> None:
-        self.module = module
-
-    def __getitem__(self, step: int) -> Batch:
-        rank, batch = self.module.rank, self.module.training_batch(step)
-        share = len(batch.labels) // self.module.world_size
-        return batch.part(rank * share, (rank + 1) * share)
-
-
-class _Steps(Sampler[int]):
-    """Optimizer steps from `first` on, without end: the Trainer's `max_steps` ends them."""
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-
-    def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.first)

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.contract import TRAIN, Batch, DerivedDataModule, Examples, TaskDataModule
+from datamodules.contract import TRAIN, Batch, Examples, TaskDataModule
+from datamodules.derived import DerivedDataModule
 from datamodules.randomness import random_permutation
 
 ORDER_SEED = 0

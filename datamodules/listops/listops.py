@@ -20,7 +20,6 @@ from datamodules.contract import (
     SharedArguments,
     TaskDataModule,
     TaskSpec,
-    what_lies_in,
 )
 from datamodules.examples import SequenceExamples
 from datamodules.learners import SimpleLearner
@@ -28,6 +27,7 @@ from datamodules.listops.count_learners import COUNT_LEARNERS
 from datamodules.listops.expressions import END, OPERATORS, SYMBOLS, encode, evaluate, is_shallow
 from datamodules.listops.flat_rules import flat_scores
 from datamodules.listops.trees import TreeRules, generate
+from datamodules.records import what_lies_in
 from datamodules.sequence_files import cached_splits, key_of_files
 from datamodules.sources.caches import cache_root
 from datamodules.sources.downloads import data_root

@@ -6,7 +6,7 @@ from typing import ClassVar, Unpack
 
 import numpy as np
 
-from datamodules.contract import TEST, TRAIN, SharedArguments, TaskSpec, what_lies_in
+from datamodules.contract import TEST, TRAIN, SharedArguments, TaskSpec
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.evolution import AMINO_ACIDS, FamilyRules, evolve_families
 from datamodules.proteins.protein_files import (
@@ -20,6 +20,7 @@ from datamodules.proteins.protein_files import (
 )
 from datamodules.proteins.protein_tables import LABEL_COLUMNS, SEQUENCE_COLUMNS
 from datamodules.proteins.protein_task import ProteinDataModule
+from datamodules.records import what_lies_in
 from datamodules.sequence_files import cached_splits, key_of_files
 from datamodules.sources.archives import unpack_into
 from datamodules.sources.caches import cache_root, is_whole, made_once, unpack_foreign

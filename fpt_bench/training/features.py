@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.contract import DerivedDataModule, Examples, TaskDataModule
+from datamodules.contract import Examples, TaskDataModule
+from datamodules.derived import DerivedDataModule
 from datamodules.examples import ArrayExamples
 from datamodules.sources.caches import is_made, made_once
 from fpt_bench.bodies.execution import as_trained

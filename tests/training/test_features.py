@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from datamodules.bits import BitXorDataModule
-from datamodules.contract import Batch, DerivedDataModule, Examples, TaskDataModule
+from datamodules.contract import Batch, Examples, TaskDataModule
+from datamodules.derived import DerivedDataModule
 from datamodules.examples import ArrayExamples
 from fpt_bench.bodies.build import build_body
 from fpt_bench.config.spec import RunSpec
