@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from fpt_bench import cli
 from fpt_bench.__main__ import working_directory_last
 from fpt_bench.analysis.benches import Bench
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.cli import app
 from fpt_bench.config.plugins import TASKS_GROUP, offered
 from fpt_bench.config.spec import RunSpec

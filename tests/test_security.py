@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.training.checkpoints import AtomicCheckpoints
 from tests.paths import ROOT

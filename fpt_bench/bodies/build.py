@@ -10,6 +10,7 @@ from fpt_bench.bodies.dropout import set_dropout, set_modules
 from fpt_bench.bodies.execution import EXECUTIONS, PRODUCT_DTYPES, Body, disagreement, settle
 from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import family_of
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.groups import freeze, group_parameters
 from fpt_bench.bodies.inits.blueprint import Blueprint, Initialized, TrainedBody
 from fpt_bench.bodies.inits.pretrained_parts import with_parts
@@ -19,7 +20,6 @@ from fpt_bench.bodies.native.transformer import Transformer
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.smaller import keep_layers
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import find_body
 from fpt_bench.config.inits import read_init
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.spec import RunSpec

@@ -14,6 +14,7 @@ from fpt_bench.bodies.dropout import set_dropout, set_modules
 from fpt_bench.bodies.execution import settle
 from fpt_bench.bodies.families.family import Family
 from fpt_bench.bodies.families.registry import FAMILIES, family_of
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.groups import count_groups, group_parameters, is_norm
 from fpt_bench.bodies.inits.blueprint import Blueprint
 from fpt_bench.bodies.inits.random import random
@@ -21,7 +22,7 @@ from fpt_bench.bodies.loading import LoadingReport
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.reference import HuggingFaceBody
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import BodyFiles, find_body
+from fpt_bench.bodies.weights import BodyFiles
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import GroupCount
 

@@ -101,8 +101,8 @@ def _list_inits(asked: Asked) -> Listing:
 def _bytes_kept(body: str, inits: Sequence[str]) -> dict[str, int | None]:
     """Return the bytes that each init keeps of a body; None where it has not the shape, weights or files for it."""
     from fpt_bench.bodies.build import plan_body
+    from fpt_bench.bodies.find import find_body
     from fpt_bench.bodies.inits.numbers_kept import planned_numbers
-    from fpt_bench.bodies.weights import find_body
 
     found: dict[str, int | None] = dict.fromkeys(inits)
     found[TASK_INIT] = 0  # trained here, from random weights

@@ -12,8 +12,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.gguf_weights import read_gguf
-from fpt_bench.bodies.weights import find_body
 
 WIDTH, INNER, WORDS, HEADS, KEY_HEADS = 64, 96, 32, 4, 2
 SHAPES = {

@@ -21,7 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
 from tests.bodies.saved import Tensors

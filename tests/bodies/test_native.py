@@ -18,9 +18,9 @@ import fpt_bench.bodies.native.packing as packing
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.execution import EXECUTIONS
 from fpt_bench.bodies.families.family import without_vocabulary
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.native.noise import Noise
 from fpt_bench.bodies.native.packing import Packing
-from fpt_bench.bodies.weights import find_body
 from fpt_bench.config.spec import RunSpec
 
 LENGTH, READ = 24, 3

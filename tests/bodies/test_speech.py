@@ -17,7 +17,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import SPEECH, find_body_entry
 from fpt_bench.bodies.ctranslate2_weights import read_speech_encoder, read_variables
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.config.inits import INITS, PARTS, example_of, read_init
 from fpt_bench.config.spec import RunSpec
 from tests.bodies.ct2_files import model_bin, tiny_encoder, variable

@@ -14,8 +14,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from fpt_bench.bodies.architecture_fingerprint import config_fingerprint
 from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import BodyFiles, find_body
+from fpt_bench.bodies.weights import BodyFiles
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
 

@@ -16,8 +16,9 @@ from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import BERT_BASE, MINILM
 from fpt_bench.bodies.checkpoint import read_json, stored_tensors
 from fpt_bench.bodies.dropout import set_dropout
+from fpt_bench.bodies.find import find_body
 from fpt_bench.bodies.onnx_weights import read_onnx
-from fpt_bench.bodies.weights import BodyFiles, find_body
+from fpt_bench.bodies.weights import BodyFiles
 from fpt_bench.config.picks import picks_from_options
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
@@ -131,6 +132,9 @@ def test_a_folder_of_another_architecture_does_not_run_under_a_body_s_name(tmp_p
         ValueError, match="expected weights of body 'gpt2', of model_type gpt2, got bert; mean the folder"
     ):
         find_body("gpt2", str(tmp_path / "mine"))
+    saved.save(tmp_path / "gpt2", saved.gpt2())
+    with pytest.raises(ValueError, match="expected weights of body 'minilm', of model_type bert, got gpt2"):
+        find_body("minilm", str(tmp_path / "gpt2"))
 
 
 def test_a_repository_without_a_commit_is_not_pinned_and_what_reads_no_file_is() -> None:

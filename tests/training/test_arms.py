@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import Dinov2Config, LongformerConfig, PretrainedConfig, T5Config, ViTConfig
 
 from fpt_bench.bodies.build import build_body
-from fpt_bench.bodies.weights import find_body
+from fpt_bench.bodies.find import find_body
 from fpt_bench.config.inits import PRETRAINING, pretraining_spec
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import read_yaml

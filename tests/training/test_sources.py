@@ -126,7 +126,7 @@ def test_a_folder_has_one_name_however_it_is_typed(at: Workspace, way: str) -> N
     typed = str(Path("mine").absolute()) if way == "absolute" else way
     spec = RunSpec(task="bit-xor", data="real", body=typed)
     assert resolve(spec, at)[0].body == "mine"
-    by_path = RunSpec(task="bit-xor", data="real", body="minilm", body_path=typed)
+    by_path = RunSpec(task="bit-xor", data="real", body="gpt2", body_path=typed)
     assert resolve(by_path, at)[0].body_path == "mine"
 
 
