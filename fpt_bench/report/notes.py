@@ -58,7 +58,7 @@ def _opponent(bench: Bench) -> str:
 
 def _difference_note(bench: Bench) -> str:
     margin = points(bench.grid.experiment.margin)
-    but = " Beside code 008 they hardly help." if any("FPT008" in cell.codes for cell in bench.cells) else ""
+    but = " Beside code 008 they may not help." if any("FPT008" in cell.codes for cell in bench.cells) else ""
     other = "the arm named beside it" if bench.own_opponents else f"the arm `{bench.baseline}`"
     return (
         f"Δ: difference to {other} in percentage points ± half-width of Welch's 95 % interval, for "
