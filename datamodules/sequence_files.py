@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -52,3 +53,8 @@ def key_of_files(*paths: Path) -> str:
     """
     contents = [(path.name, remembered_checksum(path)) for path in paths]
     return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
+
+
+def key_of_code(*modules: ModuleType) -> str:
+    """Return 16 hexadecimal digits for the code of modules, so that what other code made is never taken for this."""
+    return key_of_files(*(Path(str(module.__file__)) for module in modules))

@@ -122,6 +122,19 @@ def somebodys(folder: Path) -> Path:
     return folder
 
 
+def somebodys_models(folder: Path) -> Path:
+    for name in ("bert/checkpoints/a.ckpt", "bert/paper.tex"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def somebodys_features(folder: Path) -> Path:
+    (folder / "features").mkdir(parents=True)
+    (folder / "features" / "x.npy").touch()
+    return folder
+
+
 def a_file(folder: Path) -> Path:
     folder.touch()
     return folder
@@ -132,7 +145,12 @@ def a_link(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("make_it", [with_a_letter, with_a_folder, with_other_tables, somebodys, a_file, a_link])
+STRANGE = [
+    with_a_letter, with_a_folder, with_other_tables, somebodys, somebodys_models, somebodys_features, a_file, a_link
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make_it", STRANGE)
 def test_what_is_no_folder_of_runs_is_not_removed(tmp_path: Path, make_it: Callable[[Path], Path]) -> None:
     folder = make_it(tmp_path / "smoke")
     before = sorted(tmp_path.rglob("*"))

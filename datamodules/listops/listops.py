@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules import randomness
 from datamodules.contract import (
     TEST,
     TRAIN,
@@ -23,12 +24,13 @@ from datamodules.contract import (
 )
 from datamodules.examples import SequenceExamples
 from datamodules.learners import SimpleLearner
+from datamodules.listops import expressions, trees
 from datamodules.listops.count_learners import COUNT_LEARNERS
 from datamodules.listops.expressions import END, OPERATORS, SYMBOLS, encode, evaluate, is_shallow
 from datamodules.listops.flat_rules import flat_scores
 from datamodules.listops.trees import TreeRules, generate
 from datamodules.records import what_lies_in
-from datamodules.sequence_files import cached_splits, key_of_files
+from datamodules.sequence_files import cached_splits, key_of_code, key_of_files
 from datamodules.sources.caches import cache_root
 from datamodules.sources.downloads import data_root
 from datamodules.sources.quotes import quote
@@ -180,7 +182,8 @@ class ListOpsDataModule(TaskDataModule):
         else:
             rules = "-".join(str(value) for value in vars(self.rules).values())
             name, make = f"generated-{rules}-{sizes}-seed{DATA_SEED}", self._generate
-        splits = cached_splits(cache_root(self.root) / "listops" / name, list(self.sizes), make)
+        code = key_of_code(trees, expressions, randomness)
+        splits = cached_splits(cache_root(self.root) / "listops" / f"{name}-{code}", list(self.sizes), make)
         return splits | {NESTED: nested_part(splits[TEST])} if self.rules.need_nesting else splits
 
     def _generate(self) -> dict[str, SequenceExamples]:

@@ -6,8 +6,10 @@ from typing import ClassVar, Unpack
 
 import numpy as np
 
+from datamodules import randomness
 from datamodules.contract import TEST, TRAIN, SharedArguments, TaskSpec
 from datamodules.examples import SequenceExamples
+from datamodules.proteins import evolution, protein_files, protein_tables
 from datamodules.proteins.evolution import AMINO_ACIDS, FamilyRules, evolve_families
 from datamodules.proteins.protein_files import (
     TAPE_FOLDS,
@@ -21,7 +23,7 @@ from datamodules.proteins.protein_files import (
 from datamodules.proteins.protein_tables import LABEL_COLUMNS, SEQUENCE_COLUMNS
 from datamodules.proteins.protein_task import ProteinDataModule
 from datamodules.records import what_lies_in
-from datamodules.sequence_files import cached_splits, key_of_files
+from datamodules.sequence_files import cached_splits, key_of_code, key_of_files
 from datamodules.sources.archives import unpack_into
 from datamodules.sources.caches import cache_root, is_whole, made_once, unpack_foreign
 from datamodules.sources.downloads import RemoteFile, data_root, fetch
@@ -170,7 +172,7 @@ class HomologyDataModule(ProteinDataModule):
             )
         require_one_form(folder, found)
         key = key_of_files(*(content_of(path) for paths in found.values() for path in paths))
-        path = cache_root(self.root) / "homology" / f"tape-{key}"
+        path = cache_root(self.root) / "homology" / f"tape-{key}-{key_of_code(protein_files, protein_tables)}"
         return cached_splits(path, self.splits, lambda: _read_splits(found))
 
     def _evolve(self) -> dict[str, SequenceExamples]:
@@ -183,7 +185,8 @@ class HomologyDataModule(ProteinDataModule):
             }
 
         rules = "-".join(str(value) for value in vars(self.rules).values())
-        path = cache_root(self.root) / "homology" / f"evolved-{rules}-seed{DATA_SEED}"
+        name = f"evolved-{rules}-seed{DATA_SEED}-{key_of_code(evolution, randomness)}"
+        path = cache_root(self.root) / "homology" / name
         return cached_splits(path, self.splits, make)
 
 

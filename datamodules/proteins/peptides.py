@@ -1,6 +1,6 @@
 """Peptides: does one kill microbes? Real ones of a pip package, so split that no test peptide has kin in training."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, SharedArguments, TaskSpec
+from datamodules.contract import TEST, TRAIN, VALIDATION, DataKind, RecordCounts, SharedArguments, TaskSpec
 from datamodules.examples import SequenceExamples
 from datamodules.proteins.protein_files import VOCABULARY_SIZE, encode_residues
 from datamodules.proteins.protein_task import ProteinDataModule
@@ -74,7 +74,7 @@ class PeptidesDataModule(ProteinDataModule):
         return super().choose_kind(data, root, offline, arguments)
 
     def all_proteins(self) -> dict[str, SequenceExamples]:
-        found = read_peptides(packaged_file(*_FILE))
+        found, _ = read_peptides(packaged_file(*_FILE))
         members = split_by_family(families([peptide for peptide, _ in found]))
         labels = np.array([[label] for _, label in found], dtype=np.int64)
         return {
@@ -82,14 +82,26 @@ class PeptidesDataModule(ProteinDataModule):
             for split, rows in members.items()
         }
 
+    def record_counts(self) -> Mapping[str, RecordCounts]:
+        path = packaged_file(*_FILE)
+        found, left_out = read_peptides(path)
+        return {path.name: RecordCounts(len(found) + sum(left_out.values()), left_out)}
 
-def read_peptides(path: Path) -> list[tuple[str, int]]:
-    """Return each peptide once with its class, in the file's order; without those that stand in both classes."""
+
+def read_peptides(path: Path) -> tuple[list[tuple[str, int]], dict[str, int]]:
+    """Return each peptide once with its class, in the file's order, and how many rows are left out, by reason.
+
+    A peptide that stands in both classes is in none.
+    """
     classes: dict[str, set[int]] = defaultdict(set)
+    rows: Counter[str] = Counter()
     for line in path.read_text().splitlines()[1:]:
         peptide, label = line.split(",")
         classes[peptide.strip()].add(int(label))
-    return [(peptide, min(labels)) for peptide, labels in classes.items() if len(labels) == 1]
+        rows[peptide.strip()] += 1
+    found = [(peptide, min(labels)) for peptide, labels in classes.items() if len(labels) == 1]
+    both = sum(rows[peptide] for peptide, labels in classes.items() if len(labels) > 1)
+    return found, {"repeated": rows.total() - both - len(found), "in both classes": both}
 
 
 def families(peptides: Sequence[str]) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from datamodules.sources.archives import unpack_into
-from datamodules.sources.downloads import RemoteFile, data_root, explain_full_disk, file_checksum, users_root
+from datamodules.sources.downloads import ANOTHER_ROOT, RemoteFile, data_root, file_checksum, users_root
+from datamodules.sources.full_disk import explain_full_disk
 from datamodules.sources.packages import remembered_checksum
 from datamodules.sources.unfinished import left_behind, own_name, remove
 
@@ -114,7 +115,7 @@ def _publish(folder: Path, make: Callable[[Path], None], put: Callable[[Path, Pa
                 os.fsync(stream.fileno())
         return put(unfinished, folder)
     except OSError as error:
-        explain_full_disk(error, folder)
+        explain_full_disk(error, folder, ANOTHER_ROOT)
         raise
     finally:
         remove(unfinished)

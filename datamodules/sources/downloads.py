@@ -1,7 +1,6 @@
 """Where a data set comes from: a local folder, a download from hashed mirrors, or the embedded stand-in."""
 
 import contextlib
-import errno
 import hashlib
 import os
 import time
@@ -11,12 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from datamodules.sources.full_disk import explain_full_disk
 from datamodules.sources.transfers import FLOOR_SECONDS, download
 from datamodules.sources.unfinished import earlier_here, left_behind, own_name
 
 DATA_VARIABLE = "FPT_BENCH_DATA"
 """Environment variable that names the data root."""
 WAYS_TO_SET_ROOT = f"--data-root or {DATA_VARIABLE}"
+ANOTHER_ROOT = f"or name another folder by {WAYS_TO_SET_ROOT}"
 _POLL_SECONDS = 0.1
 _failed: dict[tuple[str, ...], list[str]] = {}
 """What went wrong with mirrors that this process has tried in vain."""
@@ -89,13 +90,6 @@ def _no_home() -> ValueError:
     return ValueError(f"expected a home directory for data and caches, got none: set {WAYS_TO_SET_ROOT}, or HOME")
 
 
-def explain_full_disk(error: BaseException, path: Path) -> None:
-    """Raise an OSError that says what to do, if `error` is that of a full disk."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = f"no space left while writing; free some, or name another folder by {WAYS_TO_SET_ROOT}"
-        raise OSError(error.errno, message, str(path)) from error
-
-
 def fetch(file: RemoteFile, folder: Path, offline: bool) -> Path:
     """Return the local copy of `file` in `folder`, downloaded where it is missing.
 
@@ -147,7 +141,7 @@ def _try_mirrors(file: RemoteFile, path: Path, part: Path) -> list[str] | None:
         try:
             trouble = _complete(file, url, part)
         except OSError as error:
-            explain_full_disk(error, path)
+            explain_full_disk(error, path, ANOTHER_ROOT)
             raise
         if trouble is None and not file.matches(part):
             trouble = _put_aside(file, part, path)

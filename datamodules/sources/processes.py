@@ -37,3 +37,10 @@ def started(pid: int) -> str | None:
 def lives(pid: int) -> bool:
     """Return whether a process of this space lives."""
     return started(pid) is not None
+
+
+def cores() -> list[int]:
+    """Return the cores that this process may use; where the system does not say, all of them."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

@@ -14,7 +14,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, listed_experiments
 from fpt_bench.report.words import percent
 from fpt_bench.results.folder import simple_learners_file
-from fpt_bench.results.simple_records import KEPT_FILE, examples_shown, read_records, write_records
+from fpt_bench.results.simple_records import KEPT_FILE, add_records, examples_shown, read_records
 from fpt_bench.results.workspace import Workspace
 
 
@@ -79,4 +79,4 @@ def _learn(spec: RunSpec, workspace: Workspace, path: Path, is_asked_for: bool) 
             out.print(f"{where}: {name} {said}", markup=False, highlight=False, soft_wrap=True)
 
         found = measure_simple(spec, datamodule, fingerprint, report)
-    write_records(path, [*read_records(path), found])
+    add_records(path, [found])

@@ -123,15 +123,12 @@ class Grid(BaseModel):
         return self._other_runs_than(before)
 
     def _other_runs_than(self, before: "Grid") -> str | None:
-        """Say what all runs of a task were asked for otherwise in another grid; None where no task is so."""
+        """Say what the runs of a task and arm were asked for otherwise in another grid; None where none were."""
         ours, theirs = self._asked(), before._asked()
-        both = [cell for cell in ours if cell in theirs]
-        alike = {cell[0] for cell in both if ours[cell] == theirs[cell]}
-        for cell in both:
-            if cell[0] not in alike:
-                now, then = ours[cell], theirs[cell]
-                field = next(name for name, value in now.items() if then[name] != value)
-                return f"{field} of {' / '.join(map(str, cell))} is {then[field]} there, not {now[field]}"
+        for cell in (cell for cell in ours if cell in theirs):
+            for name, now in ours[cell].items():
+                if theirs[cell][name] != now:
+                    return f"{name} of {' / '.join(cell)} is {theirs[cell][name]} there, not {now}"
         return None
 
     def _asked(self) -> dict[tuple[str, str], dict[str, object]]:

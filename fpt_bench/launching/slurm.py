@@ -210,7 +210,10 @@ def _queue() -> dict[str, str]:
         raise OSError(f"expected an answer of Slurm's squeue, got: {' '.join(done.stderr.split())}")
     states = {}
     for line in done.stdout.splitlines():
-        job, array, index, state = line.split()
+        words = line.split()
+        if len(words) != 4:  # such as the name of a cluster, which a federation's puts before its jobs
+            continue
+        job, array, index, state = words
         name = f"{array}_{index}" if index.isdecimal() else job
         states[name] = "queued" if state in _WAITING else "running"
     return states

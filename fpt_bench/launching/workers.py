@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 
+from datamodules.sources.processes import cores
 from fpt_bench.config.places import without_places
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.launching.crew import Worker, stop, with_news
@@ -33,13 +34,13 @@ def default_workers() -> int:
     Where there are GPUs, up to eight for each of them, which a small run leaves idle while it launches operators: as
     many as the smallest one's memory has room for, and cores to drive them. They take a GPU each in turn.
     """
-    gpus, cores = len(_gpus()), len(_cores())
+    gpus, processors = len(_gpus()), len(cores())
     if not gpus:
-        return cores
+        return processors
     import torch
 
     memory = min(torch.cuda.get_device_properties(index).total_memory for index in range(torch.cuda.device_count()))
-    return gpus * max(1, min(WORKERS_A_GPU, memory // MEMORY_A_WORKER, cores // gpus))
+    return gpus * max(1, min(WORKERS_A_GPU, memory // MEMORY_A_WORKER, processors // gpus))
 
 
 @contextlib.contextmanager
@@ -86,13 +87,6 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worke
             stop(crew)
             for worker in crew:
                 worker.job = None
-
-
-def _cores() -> list[int]:
-    """Return the cores that this process may use; where the system does not say, all of them."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _gpus() -> list[str]:
@@ -160,8 +154,8 @@ def _pin(index: int, gpus: list[str]) -> None:
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
     elif hasattr(os, "sched_setaffinity"):
-        cores = _cores()
-        os.sched_setaffinity(0, {cores[index % len(cores)]})
+        ours = cores()
+        os.sched_setaffinity(0, {ours[index % len(ours)]})
 
 
 def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:

@@ -31,16 +31,16 @@ def _members_then(path: Path, *_changed_and_size: int) -> frozenset[str]:
         return frozenset(archive.namelist())
 
 
-def read_member(path: Path, name: str) -> bytes:
-    """Return the content of a file in an archive, of at most LIMIT bytes.
+def read_member(path: Path, name: str, limit: int = LIMIT) -> bytes:
+    """Return the content of a file in an archive, of at most `limit` bytes.
 
     Raises:
         OSError, ValueError: as `members`; or the file is larger.
     """
     with _archive(path) as archive, archive.open(name) as member:
-        content = member.read(LIMIT + 1)
-    if len(content) > LIMIT:
-        raise ValueError(f"{path}: expected at most {LIMIT / 2**20:g} MB in {name}, got more")
+        content = member.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{path}: expected at most {limit / 2**20:g} MB in {name}, got more")
     return content
 
 

@@ -20,6 +20,7 @@ RUNS/
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +39,8 @@ GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
 PACKED_PREDICTIONS = ".predictions.zip"
 CHECKED = ("check.md", "check.xml")
 """What `make check` writes there."""
+_HASH = re.compile(r"[_-][0-9a-f]{12,}")
+"""In the name of what a spec names."""
 
 
 def is_of_a_bench(entry: Path) -> bool:
@@ -46,9 +49,18 @@ def is_of_a_bench(entry: Path) -> bool:
         return not entry.is_symlink() and entry.name in (SIMPLE_LEARNERS_FILE, *CHECKED)
     if entry.name == TABLES:
         return all((folder / GRID_FILE).is_file() for folder in entries_in(entry))
-    if entry.name in (BODIES, FEATURES, SLURM):
+    if entry.name == SLURM:
         return True
-    return any((entry / name).exists() for name in (RESULT_FILE, LEASE_FILE, CHECKPOINTS, LOGS))
+    if entry.name == BODIES:
+        return all(map(_is_a_run, entries_in(entry)))
+    if entry.name == FEATURES:
+        return all(_HASH.search(folder.name) for folder in entries_in(entry))
+    return _is_a_run(entry)
+
+
+def _is_a_run(folder: Path) -> bool:
+    left = (RESULT_FILE, LEASE_FILE, CHECKPOINTS, LOGS)
+    return bool(_HASH.search(folder.name)) and any((folder / name).exists() for name in left)
 
 
 def runs_with(run: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpt_bench.config.grid import OF_THE_PLACE, Grid, GridRun, first_registered
+from fpt_bench.config.grid import Grid
 from fpt_bench.results.archive import write_members
 from fpt_bench.results.atomic import replaced_when_whole, write_atomically
 from fpt_bench.results.folder import (
@@ -22,15 +22,19 @@ from fpt_bench.results.folder import (
     tables_folder,
 )
 from fpt_bench.results.grids import find_grids, grid_before, has_bench, read_grid
+from fpt_bench.results.lease import Lease
 from fpt_bench.results.lines import PACKED, is_packed, line_of, one_of_each
+from fpt_bench.results.merge import merge_grids, registered_by_parts
 from fpt_bench.results.result import RunResult, over_in
 from fpt_bench.results.result_files import collect_results, read_of_run, read_places
-from fpt_bench.results.simple_records import read_records, write_records
+from fpt_bench.results.simple_records import add_records, read_records
 
 UNNAMED = "others"
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
 _FILES = frozenset({".csv", ".json", ".jsonl", ".md", ".txt"})
 """Endings that somebody gives to a file, and not to a folder."""
+_BEING_PACKED = ".being-packed"
+"""Lease of a folder that is packed into."""
 
 
 @dataclass(frozen=True)
@@ -78,85 +82,6 @@ def gather(sources: Sequence[Path]) -> tuple[Gathered, list[str]]:
     return Gathered({run_id: found[run_id] for run_id in sorted(found)}, named, [*map(folder_of, sources)]), problems
 
 
-def _registered_by_parts(grid: Grid, held: Iterable[Grid]) -> Grid:
-    """Return a grid whose claims are registered when it, or what was picked of its bench, held them first."""
-    first = first_registered([grid, *(each for each in held if each.is_of_the_bench_of(grid))])
-    return grid.model_copy(update={"registered": {claim: first[claim] for claim in grid.registered}})
-
-
-def merge_grids(path: Path, grid: Grid, other_path: Path, other: Grid, done: Collection[str] = ()) -> Grid:
-    """Return the grid of all runs of one bench that was done in two places.
-
-    Claims are those of both, and one was registered when the first of them held it. What one place left out and the
-    other has is not left out. Of a seed of a cell that they would do in two ways, as after a rate was changed, the way
-    that nobody went gives way.
-
-    Args:
-        path, other_path: where the grids lie, for messages.
-        grid, other: the grids.
-        done: ids of the runs that are over.
-
-    Raises:
-        ValueError: they are of two experiments, which one that lacks arms or tasks is not; or one seed of one cell was
-            done in two ways, so that it would count twice; or seeds of one cell at two budgets, or on data asked for
-            otherwise. The message names both files.
-    """
-    both = f"{path} and {other_path}"
-    claims = {claim.hash: claim for each in (grid, other) for claim in each.experiment.claims}
-    growing: dict[str, object] = {"claims": (), "arms": {}, "tasks": ()}
-    asked, theirs = (each.experiment.model_copy(update=growing) for each in (grid, other))
-    arms = {**other.experiment.arms, **grid.experiment.arms}
-    if len(grid.experiment.arms) == len(arms):
-        arms = grid.experiment.arms  # in the experiment's order
-    tasks = dict.fromkeys((*grid.experiment.tasks, *other.experiment.tasks))
-    differing = any(other.experiment.arms.get(name, arm) != arm for name, arm in grid.experiment.arms.items())
-    if differing or (asked, grid.targets, grid.tuning_seeds) != (theirs, other.targets, other.tuning_seeds):
-        raise ValueError(
-            f"{both}: expected one experiment under the name {grid.name}, got two that differ. "
-            "Pack them into two folders."
-        )
-    fixed = {name for name, arm in arms.items() if grid.experiment.rates_of(arm) == "fixed"}
-    replicates: dict[tuple[str, str, float | None, int], GridRun] = {}
-    for run in (*grid.runs, *other.runs):
-        spec = run.spec
-        key = (run.task, run.arm, None if run.arm in fixed else spec.learning_rate, spec.seed)
-        before = replicates.setdefault(key, run).spec.run_id
-        if before != spec.run_id and before in done and spec.run_id in done:
-            raise ValueError(
-                f"{both}: expected seed {spec.seed} of {run.task} / {run.arm} once, got the runs {before} and "
-                f"{spec.run_id}: it would count twice. Pack them into two folders."
-            )
-        if before not in done:
-            replicates[key] = run
-    _require_alike((run for run in replicates.values() if run.spec.run_id in done), fixed, both)
-    return grid.model_copy(
-        update={
-            "experiment": asked.model_copy(
-                update={"claims": tuple(claims.values()), "arms": arms, "tasks": tuple(tasks)}
-            ),
-            "runs": tuple(replicates.values()),
-            "registered": first_registered((grid, other)),
-            "missing": {name: why for name, why in grid.missing.items() if name in other.missing},
-            "left_out": tuple(task for task in grid.left_out if task in other.left_out),
-        }
-    )
-
-
-def _require_alike(runs: Iterable[GridRun], fixed: Collection[str], both: str) -> None:
-    """Raise a ValueError where seeds of a cell were asked for otherwise, as before and after a budget was changed."""
-    first: dict[tuple[str, str], dict[str, object]] = {}
-    for run in runs:
-        asked = run.spec.model_dump(exclude={"seed", *OF_THE_PLACE})
-        if run.arm not in fixed:
-            del asked["learning_rate"]
-        before = first.setdefault((run.task, run.arm), asked)
-        for field in (name for name, value in asked.items() if before[name] != value):
-            raise ValueError(
-                f"{both}: expected all seeds of {run.task} / {run.arm} with one {field}, got {before[field]} and "
-                f"{asked[field]}: they are of two benches. Pack them into two folders."
-            )
-
-
 def split(gathered: Gathered) -> dict[str, list[RunResult]]:
     """Return results by experiment, in alphabetical order; a run that several experiments share is with the first."""
     left, files = dict(gathered.results), {}
@@ -191,24 +116,26 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
         folder, files = output, split(gathered)
     paths = {folder / f"{name}{PACKED}": results for name, results in files.items()}
     packed = [("what is packed", result) for result in gathered.results.values()]
-    over = over_in(one_of_each([*_staying(folder, paths), *packed]).values())
-    merged = {grid.name: _beside_kept(grid, folder, over) for grid in gathered.grids.values()}
-    there = _benches_in(folder)
-    benches = {**there, **merged}
-    dated = [_registered_by_parts(grid, benches.values()) for grid in benches.values()]
-    for path in paths:
-        _require_kept(path, gathered)
-    # All of it before any is written: what is read may lie in the files that are.
-    said = {path: list(_files_of(results, (*gathered.folders, folder))) for path, results in paths.items()}
-    for path, results in paths.items():
-        _write(path, results, said[path])
-    for grid in (grid for grid in dated if grid != there.get(grid.name)):
-        write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
-    # Records on file give way, wherever the output stands among what is packed.
-    new = [each for each in gathered.folders if each.resolve() != folder.resolve()]
-    records = [r for each in (folder, *new) for r in read_records(simple_learners_file(each))]
-    if records:
-        write_records(simple_learners_file(folder), records)
+    folder.mkdir(parents=True, exist_ok=True)
+    # From what is read there to what is written: of two at once none loses anything.
+    with Lease(folder / _BEING_PACKED):
+        over = over_in(one_of_each([*_staying(folder, paths), *packed]).values())
+        merged = {grid.name: _beside_kept(grid, folder, over) for grid in gathered.grids.values()}
+        there = _benches_in(folder)
+        benches = {**there, **merged}
+        dated = [registered_by_parts(grid, benches.values()) for grid in benches.values()]
+        for path in paths:
+            _require_kept(path, gathered)
+        # All of it before any is written: what is read may lie in the files that are.
+        said = {path: list(_files_of(results, (*gathered.folders, folder))) for path, results in paths.items()}
+        for path, results in paths.items():
+            _write(path, results, said[path])
+        for grid in (grid for grid in dated if grid != there.get(grid.name)):
+            write_atomically(tables_folder(folder, grid) / GRID_FILE, grid.model_dump_json(indent=1) + "\n")
+        # Records on file give way, wherever the output stands among what is packed.
+        new = [each for each in gathered.folders if each.resolve() != folder.resolve()]
+        if records := [record for each in new for record in read_records(simple_learners_file(each))]:
+            add_records(simple_learners_file(folder), records)
     return {path: len(results) for path, results in paths.items() if results}, problems
 
 
@@ -257,7 +184,7 @@ def _write(path: Path, results: Sequence[RunResult], said: Sequence[tuple[str, b
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     if said:
-        with replaced_when_whole(archive, archive.with_name(f".{archive.name}")) as stream:
+        with replaced_when_whole(archive) as stream:
             write_members(stream, said)
     else:
         archive.unlink(missing_ok=True)

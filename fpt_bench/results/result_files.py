@@ -13,12 +13,22 @@ from rich.console import Console
 from fpt_bench.config.spec import explain
 from fpt_bench.results.archive import members, read_member
 from fpt_bench.results.atomic import write_atomically
-from fpt_bench.results.folder import PACKED_PREDICTIONS, RESULT_FILE, entries_in, folder_of, packed_files, real_path
+from fpt_bench.results.folder import (
+    PACKED_PREDICTIONS,
+    RESULT_FILE,
+    TEST_PREDICTIONS_FILE,
+    entries_in,
+    folder_of,
+    packed_files,
+    real_path,
+)
 from fpt_bench.results.lines import is_packed, one_of_each, read_lines
 from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
 from fpt_bench.results.result import SCHEMA, RunResult, over_in
 
+_LARGEST = {TEST_PREDICTIONS_FILE: 2**28}
+"""Bytes at most of a file that a run keeps beside its result, where that is not LIMIT: answers to a large test set."""
 BAD_LINES = 10
 """Lines of one file that are named, each in a sentence; others are counted."""
 
@@ -207,12 +217,17 @@ def read_of_run(run: Path, name: str) -> bytes:
         OSError, ValueError: it cannot be read; the message names it.
     """
     try:
-        return read_regular(run / name)
+        return read_regular(run / name, _LARGEST.get(name, LIMIT))
     except (FileNotFoundError, NotADirectoryError):
         for path in entries_in(run.parent):
-            if path.name.endswith(PACKED_PREDICTIONS) and f"{run.name}/{name}" in members(path):
-                return read_member(path, f"{run.name}/{name}")
+            # Hidden ones are unfinished, or what another system left beside each file that it copied.
+            if _is_archive(path) and f"{run.name}/{name}" in members(path):
+                return read_member(path, f"{run.name}/{name}", _LARGEST.get(name, LIMIT))
         raise
+
+
+def _is_archive(path: Path) -> bool:
+    return path.name.endswith(PACKED_PREDICTIONS) and not path.name.startswith(".")
 
 
 def read_results(runs: Path, console: Console, kept: Path | None = None) -> list[RunResult]:

@@ -12,6 +12,7 @@ from fpt_bench.config.spec import Argument, RunSpec, explain
 from fpt_bench.config.yaml_files import CONFIGS
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import folder_of, simple_learners_file
+from fpt_bench.results.lease import Lease
 from fpt_bench.results.regular_files import read_regular, why_unread
 from fpt_bench.results.result import Count, Score
 from fpt_bench.results.result_files import warn_of
@@ -117,6 +118,13 @@ def known_records(runs: Path, console: Console, kept: Path | None = None) -> lis
         except (OSError, ValueError) as error:
             warn_of([why_unread(path, error)], console)
     return list({record.key: record for record in found}.values())
+
+
+def add_records(path: Path, records: Iterable[SimpleRecord]) -> None:
+    """Add records to a file, as `write_records`; of two processes at once the second finds those of the first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Lease(path.with_name(f".{path.name}.lease")):
+        write_records(path, [*read_records(path), *records])
 
 
 def write_records(path: Path, records: Iterable[SimpleRecord]) -> None:

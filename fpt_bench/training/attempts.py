@@ -36,6 +36,14 @@ class AttemptLog(Callback):
         """Return what the run that wrote a checkpoint was begun from."""
         return Sources(**checkpoint["callbacks"][cls.__qualname__]["sources"])
 
+    @classmethod
+    def require_readable(cls, checkpoint: dict[str, Any]) -> None:
+        """Raise a ValueError, KeyError or TypeError where attempts cannot be read, but for those of a later schema."""
+        state = checkpoint["callbacks"][cls.__qualname__]
+        if state["schema"] <= SCHEMA:
+            cls.sources_in(checkpoint)
+            _attempts_in(state)
+
     def go_on_from(self, checkpoint: dict[str, Any] | None) -> None:
         """Take up the attempts before a checkpoint, as `read_last` returns it.
 
@@ -51,7 +59,7 @@ class AttemptLog(Callback):
                 "A newer fpt_bench made it: update this one."
             )
         self.sources.require_same(self.run, "was begun", self.sources_in(checkpoint))
-        self.before = tuple(Attempt.model_validate(each) for each in state["attempts"])
+        self.before = _attempts_in(state)
         self.made = self.made.model_copy(update={"first_step": checkpoint["global_step"]})
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,3 +73,7 @@ class AttemptLog(Callback):
                 f"run {self.run}: expected data and weights of step {first}, got those of steps "
                 f"{self.made.first_step} and {trainer.global_step}"
             )
+
+
+def _attempts_in(state: dict[str, Any]) -> tuple[Attempt, ...]:
+    return tuple(Attempt.model_validate(each) for each in state["attempts"])

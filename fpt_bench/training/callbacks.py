@@ -26,6 +26,9 @@ class RunRecorder(Callback):
     It calls `report` at most every half second, and after each validation.
     """
 
+    REMEMBERED = frozenset({"curve", "seconds", "training_seconds", "positions"})
+    """Attributes that a checkpoint keeps."""
+
     def __init__(self, run_id: str, measure: Metric, report: Callable[[Progress], None]) -> None:
         self.run_id, self.measure, self.report = run_id, measure, report
         self.curve: dict[int, float] = {}
@@ -35,7 +38,7 @@ class RunRecorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         self._tick()
-        return {name: getattr(self, name) for name in ("curve", "seconds", "training_seconds", "positions")}
+        return {name: getattr(self, name) for name in self.REMEMBERED}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for name, value in state_dict.items():

@@ -43,7 +43,7 @@ class AtomicCheckpoints(CheckpointIO):
         self._held: dict[Path, Checkpoint] = {}
 
     def hold(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Give this to whoever loads `path`: the file may be another one by then."""
+        """Give this to who loads `path` next: the file may be another one by then."""
         self._held[path] = checkpoint
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: Any = None) -> None:
@@ -51,11 +51,11 @@ class AtomicCheckpoints(CheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The process too: one that was stopped and comes back shares host and file with its successor.
         unfinished = path.with_name(f"{_UNFINISHED}{socket.gethostname()}-{os.getpid()}-{path.name}")
-        with replaced_when_whole(path, unfinished, self.require_owner) as stream:
+        with replaced_when_whole(path, self.require_owner, unfinished) as stream:
             torch.save(checkpoint, stream)
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> Checkpoint:
-        return self._held.get(Path(path)) or read_checkpoint(Path(path))
+        return self._held.pop(Path(path), None) or read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def read_last(run: Path, learned: Mapping[str, Tensor], measure: Metric, own: bo
         if curve:
             _read_best(run, best_of(curve, measure.higher_is_better), learned, newer_than=last["global_step"])
         return last
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         logging.getLogger(__name__).warning("%s cannot be read (%s): the run starts over.", path, error)
         if own:
             path.unlink(missing_ok=True)
@@ -173,6 +173,10 @@ def _require_resumable(last: Checkpoint, learned: Mapping[str, Tensor]) -> None:
     absent = [name for name in _REMEMBERED if name not in last["callbacks"]]
     if absent:
         raise ValueError(f"expected the states of {', '.join(_REMEMBERED)} in it, found no {', '.join(absent)}")
+    AttemptLog.require_readable(last)
+    recorded, heard = (last["callbacks"][callback.__qualname__] for callback in (RunRecorder, HearingTest))
+    if recorded.keys() != RunRecorder.REMEMBERED or "found" not in heard:
+        raise ValueError("expected the curve, the times and what was heard in it, found others")
     try:
         (optimizer,) = last["optimizer_states"]
         shapes = Counter(tuple(state["exp_avg"].shape) for state in optimizer["state"].values())

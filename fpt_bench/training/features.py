@@ -23,10 +23,10 @@ from fpt_bench.training.module import FPTModule
 from fpt_bench.training.provenance import this_attempt
 
 _WITHOUT_EFFECT = {
-    "train", "learning_rate", "batch_size", "eval_batch_size", "max_steps", "eval_every", "patience", "gradient_clip",
-    "warmup_steps", "eval_growth",
+    "train", "learning_rate", "batch_size", "max_steps", "eval_every", "patience", "gradient_clip", "warmup_steps",
+    "eval_growth",
 }  # fmt: skip
-"""Fields of a spec that features do not depend on."""
+"""Fields of a spec that features do not depend on. They are computed by `eval_batch_size`, and the last bits differ."""
 _FEATURES_FILE, _LABELS_FILE = "features.npy", "labels.npy"
 _FORMAT = 3
 """Of what is kept: raised where the same fields give other features. 1 was float32 at every precision, 2 had the input

@@ -26,7 +26,9 @@ def make_model(
         ValueError: the spec asks for something that does not exist, such as more layers than the body has.
         FileNotFoundError: weights that are not available.
     """
-    torch.backends.cudnn.allow_tf32 = False  # of the LSTM by default, where all other products are as the spec says
+    # Products are as the spec says: the LSTM's are not by default, others where a notebook has asked for less.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     torch.manual_seed(derive_seed(spec.seed, "body"))
     body, record = build_body(spec, task.max_length, workspace.offline, trained)
     return FPTModule(task, body, spec), record

@@ -177,7 +177,7 @@ def _set_up(
             body = body.model_copy(update={"notes": (*body.notes, FEATURES_NOTE)})
         measure = module.task.measure
         checkpoint = read_last(folder, module.trained_parameters(), measure, own=devices.rank == 0)
-        sources = Sources(fingerprint, body.fingerprint, body.trained_by)
+        sources = Sources(fingerprint, body.fingerprint, body.trained_by, measure.scale_in_words)
         log = AttemptLog(spec.run_id, sources, this_attempt(devices.processes), clock)
         log.go_on_from(checkpoint)
         if checkpoint is not None:

@@ -25,6 +25,7 @@ class PhaseClock(Callback):
     def __init__(self, imports: float = 0.0) -> None:
         self.seconds: dict[str, float] = {"imports": imports} if imports else {}
         self._since: float | None = None
+        self._open = "train"
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -36,27 +37,31 @@ class PhaseClock(Callback):
             self._add(name, since)
 
     def total(self) -> dict[str, float]:
-        """Return the seconds so far, in the order of PHASES, to a millisecond."""
-        return {name: round(self.seconds[name], 3) for name in PHASES if name in self.seconds}
+        """Return the seconds so far, to a millisecond and in the order of PHASES; those of an open one too."""
+        so_far = dict(self.seconds)
+        if self._since is not None:
+            so_far[self._open] = so_far.get(self._open, 0.0) + time.monotonic() - self._since
+        return {name: round(so_far[name], 3) for name in PHASES if name in so_far}
 
     def on_train_start(self, *_: Any) -> None:
         self._since = time.monotonic()
 
     def on_validation_start(self, *_: Any) -> None:
-        self._next("train")
+        self._next("train", "validation")
 
     def on_validation_end(self, *_: Any) -> None:
-        self._next("validation")
+        self._next("validation", "train")
 
     def on_train_end(self, *_: Any) -> None:
-        self._next("train")
+        self._next("train", "train")
         self._since = None
 
     def on_exception(self, *_: Any) -> None:
         self.on_train_end()
 
-    def _next(self, over: str) -> None:
+    def _next(self, over: str, begins: str) -> None:
         """Close a phase of the training loop, and let the next one begin."""
+        self._open = begins
         if self._since is not None:
             self._add(over, self._since)
             self._since = time.monotonic()

@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def peak_memory_mb() -> float:
     """Return the GPU's largest allocation since the last reset, or this process's largest resident memory, in MiB."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)  # there it is bytes
 
 
 def _commit() -> str | None:

@@ -47,7 +47,8 @@ def restore(result: RunResult, workspace: Workspace, trust: bool = False) -> tup
         )
     datamodule = make_datamodule(result.spec, workspace)
     module, record = make_model(result.spec, datamodule.task, workspace, trained_body(result.spec, workspace))
-    now = Sources(datamodule.fingerprint(), record.fingerprint, record.trained_by)
+    scored_by = module.task.measure.scale_in_words
+    now = Sources(datamodule.fingerprint(), record.fingerprint, record.trained_by, scored_by)
     now.require_same(result.spec.run_id, "was done", before)
     load_best(module, workspace.runs / result.spec.run_id, result.best_step)
     return module.eval(), datamodule

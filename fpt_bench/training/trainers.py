@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
@@ -55,7 +56,7 @@ def make_trainer(
             num_sanity_val_steps=0,
             gradient_clip_val=spec.gradient_clip,
             precision=trainer_precision(spec),
-            accelerator="auto",
+            accelerator=_accelerator(),
             devices=devices.devices,
             num_nodes=devices.num_nodes,
             strategy=_strategy(devices),
@@ -82,7 +83,7 @@ def make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
     with no_defaults_of_the_shell():
         return pl.Trainer(
             precision=trainer_precision(spec),
-            accelerator="auto",
+            accelerator=_accelerator(),
             devices=1,
             plugins=[environment_of(Devices())],
             logger=False,
@@ -90,6 +91,11 @@ def make_tester(spec: RunSpec, folder: Path) -> pl.Trainer:
             default_root_dir=folder,
             **_QUIET,
         )
+
+
+def _accelerator() -> str:
+    """Return what is trained on: never what else Lightning finds, such as MPS, where no run of ours was checked."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _strategy(devices: Devices) -> str | DDPStrategy:

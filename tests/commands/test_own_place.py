@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from fpt_bench.cli import app
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE
 from fpt_bench.results.grids import read_grid
+from tests.made_up import made_up_grid
 from tests.made_up_bench import made_up_bench, write_bench
 
 pytestmark = pytest.mark.usefixtures("nothing_is_waited_for")
@@ -241,3 +242,17 @@ def test_runs_of_no_bench_are_counted_beside_its_tables(runs: Path) -> None:
     said = f"runs of no bench here, and in no table: {len(results)}; `list runs --runs {runs}` shows all"
     assert said in fpt_bench("table", str(runs)).stderr
     assert "of no bench" not in fpt_bench("table", str(one_folder_of_tables(runs))).stderr
+
+
+def test_one_arm_of_a_task_that_was_asked_for_otherwise_makes_another_bench() -> None:
+    grid = made_up_grid()
+    task, arm = list(grid.cells())[-1]
+    longer = {"max_steps": 10 * grid.cells()[task, arm][0].max_steps}
+    runs = tuple(
+        run.model_copy(update={"spec": run.spec.model_copy(update=longer)})
+        if (run.task, run.arm) == (task, arm)
+        else run
+        for run in grid.runs
+    )
+    assert grid.other_than(grid) is None
+    assert f"max_steps of {task} / {arm} is " in (grid.model_copy(update={"runs": runs}).other_than(grid) or "")

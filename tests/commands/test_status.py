@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from fpt_bench.cli import app
 from fpt_bench.commands.status import folder_status, last_lines
 from fpt_bench.config.launcher import Launcher
+from fpt_bench.launching import slurm
 from fpt_bench.launching.slurm import log_of, send, sent_jobs
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import GRID_FILE, LEASE_FILE, SLURM, tables_folder
@@ -211,3 +212,11 @@ def test_the_log_of_a_run_is_found_from_the_folder_of_tables_too(runs: Path) -> 
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["status", str(tables)])
     assert done.exit_code == 0, done.stderr
     assert "| ValueError: no weights" in done.stdout
+
+
+def test_a_line_of_the_queue_that_is_no_job_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\nprintf 'CLUSTER: alpha\\n\\n7 7 N/A RUNNING\\n9 8 0 PENDING\\n'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert slurm._queue() == {"7": "running", "8_0": "queued"}

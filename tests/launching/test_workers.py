@@ -336,7 +336,7 @@ def test_there_are_as_many_workers_as_gpus_have_room_and_cores_can_drive(
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     memory = SimpleNamespace(total_memory=gigabytes * 2**30)
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: memory)
-    monkeypatch.setattr("fpt_bench.launching.workers._cores", lambda: list(range(cores)))
+    monkeypatch.setattr("fpt_bench.launching.workers.cores", lambda: list(range(cores)))
     assert default_workers() == workers
 
 

@@ -4,8 +4,10 @@ import codecs
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -23,10 +25,19 @@ from fpt_bench.results.folder import (
     tables_folder,
 )
 from fpt_bench.results.grids import find_grids, read_grid, state_of_results
+from fpt_bench.results.lease import Lease
 from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.packed import gather, pack
-from fpt_bench.results.predictions import Prediction, read_predictions, write_predictions
+from fpt_bench.results.predictions import (
+    Answers,
+    Prediction,
+    read_answers,
+    read_predictions,
+    write_answers,
+    write_predictions,
+)
+from fpt_bench.results.regular_files import LIMIT
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import collect_results, read_of_run, write_result
 from fpt_bench.results.simple_records import known_records, read_records, write_records
@@ -313,3 +324,38 @@ def test_of_a_kept_file_runs_that_lie_beside_it_count(tmp_path: Path) -> None:
     pack([write_bench(tmp_path / "b", grid, results), tmp_path / "kept"], tmp_path / "kept")
     assert len(collect_results(tmp_path / "kept" / "two.jsonl")[0]) == 3, "of three arms, the third seed"
     assert len(collect_results(tmp_path / "none", tmp_path / "kept" / "two.jsonl")[0]) == 9
+
+
+@pytest.mark.parametrize("name", [".x.predictions.zip", "._x.predictions.zip", ".x.predictions.zip.host.1"])
+def test_what_an_unfinished_or_foreign_archive_is_called_is_not_read(runs: Path, tmp_path: Path, name: str) -> None:
+    kept = tmp_path / "kept"
+    pack([runs], kept)
+    before = {path.name: path.read_bytes() for path in kept.glob("*.zip")}
+    (kept / name).write_bytes(b"PK half")
+    pack([kept], kept)
+    assert {path.name: path.read_bytes() for path in kept.glob("[!.]*.zip")} == before
+
+
+def test_of_two_packs_at_once_the_second_sees_what_the_first_wrote(runs: Path, tmp_path: Path) -> None:
+    kept, other = tmp_path / "kept.jsonl", made_up_result("bit-xor", seed=5, accuracy=0.9)
+    with ThreadPoolExecutor(1) as second:
+        with Lease(tmp_path / ".being-packed"):
+            packing = second.submit(pack, [runs], kept)
+            with pytest.raises(TimeoutError):
+                packing.result(timeout=0.3)
+            kept.write_bytes(line_of(other))
+        with pytest.raises(ValueError, match="it has 1 runs that are not"):
+            packing.result()
+    assert kept.read_bytes() == line_of(other)
+
+
+def test_answers_to_a_large_test_set_are_read_as_they_were_written_and_packed(runs: Path, tmp_path: Path) -> None:
+    run = next(path.parent for path in sorted(runs.glob("*/result.json")))
+    labels = np.random.default_rng(0).integers(0, 200, (6_500_000, 1))
+    write_answers(Answers(labels, labels, np.random.default_rng(1).random(labels.shape, np.float32)), run)
+    assert (run / TEST_PREDICTIONS_FILE).stat().st_size > LIMIT
+    pack([runs], tmp_path / "kept")
+    for folder in (run, tmp_path / "kept" / run.name):
+        answers = read_answers(folder)
+        assert answers is not None
+        assert np.array_equal(answers.said, labels)

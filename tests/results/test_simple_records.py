@@ -1,5 +1,6 @@
 """Records of floors and simple learners: kept, found, told apart from what is none; and the kept ones' figures."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from rich.console import Console
 
 from fpt_bench.config.grid import named_grid
 from fpt_bench.results.folder import simple_learners_file
+from fpt_bench.results.lease import Lease
 from fpt_bench.results.simple_records import (
     KEPT_FILE,
     SimpleRecord,
+    add_records,
     examples_shown,
     known_records,
     read_records,
@@ -92,3 +95,17 @@ def test_kept_records_say_what_others_measured(task: str, name: str) -> None:
     figure, margin = MEASURED[task, name]
     found = [100 * record.scores[name] for record in read_records() if record.task == task and name in record.scores]
     assert any(score == pytest.approx(figure, abs=margin) for score in found), found
+
+
+def test_of_two_processes_that_add_a_record_none_loses_the_other_s(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "simple-learners.json"
+    path.parent.mkdir()
+    first, second = (made_up_record(task, {"linear": 0.5}) for task in ("mnist", "bit-xor"))
+    with ThreadPoolExecutor(1) as other:
+        with Lease(path.with_name(f".{path.name}.lease")):
+            adding = other.submit(add_records, path, [second])
+            with pytest.raises(TimeoutError):
+                adding.result(timeout=0.3)
+            write_records(path, [first])
+        adding.result()
+    assert {record.task for record in read_records(path)} == {"mnist", "bit-xor"}

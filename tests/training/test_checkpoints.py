@@ -77,6 +77,10 @@ def without_one_weight(checkpoint: dict[str, Any]) -> object:
     return {**checkpoint, "state_dict": {k: v for k, v in checkpoint["state_dict"].items() if k != name}}
 
 
+def with_callback(name: str, state: dict[str, Any]) -> Callable[[dict[str, Any]], object]:
+    return lambda last: {**last, "callbacks": {**last["callbacks"], name: {**state}}}
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "a bit": flip_a_bit,
     "cut": cut,
@@ -85,6 +89,32 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "nothing in it": lambda path: rewrite(path, lambda _: {}),
     "a weight missing": lambda path: rewrite(path, without_one_weight),
 }
+
+
+LATER = {"schema": 0, "sources": {"data": "d", "body": "b", "licence": "MIT"}, "attempts": []}
+OTHER_STATES = {
+    "no curve": with_callback("RunRecorder", {}),
+    "more of a curve": with_callback("RunRecorder", {"curve": (), "end": 1}),
+    "nothing heard": with_callback("HearingTest", {}),
+    "other sources": with_callback("AttemptLog", LATER),
+    "other attempts": with_callback(
+        "AttemptLog", LATER | {"sources": {"data": "d", "body": "b"}, "attempts": [{"x": 1}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", OTHER_STATES.values(), ids=list(OTHER_STATES))
+def test_a_checkpoint_with_states_of_another_shape_starts_the_run_over(
+    whole: RunResult, begun: Workspace, change: Callable[[dict[str, Any]], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(checkpoint_file(begun.runs / SPEC.run_id, "last"), change)
+    assert run_one(SPEC, begun).numbers() == whole.numbers()
+    assert "the run starts over" in caplog.text
+
+
+def test_a_checkpoint_says_by_what_it_was_scored(begun: Workspace) -> None:
+    last = read_checkpoint(checkpoint_file(begun.runs / SPEC.run_id, "last"))
+    assert last["callbacks"]["AttemptLog"]["sources"]["scored_by"] == METRICS["accuracy"].scale_in_words
 
 
 @pytest.mark.parametrize("name", ["last", "best"])

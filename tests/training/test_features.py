@@ -240,9 +240,12 @@ def test_a_task_that_draws_its_own_training_batches_has_no_features_to_keep() ->
     assert not can_be_cached(SPEC, Noisy())
 
 
-@pytest.mark.parametrize(
-    "fields", [{"seed": 1}, {"precision": "bfloat16"}, {"layers": 1}, {"body_execution": "reference"}], ids=str
-)
+OTHERWISE = [
+    {"seed": 1}, {"precision": "bfloat16"}, {"layers": 1}, {"body_execution": "reference"}, {"eval_batch_size": 7}
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", OTHERWISE, ids=str)
 def test_what_a_body_gives_otherwise_is_kept_apart(fields: dict[str, object]) -> None:
     data = make_datamodule(SPEC, Workspace(offline=True))
     record = BodyRecord(source="-", fingerprint="b" * 64, execution="native")

@@ -8,7 +8,7 @@ from fpt_bench.commands.bench import where_time_went
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training.one_run import run_one
-from fpt_bench.training.phases import PHASES
+from fpt_bench.training.phases import PHASES, PhaseClock
 from fpt_bench.training.provenance import this_attempt
 from tests.made_up import made_up_result
 
@@ -32,3 +32,13 @@ def test_phases_of_all_attempts_are_added() -> None:
     phases = ({"imports": 1.0, "train": 4.0}, {"imports": 2.0, "train": 3.0})
     attempts = tuple(this_attempt().model_copy(update={"phases": each}) for each in phases)
     assert result.model_copy(update={"attempts": attempts}).phases == {"imports": 3.0, "train": 7.0}
+
+
+def test_a_phase_of_the_loop_that_is_open_counts_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 100, 10)).__next__
+    monkeypatch.setattr("fpt_bench.training.phases.time.monotonic", now)
+    clock = PhaseClock()
+    clock.on_train_start()
+    assert clock.total() == {"train": 10.0}
+    clock.on_validation_start()
+    assert clock.total() == {"train": 20.0, "validation": 10.0}

@@ -1,7 +1,6 @@
 """Attention maps: layer by head, one model below the other on one scale."""
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,7 @@ def save_attention(maps: Sequence["AttentionMaps"], title: str, path: Path) -> N
         # At least two pixels a position: of fewer, whole rows would not be drawn.
         dpi = max(_DPI, math.ceil(2.5 * maps[0].weights.shape[-1] / _PANEL_INCHES))
         # Not into what may lie there already: a link in somebody's folder of runs could lead to any file.
-        with replaced_when_whole(path, path.with_name(f".{path.name}.{os.getpid()}")) as stream:
+        with replaced_when_whole(path) as stream:
             style = {"dpi": dpi, "facecolor": "white", "bbox_inches": "tight", "pad_inches": 0.05}
             figure.savefig(stream, format=path.suffix.removeprefix("."), **style)
 

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from datamodules.sources.processes import cores
 from fpt_bench import __version__
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.export import as_csv, cells_frame
@@ -112,7 +112,7 @@ def _write_index(benches: list[Bench], page: Path, console: Console, refresh_sec
 
 def _in_parallel(jobs: Sequence[tuple[Bench, Path, Path, int | None]], console: Console) -> Iterator[BenchPage]:
     """Write the pages of benches under a progress bar, and return what the index says of them, in their order."""
-    with ProcessPoolExecutor(min(len(jobs), len(os.sched_getaffinity(0)))) as pool:
+    with ProcessPoolExecutor(min(len(jobs), len(cores()))) as pool:
         # The slowest first, so that no processor waits for the last one.
         by_size = sorted(jobs, key=lambda job: -len(job[0].cells))
         running = {pool.submit(_write_bench, *job): job[0].grid.name for job in by_size}

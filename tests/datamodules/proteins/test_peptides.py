@@ -15,7 +15,7 @@ from datamodules.sources.packages import MissingPackageError
 def test_a_peptide_in_both_classes_is_left_out_and_a_doubled_one_is_there_once(tmp_path: Path) -> None:
     path = tmp_path / "peptides.csv"
     path.write_text("5,1,UniProt,AMP\nACD, 1\nWWW, 0\nACD, 1\nKKK, 0\nKKK, 1\n")
-    assert read_peptides(path) == [("ACD", 1), ("WWW", 0)]
+    assert read_peptides(path) == ([("ACD", 1), ("WWW", 0)], {"repeated": 1, "in both classes": 2})
 
 
 def test_kin_of_kin_are_a_family() -> None:
