@@ -19,7 +19,7 @@ from torch import nn
 from datamodules.randomness import derive_seed
 from fpt_bench.bodies.build import build_body
 from fpt_bench.config.experiment import Experiment, Profile
-from fpt_bench.config.grid import make_grid
+from fpt_bench.config.grid_of import make_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import find_config, load
 from fpt_bench.results.workspace import Workspace

@@ -34,7 +34,8 @@ from fpt_bench.commands.options import (
 )
 from fpt_bench.commands.table import print_tables
 from fpt_bench.config.command_line import launcher_from_options, seeds_of
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.launcher import Launcher
 from fpt_bench.config.picks import picks_from_options
 from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, find_config, listed_experiments

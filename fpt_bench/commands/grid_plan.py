@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from fpt_bench.commands.console import notes
 from fpt_bench.config.claims import Claim
-from fpt_bench.config.grid import Grid, named_claims, named_grid, without_cells
+from fpt_bench.config.grid import Grid, without_cells
+from fpt_bench.config.grid_of import named_claims, named_grid
 from fpt_bench.config.picks import WHOLE, Picks
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.folder import tables_folder

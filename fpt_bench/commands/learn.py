@@ -9,7 +9,7 @@ from datamodules.sources.downloads import MissingDataError
 from fpt_bench.commands.console import notes, out
 from fpt_bench.commands.options import EXPERIMENTS_HELP, DataRoot, Offline, ProfileName, Runs
 from fpt_bench.config.command_line import spec_from_options
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import ALL_EXPERIMENTS, listed_experiments
 from fpt_bench.report.words import percent

@@ -27,7 +27,8 @@ from fpt_bench.commands.options import (
     refuse_given,
 )
 from fpt_bench.config.command_line import seeds_of
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, existing, folder_of, tables_folder

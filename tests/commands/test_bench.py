@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from fpt_bench.commands.console import WRONG_INPUT
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.result_files import write_result
 from tests.commands.untrained import HEADLINE, PROFILE, SWEEP, Bench, pretend

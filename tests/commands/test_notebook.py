@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fpt_bench
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.picks import Picks
 from fpt_bench.results.result_files import write_result
 from tests.made_up import made_up_result

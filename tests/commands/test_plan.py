@@ -13,7 +13,8 @@ from fpt_bench.analysis.sweep import given_up_runs
 from fpt_bench.cli import app
 from fpt_bench.commands.costs import OTHER_FILES, Cost, plan_costs, settled
 from fpt_bench.commands.plan import kept_results, show_plan, unknown_of
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import write_result

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from fpt_bench.cli import app
 from fpt_bench.commands.seeds_view import command_of
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.results.result_files import write_result
 from tests.commands.planned import EXPERIMENT, PROFILE, invoke
 from tests.made_up import made_up_grid, made_up_result

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from fpt_bench.cli import app
 from fpt_bench.config.claim_files import filed_claims
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.named import named_experiment
 from fpt_bench.config.published import published_figures
 from fpt_bench.config.yaml_files import config_names

@@ -10,7 +10,7 @@ import yaml
 from fpt_bench.config.cell_layers import cell_origins
 from fpt_bench.config.command_line import seeds_of, spec_from_options, written_seeds
 from fpt_bench.config.experiment import Arm, Experiment, Profile, Spending
-from fpt_bench.config.grid import make_grid
+from fpt_bench.config.grid_of import make_grid
 from fpt_bench.config.layers import Layer, checked_fields, merge, origins, spec_of
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.spec import RunSpec

@@ -8,7 +8,8 @@ import pytest
 
 import fpt_bench
 from fpt_bench.commands.grid_plan import plan_grid
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.named import named_profile
 from fpt_bench.config.published import PublishedRow, published_figures
 from fpt_bench.results.grids import read_grid

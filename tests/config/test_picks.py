@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fpt_bench.config.grid import Grid, named_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
 from fpt_bench.results.folder import tables_folder
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fpt_bench.config.experiment import Experiment, Profile
-from fpt_bench.config.grid import make_grid
+from fpt_bench.config.grid_of import make_grid
 from fpt_bench.config.known import TASKS
 from fpt_bench.config.spec import RunSpec, make_spec
 from fpt_bench.config.yaml_files import CONFIGS, find_config, load, read_yaml

@@ -18,7 +18,8 @@ from fpt_bench.analysis.benches import Bench
 from fpt_bench.cli import app
 from fpt_bench.config.command_line import make_command, spec_from_options
 from fpt_bench.config.experiment import Experiment, Profile
-from fpt_bench.config.grid import Grid, make_grid
+from fpt_bench.config.grid import Grid
+from fpt_bench.config.grid_of import make_grid
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import config_names, find_config, load
 from fpt_bench.report.figures.style import DARK, INK, LIGHT, MUTED, PAPER

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from fpt_bench.config.grid import named_grid
+from fpt_bench.config.grid_of import named_grid
 from fpt_bench.results.folder import simple_learners_file
 from fpt_bench.results.lease import Lease
 from fpt_bench.results.simple_records import (
