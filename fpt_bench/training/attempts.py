@@ -38,11 +38,17 @@ class AttemptLog(Callback):
 
     @classmethod
     def require_readable(cls, checkpoint: dict[str, Any]) -> None:
-        """Raise a ValueError, KeyError or TypeError where attempts cannot be read, but for those of a later schema."""
-        state = checkpoint["callbacks"][cls.__qualname__]
-        if state["schema"] <= SCHEMA:
-            cls.sources_in(checkpoint)
-            _attempts_in(state)
+        """Raise a ValueError, KeyError or TypeError where sources or attempts cannot be read."""
+        cls.sources_in(checkpoint)
+        _attempts_in(checkpoint["callbacks"][cls.__qualname__])
+
+    @classmethod
+    def is_later(cls, checkpoint: dict[str, Any]) -> bool:
+        """Return whether a later version wrote a checkpoint: what it holds is for that one to judge."""
+        try:
+            return bool(checkpoint["callbacks"][cls.__qualname__]["schema"] > SCHEMA)
+        except (KeyError, TypeError):
+            return False
 
     def go_on_from(self, checkpoint: dict[str, Any] | None) -> None:
         """Take up the attempts before a checkpoint, as `read_last` returns it.

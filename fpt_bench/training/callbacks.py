@@ -26,7 +26,7 @@ class RunRecorder(Callback):
     It calls `report` at most every half second, and after each validation.
     """
 
-    REMEMBERED = frozenset({"curve", "seconds", "training_seconds", "positions"})
+    REMEMBERED = ("curve", "seconds", "training_seconds", "positions")
     """Attributes that a checkpoint keeps."""
 
     def __init__(self, run_id: str, measure: Metric, report: Callable[[Progress], None]) -> None:

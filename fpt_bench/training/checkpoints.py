@@ -104,6 +104,8 @@ def read_last(run: Path, learned: Mapping[str, Tensor], measure: Metric, own: bo
         return None
     try:
         last = read_checkpoint(path)
+        if AttemptLog.is_later(last):
+            return last  # whoever goes on from it refuses it, and it stays
         _require_resumable(last, learned)
         curve = last["callbacks"][RunRecorder.__qualname__]["curve"]
         if curve:
@@ -175,7 +177,7 @@ def _require_resumable(last: Checkpoint, learned: Mapping[str, Tensor]) -> None:
         raise ValueError(f"expected the states of {', '.join(_REMEMBERED)} in it, found no {', '.join(absent)}")
     AttemptLog.require_readable(last)
     recorded, heard = (last["callbacks"][callback.__qualname__] for callback in (RunRecorder, HearingTest))
-    if recorded.keys() != RunRecorder.REMEMBERED or "found" not in heard:
+    if set(recorded) != set(RunRecorder.REMEMBERED) or "found" not in heard:
         raise ValueError("expected the curve, the times and what was heard in it, found others")
     try:
         (optimizer,) = last["optimizer_states"]

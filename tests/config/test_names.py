@@ -9,9 +9,9 @@ import pytest
 
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
 from fpt_bench.config.experiment import Experiment
-from fpt_bench.config.grid import named_experiment
 from fpt_bench.config.inits import INITS
 from fpt_bench.config.known import BODIES, TASKS, require_body, require_init, require_names, require_task
+from fpt_bench.config.named import named_experiment
 from fpt_bench.config.plugins import import_attribute
 from fpt_bench.config.published import PublishedRow
 from fpt_bench.config.spec import RunSpec

@@ -17,7 +17,8 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.events import Progress
 from fpt_bench.results.folder import RESULT_FILE, checkpoint_file
 from fpt_bench.results.lease import LeaseLostError
-from fpt_bench.results.result import RunResult
+from fpt_bench.results.refusal import RefusedError
+from fpt_bench.results.result import SCHEMA, RunResult
 from fpt_bench.results.workspace import Workspace
 from fpt_bench.training import one_run
 from fpt_bench.training.checkpoints import AtomicCheckpoints, read_checkpoint, read_last
@@ -110,6 +111,16 @@ def test_a_checkpoint_with_states_of_another_shape_starts_the_run_over(
     rewrite(checkpoint_file(begun.runs / SPEC.run_id, "last"), change)
     assert run_one(SPEC, begun).numbers() == whole.numbers()
     assert "the run starts over" in caplog.text
+
+
+def test_a_checkpoint_of_a_later_version_is_refused_and_stays(begun: Workspace) -> None:
+    last = checkpoint_file(begun.runs / SPEC.run_id, "last")
+    rewrite(last, with_callback("AttemptLog", {"schema": SCHEMA + 1, "made": ()}))
+    rewrite(last, with_callback("RunRecorder", {"validations": ()}))
+    before = last.read_bytes()
+    with pytest.raises(RefusedError, match="A newer fpt_bench made it"):
+        run_one(SPEC, begun)
+    assert last.read_bytes() == before
 
 
 def test_a_checkpoint_says_by_what_it_was_scored(begun: Workspace) -> None:
