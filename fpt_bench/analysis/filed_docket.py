@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
 from fpt_bench.analysis.docket import JudgedClaim, Outcome, judge_claim, seeds_by_task
-from fpt_bench.analysis.power import judged_seeds, pooled_spread
+from fpt_bench.analysis.power import LEVEL, judged_seeds, pooled_spread
 from fpt_bench.config.claim_files import FiledClaim, filed_claims
 from fpt_bench.config.claims import Claim
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.named import named_experiment
 from fpt_bench.config.yaml_files import config_names
-
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from scipy import stats
 
 from fpt_bench.analysis.e_values import normal_log_evidence
 
+LEVEL = 0.05
+"""Share of families in which a wrong word may fall, and of t-tests that may be wrong."""
 POWER = 0.8
 """Chance that a difference which is there is found, for a number of seeds fixed beforehand."""
 MOST_SEEDS = 1000
@@ -47,7 +49,7 @@ def pooled_spread(arms: Sequence[Sequence[float]]) -> Spread | None:
     return Spread(deviation, degrees, deviation * math.sqrt(degrees / float(stats.chi2.ppf(0.05, degrees))))
 
 
-def fixed_seeds(effect: float, level: float = 0.05) -> float:
+def fixed_seeds(effect: float, level: float = LEVEL) -> float:
     """Return the seeds an arm with which Student's two-sample t finds an effect with a chance of POWER.
 
     Args:

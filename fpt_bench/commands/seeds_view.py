@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from fpt_bench.analysis.benches import Bench
 from fpt_bench.analysis.cells import Cell
-from fpt_bench.analysis.intervals import groups_apart
-from fpt_bench.analysis.power import MOST_SEEDS, POWER, Spread, fixed_seeds, judged_seeds, pooled_spread
+from fpt_bench.analysis.power import LEVEL, MOST_SEEDS, POWER, Spread, fixed_seeds, judged_seeds, pooled_spread
 from fpt_bench.config.command_line import with_more_seeds, written_seeds
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.named import rates_chosen_on
 from fpt_bench.report.words import listed, points
 from fpt_bench.results.result import RunResult
 
-LEVEL = 0.05
 Asked = tuple[str, str, Path, Path | None]
 """Experiment, profile, folder of runs, and that of kept results if any, as they were typed."""
 
@@ -71,7 +68,8 @@ def _family(bench: Bench) -> int:
 
 
 def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) -> Needed:
-    spread = pooled_spread([_scores(cell) for cell in cells if not _is_apart(cell)])
+    # Where some seeds learned and some did not they are not normal, and have no one deviation.
+    spread = pooled_spread([_scores(cell) for cell in cells if cell.learned is None])
     now = min(cell.n for cell in cells)
     if spread is None or _is_flat(spread):
         return Needed(task, spread, now)
@@ -93,11 +91,6 @@ def _needed(task: str, cells: Sequence[Cell], difference: float, family: int) ->
 def _scores(cell: Cell) -> list[float]:
     """Return one a run, in the unit that a difference of points is a share of."""
     return [score / cell.unit for score in cell.scores]
-
-
-def _is_apart(cell: Cell) -> bool:
-    """Return whether some seeds learned and some did not: they are not normal, and have no one deviation."""
-    return groups_apart(np.array(_scores(cell)), width=1.0)
 
 
 def _is_stuck(cell: Cell) -> bool:
@@ -166,7 +159,7 @@ def _doubts(rows: Sequence[Needed], bench: Bench) -> list[str]:
     """Say where the deviation is no ground to plan on."""
     unknown = [row.task for row in rows if row.spread is None]
     flat = [row.task for row in rows if row.spread is not None and _is_flat(row.spread)]
-    apart = [f"{cell.task} {cell.arm}" for cell in bench.cells if _is_apart(cell)]
+    apart = [f"{cell.task} {cell.arm}" for cell in bench.cells if cell.learned is not None]
     doubts = [f"No two runs of an arm show a deviation on {listed(unknown)}: run more seeds first."] if unknown else []
     if flat:
         doubts.append(
