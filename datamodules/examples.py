@@ -71,6 +71,13 @@ class SequenceExamples:
     """Id that fills the positions behind a sequence."""
 
     def __post_init__(self) -> None:
+        for sequence in self.sequences:
+            if sequence.dtype.kind not in "iu" or sequence.ndim != 1:
+                raise ValueError(
+                    f"expected sequences of tokens, each (T,) integer, got {sequence.shape} of {sequence.dtype}. "
+                    "Numbers of unequal length: pad them with zeros, and return a Batch with its mask from Examples of "
+                    "your own"
+                )
         require_labels(self.labels, len(self.sequences))
 
     def __len__(self) -> int:

@@ -138,7 +138,7 @@ _KNOWN = (
     Metric("macro-f1", f"{_CLASSIFICATION}MulticlassF1Score", "classes", {"average": "macro"}),
     Metric("f1", f"{_CLASSIFICATION}MultilabelF1Score", "multi-label", {"average": "micro"}),
     Metric("average-precision", f"{_CLASSIFICATION}MultilabelAveragePrecision", "multi-label", {"average": "macro"}),
-    Metric("r2", "torchmetrics:R2Score", "numbers", is_fraction=False),
+    Metric("r2", "datamodules.r2:R2", "numbers", is_fraction=False),
     Metric("spearman", "torchmetrics:SpearmanCorrCoef", "numbers", is_fraction=False),
     Metric(
         "mean-absolute-error", "torchmetrics:MeanAbsoluteError", "numbers",

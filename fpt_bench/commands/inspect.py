@@ -1,6 +1,6 @@
 """`inspect`: what the data of a task are, or what a body is, and what is wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +69,7 @@ def inspect(
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if surveys:
         out.print(_draw(surveys))
-    for line in (*(_tell(datamodule) if not faults else ()), *(_accounts(datamodule) if surveys else ())):
+    for line in (*(_tell(datamodule) if not faults else ()), *(_accounts(datamodule, faults) if surveys else ())):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if not faults:
         out.print("sound: no fault was found", style="green")
@@ -144,11 +144,12 @@ def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
     yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(known_labels(batch.labels[0])))}"
 
 
-def _accounts(datamodule: "TaskDataModule") -> Iterator[str]:
+def _accounts(datamodule: "TaskDataModule", faults: Sequence[str]) -> Iterator[str]:
     """Yield what became of the records, a line each: as a result would have it, also where there are faults."""
     from fpt_bench.training.data_record import describe_data
 
     try:
         yield from tell_accounts(describe_data(datamodule, datamodule.fingerprint()))
-    except (ValueError, RuntimeError):  # faults say what is wrong with them
-        return
+    except Exception:
+        if not faults:  # which say what is wrong
+            raise

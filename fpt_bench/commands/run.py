@@ -13,6 +13,7 @@ from fpt_bench.commands.accounts import tell_accounts
 from fpt_bench.commands.console import notes, out, say_json
 from fpt_bench.commands.options import DataRoot, Loggers, Offline, ProfileName, Runs, make_workspace, takes_run_fields
 from fpt_bench.config.command_line import spec_from_options
+from fpt_bench.config.plugins import is_path
 from fpt_bench.report.words import other_test_sets, percent
 from fpt_bench.results.result_files import time_of_result
 from fpt_bench.training.devices import Devices
@@ -63,7 +64,11 @@ def run(
         return
     is_old = before is not None and before == time_of_result(runs / spec.run_id)
     out.print(show_result(result, runs / spec.run_id, is_old), soft_wrap=True, highlight=False)
-    notes.print(f"next: {after_run(runs / spec.run_id)}", soft_wrap=True, highlight=False)
+    notes.print(
+        f"next: {after_run(runs / spec.run_id, is_path(spec.task) or is_path(spec.body))}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def how_it_ended(result: "RunResult", is_old: bool) -> list[str]:
@@ -81,11 +86,16 @@ def how_it_ended(result: "RunResult", is_old: bool) -> list[str]:
     return lines
 
 
-def after_run(folder: Path) -> str:
-    """Return the commands that look into a run that is over, and at all of its folder."""
+def after_run(folder: Path, trust: bool = False) -> str:
+    """Return the commands that look into a run that is over, and at all of its folder.
+
+    Args:
+        folder: of the run.
+        trust: whether its task or body is code that `examples` imports when it is told to.
+    """
     examples, report = (
-        shlex.join(["python", "-m", "fpt_bench", name, str(path)])
-        for name, path in (("examples", folder), ("report", folder.parent))
+        shlex.join(["python", "-m", "fpt_bench", name, str(path), *more])
+        for name, path, more in (("examples", folder, ["--trust"] * trust), ("report", folder.parent, []))
     )
     return f"{examples}; {report}"
 

@@ -112,6 +112,14 @@ class RunSpec(BaseModel):
     )
     seed: int = Field(0, ge=0, description="of initial weights, order of examples and dropout")
 
+    @field_validator("data_arguments")
+    @classmethod
+    def _can_be_written(cls, arguments: dict[str, Argument]) -> dict[str, Argument]:
+        for name, value in arguments.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"expected {name} to be a finite number, got {value}: no result could hold it")
+        return arguments
+
     @field_validator("train", mode="before")
     @classmethod
     def _split_groups(cls, value: object) -> object:

@@ -1,6 +1,9 @@
 """From what was asked for to what will run: names are checked, data is chosen, before anything is trained."""
 
 import inspect
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from fpt_bench.bodies.inits.numbers_kept import require_fit
 from fpt_bench.bodies.smaller import keep_layers
 from fpt_bench.config.known import body_folder, is_known_body
 from fpt_bench.config.places import one_name
+from fpt_bench.config.plugins import TASKS_GROUP, comes_from_outside, in_one_line
 from fpt_bench.config.spec import Argument, RunSpec
 from fpt_bench.names import require_known
 from fpt_bench.results.workspace import Workspace
@@ -34,18 +38,34 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     assert spec.data != "auto", "`resolve` decides which data a run uses"
     arguments = _checked_arguments(spec.task, spec.data_arguments)
     shuffled = arguments.pop("shuffled", False)
-    own = build(
-        data=spec.data,
-        seed=spec.seed,
-        batch_size=spec.batch_size,
-        eval_batch_size=spec.eval_batch_size,
-        root=workspace.data_root,
-        offline=workspace.offline,
-        **arguments,
-    )
-    if not isinstance(own.task, TaskSpec):
-        raise ValueError(f"task '{spec.task}': expected its `task` to be a TaskSpec, got {own.task!r}")
+    with _named(spec.task):
+        own = build(
+            data=spec.data,
+            seed=spec.seed,
+            batch_size=spec.batch_size,
+            eval_batch_size=spec.eval_batch_size,
+            root=workspace.data_root,
+            offline=workspace.offline,
+            **arguments,
+        )
+    if not hasattr(own, "batch_size"):
+        raise ValueError(f"task '{spec.task}': expected its `__init__` to call super().__init__(**shared), it does not")
+    with _named(spec.task):
+        task = own.task
+    if not isinstance(task, TaskSpec):
+        raise ValueError(f"task '{spec.task}': expected its `task` to be a TaskSpec, got {task!r}")
     return ShuffledDataModule(own) if shuffled else own
+
+
+@contextmanager
+def _named(task: str) -> Iterator[None]:
+    """Name the task whose class somebody wrote, and the line there, where making it raises something."""
+    try:
+        yield
+    except Exception as error:
+        if not comes_from_outside(task, TASKS_GROUP):
+            raise
+        raise ValueError(f"task '{task}': it cannot be made: {in_one_line(error)}") from error
 
 
 def _own_keywords(task: str) -> dict[str, inspect.Parameter]:
@@ -102,6 +122,8 @@ def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, A
         kind = DATA_ARGUMENTS[name] if name in DATA_ARGUMENTS else _type_of(task, own[name])
         try:
             checked[name] = TypeAdapter(kind).validate_python(value)
+            if isinstance(checked[name], float) and not math.isfinite(checked[name]):  # which no result could hold
+                raise ValueError(f"data argument {name} of {task}: expected a finite number, got {value!r}")
         except ValidationError as error:
             raise ValueError(f"data argument {name} of {task}: {error.errors()[0]['msg']}, got {value!r}") from error
         except PydanticUserError as error:

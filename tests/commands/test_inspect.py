@@ -12,7 +12,7 @@ from tests.paths import EXAMPLES
 
 FAULTY = """
 from my_task import MajorityDataModule
-from datamodules.examples import ArrayExamples
+from datamodules.examples import ArrayExamples, SequenceExamples
 
 class OneSplit(MajorityDataModule):
     def examples(self, split):
@@ -26,6 +26,25 @@ class Floats(MajorityDataModule):
 class Count(MajorityDataModule):
     def examples(self, split):
         return 7
+
+class NoSource(MajorityDataModule):
+    source = None
+
+class NoFloor(MajorityDataModule):
+    def floors(self):
+        return {"rule": {}["z"]}
+
+class NoBase(MajorityDataModule):
+    def __init__(self, **shared):
+        pass
+
+class BadStart(MajorityDataModule):
+    def __init__(self, **shared):
+        raise ValueError("no good")
+
+class Cut(MajorityDataModule):
+    def examples(self, split):
+        return SequenceExamples(tuple(super().examples(split).inputs + 0.5), super().examples(split).labels)
 
 class Negative(MajorityDataModule):
     def examples(self, split):
@@ -94,9 +113,44 @@ def test_examples_that_cannot_be_made_are_a_fault() -> None:
     assert (done.exit_code, "fault: " in done.stdout) == (1, True), done.stderr
 
 
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(
+    ("task", "fault"),
+    [
+        ("NoSource", "expected `source`, one sentence"),
+        ("NoFloor", "KeyError: 'z'"),
+        ("Cut", "expected sequences of tokens, each (T,) integer, got"),
+    ],
+)
+def test_a_fault_is_a_sentence_and_no_traceback(task: str, fault: str) -> None:
+    done = inspect(f"faulty:{task}")
+    assert done.exit_code == 1, done.output
+    assert f"fault: {fault}" in done.stdout or fault in done.stdout
+    assert not isinstance(done.exception, (KeyError, AttributeError, TypeError))
+
+
+@pytest.mark.usefixtures("outside")
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("NoBase", "expected its `__init__` to call super().__init__(**shared)"),
+        ("BadStart", "it cannot be made: ValueError: no good ("),
+    ],
+)
+def test_a_task_that_cannot_be_made_is_named(task: str, message: str) -> None:
+    done = inspect(f"faulty:{task}")
+    assert (done.exit_code, message in done.stderr) == (2, True), done.output
+    assert f"task 'faulty:{task}': " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["bit-xor", "--data-arguments", "test_share=nan"],
+            "test_share of bit-xor: expected a finite number, got 'nan'",
+        ),
+        (["bit-xor", "--data-arguments", "test_share=.inf"], "expected test_share to be a finite number, got inf"),
         (["cifr"], "unknown task or body 'cifr'. Did you mean 'cifar'?"),
         (["mnist", "--data", "reel"], "data: Input should be 'auto', 'real' or 'embedded', got 'reel'"),
         (["bit-xor", "--data-arguments", "string_bit=3"], "Did you mean 'string_bits'?"),

@@ -40,6 +40,7 @@ def test_a_run_that_stopped_early_says_why(best: float, why: str) -> None:
 
 
 def test_the_next_commands_are_typed_as_they_are() -> None:
+    assert after_run(Path("a/b"), trust=True).startswith("python -m fpt_bench examples a/b --trust; ")
     assert after_run(Path("my runs/a")) == (
         "python -m fpt_bench examples 'my runs/a'; python -m fpt_bench report 'my runs'"
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import r2_score
 
 from datamodules.checks import check_task, find_faults
 from datamodules.constants import constant_scores
@@ -236,3 +237,27 @@ def test_a_metric_of_errors_says_what_perfect_is_and_no_metric_turns_its_class_a
     forgotten = Metric("mse", "torchmetrics:MeanSquaredError", "numbers", is_fraction=False)
     with pytest.raises(ValueError, match="metric 'mse': expected higher_is_better=False, as torchmetrics:Mean"):
         forgotten.make(0, 1, ragged=False)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-4, 0.0), (50.0, 101_325.0)])
+def test_r2_is_the_same_in_every_unit(scale: float, offset: float) -> None:
+    random = np.random.default_rng(0)
+    labels = random.normal(size=500)
+    said = 0.5 * labels + 0.3 * random.normal(size=500)
+    in_unit = [torch.tensor(offset + scale * each, dtype=torch.float32) for each in (said, labels)]
+    made = METRICS["r2"].make(0, 1, ragged=False)
+    for first in range(0, 500, 100):
+        METRICS["r2"].update(made, *(each[first : first + 100, None] for each in in_unit))
+    expected = r2_score(in_unit[1].double().numpy(), in_unit[0].double().numpy())
+    assert float(made.compute()) == pytest.approx(expected, rel=1e-9)
+
+
+def test_r2_of_labels_without_spread_is_perfect_or_nothing() -> None:
+    for said, score in ((3.0, 1.0), (3.1, 0.0)):
+        made = METRICS["r2"].make(0, 1, ragged=False)
+        made.update(torch.full((4,), said), torch.full((4,), 3.0))
+        assert float(made.compute()) == score
+    made = METRICS["r2"].make(0, 1, ragged=False)
+    made.update(torch.ones(1), torch.ones(1))
+    with pytest.raises(ValueError, match="expected at least 2 labels, got 1"):
+        made.compute()
