@@ -22,7 +22,7 @@ from fpt_bench.bodies.loading import LoadingReport
 from fpt_bench.bodies.positions import fit_model_positions
 from fpt_bench.bodies.reference import HuggingFaceBody
 from fpt_bench.bodies.trial import tried
-from fpt_bench.bodies.weights import BodyFiles
+from fpt_bench.bodies.weights import BodyFiles, not_finite
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.result import GroupCount
 
@@ -80,6 +80,7 @@ def describe(name: str, offline: bool) -> BodyDescription:
     found.remarks += [note for note in [files.note()] if note is not None]
     try:
         model, found.report = _build(files, config, offline, found)
+        found.faults += [f"{name} has numbers that are not finite: a damaged file" for name in not_finite(model)]
         fed = family.feed(model)
         set_modules(fed, TRIED_DROPOUT)
         groups = group_parameters(fed, config.model_type, family.rules, dict(files.rules))

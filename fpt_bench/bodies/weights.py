@@ -102,9 +102,8 @@ class BodyFiles:
         """
         model, report = self.load_and_account(config, attention, offline)
         report.require_sound(self.source)
-        for name, parameter in model.named_parameters():
-            if not parameter.isfinite().all():
-                raise ValueError(f"{self.source}: expected finite weights, got others in {name}: a damaged file")
+        if found := not_finite(model):
+            raise ValueError(f"{self.source}: expected finite weights, got others in {found[0]}: a damaged file")
         return model
 
     def load_and_account(
@@ -232,6 +231,11 @@ class BodyFiles:
             f"the {what} of {self.source} cannot be loaded: {str(error).splitlines()[0]} "
             "Save the model as safetensors in a folder and pass --body-path FOLDER."
         )
+
+
+def not_finite(model: nn.Module) -> list[str]:
+    """Return the names of the parameters that hold a number which is none."""
+    return [name for name, parameter in model.named_parameters() if not parameter.isfinite().all()]
 
 
 def _first_line(error: Exception) -> str:

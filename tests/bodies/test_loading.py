@@ -21,6 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from fpt_bench.bodies.build import build_body
+from fpt_bench.bodies.description import describe
 from fpt_bench.bodies.find import find_body
 from fpt_bench.config.spec import RunSpec
 from tests.bodies import saved
@@ -74,6 +75,14 @@ def test_what_finds_no_place_in_the_body_is_refused(tmp_path: Path, kind: str) -
     saved.edit(tmp_path, change)
     with pytest.raises(ValueError, match=said):
         load(tmp_path)
+
+
+def test_a_damaged_number_is_a_fault_where_a_body_is_looked_at(tmp_path: Path) -> None:
+    saved.save(tmp_path, saved.bert())
+    assert not describe(str(tmp_path), offline=True).faults
+    saved.edit(tmp_path, spoil("encoder.layer.1.output.dense.weight"))
+    (fault,) = describe(str(tmp_path), offline=True).faults
+    assert fault == "encoder.layer.1.output.dense.weight has numbers that are not finite: a damaged file"
 
 
 def buffers_of_old(tensors: Tensors) -> None:
