@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fpt_bench.bodies import weights
+from fpt_bench.bodies import find
 from fpt_bench.bodies.build import build_body
 from fpt_bench.bodies.catalog import BodyEntry, find_body_entry
 from fpt_bench.config.spec import RunSpec
@@ -44,7 +44,7 @@ def test_opt_and_neox_are_bodies_by_their_entries(body: str, groups: set[str]) -
 
 
 def given(entry: BodyEntry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "find_body_entry", lambda _: entry)
+    monkeypatch.setattr(find, "find_body_entry", lambda _: entry)
 
 
 def test_without_rules_the_parameter_and_the_way_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
