@@ -1,6 +1,7 @@
 """Splits of token sequences kept in a file with its checksum, for data that is slow to make or to parse."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -55,6 +56,11 @@ def key_of_files(*paths: Path) -> str:
     return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]
 
 
-def key_of_code(*modules: ModuleType) -> str:
-    """Return 16 hexadecimal digits for the code of modules, so that what other code made is never taken for this."""
-    return key_of_files(*(Path(str(module.__file__)) for module in modules))
+def key_of_code(name: str, *modules: ModuleType) -> str:
+    """Return 16 hexadecimal digits for the code of modules, so that what other code made is never taken for this.
+
+    Args:
+        name: `__name__` of the module that asks.
+        modules: others that make or read the data.
+    """
+    return key_of_files(*(Path(str(module.__file__)) for module in (sys.modules[name], *modules)))

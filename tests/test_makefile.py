@@ -96,7 +96,8 @@ def test_cleaning_removes_our_own_environment_alone(place: Path, tmp_path: Path)
 
 def a_bench(folder: Path) -> Path:
     write_bench(folder, *made_up_bench(tasks=("bit-xor",), seeds=(0,)))
-    (folder / "check.md").touch()
+    for name in ("check.md", ".being-packed", ".simple-learners.json.lease"):  # leases of processes that were killed
+        (folder / name).touch()
     (folder / "bodies").mkdir()
     return folder
 

@@ -182,7 +182,7 @@ class ListOpsDataModule(TaskDataModule):
         else:
             rules = "-".join(str(value) for value in vars(self.rules).values())
             name, make = f"generated-{rules}-{sizes}-seed{DATA_SEED}", self._generate
-        code = key_of_code(trees, expressions, randomness)
+        code = key_of_code(__name__, trees, expressions, randomness)
         splits = cached_splits(cache_root(self.root) / "listops" / f"{name}-{code}", list(self.sizes), make)
         return splits | {NESTED: nested_part(splits[TEST])} if self.rules.need_nesting else splits
 

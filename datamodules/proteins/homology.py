@@ -172,7 +172,7 @@ class HomologyDataModule(ProteinDataModule):
             )
         require_one_form(folder, found)
         key = key_of_files(*(content_of(path) for paths in found.values() for path in paths))
-        path = cache_root(self.root) / "homology" / f"tape-{key}-{key_of_code(protein_files, protein_tables)}"
+        path = cache_root(self.root) / "homology" / f"tape-{key}-{key_of_code(__name__, protein_files, protein_tables)}"
         return cached_splits(path, self.splits, lambda: _read_splits(found))
 
     def _evolve(self) -> dict[str, SequenceExamples]:
@@ -185,7 +185,7 @@ class HomologyDataModule(ProteinDataModule):
             }
 
         rules = "-".join(str(value) for value in vars(self.rules).values())
-        name = f"evolved-{rules}-seed{DATA_SEED}-{key_of_code(evolution, randomness)}"
+        name = f"evolved-{rules}-seed{DATA_SEED}-{key_of_code(__name__, evolution, randomness)}"
         path = cache_root(self.root) / "homology" / name
         return cached_splits(path, self.splits, make)
 

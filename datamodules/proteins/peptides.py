@@ -74,7 +74,7 @@ class PeptidesDataModule(ProteinDataModule):
         return super().choose_kind(data, root, offline, arguments)
 
     def all_proteins(self) -> dict[str, SequenceExamples]:
-        found, _ = read_peptides(packaged_file(*_FILE))
+        found, _ = self._rows
         members = split_by_family(families([peptide for peptide, _ in found]))
         labels = np.array([[label] for _, label in found], dtype=np.int64)
         return {
@@ -83,9 +83,12 @@ class PeptidesDataModule(ProteinDataModule):
         }
 
     def record_counts(self) -> Mapping[str, RecordCounts]:
-        path = packaged_file(*_FILE)
-        found, left_out = read_peptides(path)
-        return {path.name: RecordCounts(len(found) + sum(left_out.values()), left_out)}
+        found, left_out = self._rows
+        return {packaged_file(*_FILE).name: RecordCounts(len(found) + sum(left_out.values()), left_out)}
+
+    @cached_property
+    def _rows(self) -> tuple[list[tuple[str, int]], dict[str, int]]:
+        return read_peptides(packaged_file(*_FILE))
 
 
 def read_peptides(path: Path) -> tuple[list[tuple[str, int]], dict[str, int]]:

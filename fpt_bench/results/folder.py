@@ -37,6 +37,8 @@ BEST, LAST = "best", "last"
 TABLES, BODIES, FEATURES, SLURM = "tables", "bodies", "features", "slurm"
 GRID_FILE, SIMPLE_LEARNERS_FILE = "grid.json", "simple-learners.json"
 PACKED_PREDICTIONS = ".predictions.zip"
+BEING_PACKED = ".being-packed"
+"""Lease of a folder that is packed into."""
 CHECKED = ("check.md", "check.xml")
 """What `make check` writes there."""
 _HASH = re.compile(r"[_-][0-9a-f]{12,}")
@@ -46,7 +48,9 @@ _HASH = re.compile(r"[_-][0-9a-f]{12,}")
 def is_of_a_bench(entry: Path) -> bool:
     """Return whether something in a folder of runs is what a bench, or `make check`, puts there."""
     if entry.is_symlink() or not entry.is_dir():
-        return not entry.is_symlink() and entry.name in (SIMPLE_LEARNERS_FILE, *CHECKED)
+        # What a killed process left, too: leases, and half of a file.
+        ours = entry.name.startswith(f".{SIMPLE_LEARNERS_FILE}.")
+        return not entry.is_symlink() and (ours or entry.name in (SIMPLE_LEARNERS_FILE, BEING_PACKED, *CHECKED))
     if entry.name == TABLES:
         return all((folder / GRID_FILE).is_file() for folder in entries_in(entry))
     if entry.name == SLURM:

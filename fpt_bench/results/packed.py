@@ -13,6 +13,7 @@ from fpt_bench.config.grid import Grid
 from fpt_bench.results.archive import write_members
 from fpt_bench.results.atomic import replaced_when_whole, write_atomically
 from fpt_bench.results.folder import (
+    BEING_PACKED,
     GRID_FILE,
     PACKED_PREDICTIONS,
     PREDICTIONS_FILE,
@@ -33,8 +34,6 @@ UNNAMED = "others"
 """Name of the file of runs that belong to no bench, where each experiment has a file."""
 _FILES = frozenset({".csv", ".json", ".jsonl", ".md", ".txt"})
 """Endings that somebody gives to a file, and not to a folder."""
-_BEING_PACKED = ".being-packed"
-"""Lease of a folder that is packed into."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def pack(sources: Sequence[Path], output: Path) -> tuple[dict[Path, int], list[s
     packed = [("what is packed", result) for result in gathered.results.values()]
     folder.mkdir(parents=True, exist_ok=True)
     # From what is read there to what is written: of two at once none loses anything.
-    with Lease(folder / _BEING_PACKED):
+    with Lease(folder / BEING_PACKED):
         over = over_in(one_of_each([*_staying(folder, paths), *packed]).values())
         merged = {grid.name: _beside_kept(grid, folder, over) for grid in gathered.grids.values()}
         there = _benches_in(folder)

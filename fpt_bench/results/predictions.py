@@ -14,12 +14,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 from datamodules.metrics import IGNORED
 from fpt_bench.results.atomic import write_atomically
 from fpt_bench.results.folder import PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
-from fpt_bench.results.result_files import read_of_run
+from fpt_bench.results.result_files import MAX_ANSWERS, read_of_run
 
 MAX_LETTERS = 240
 """Letters of an input that are kept, half of them from its end."""
-MAX_BYTES = 2**28
-"""That the predictions for a test set may take unpacked: 80 million labels."""
 
 
 class Prediction(BaseModel):
@@ -167,8 +165,8 @@ def read_answers(folder: Path) -> Answers | None:
         content = io.BytesIO(read_of_run(folder, TEST_PREDICTIONS_FILE))
         with zipfile.ZipFile(content) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f"it unpacks to {size:,} bytes, over {MAX_BYTES:,}")
+        if size > MAX_ANSWERS:
+            raise ValueError(f"it unpacks to {size:,} bytes, over {MAX_ANSWERS:,}")
         with np.load(content, allow_pickle=False) as arrays:
             labels, is_numbers = arrays["labels"], "numbers" in arrays
             said = arrays["numbers" if is_numbers else "classes"]

@@ -27,8 +27,10 @@ from fpt_bench.results.refusal import RefusedError
 from fpt_bench.results.regular_files import LIMIT, read_regular, why_unread
 from fpt_bench.results.result import SCHEMA, RunResult, over_in
 
-_LARGEST = {TEST_PREDICTIONS_FILE: 2**28}
-"""Bytes at most of a file that a run keeps beside its result, where that is not LIMIT: answers to a large test set."""
+MAX_ANSWERS = 2**28
+"""Bytes that answers to a test set may take, packed and unpacked: 80 million labels."""
+_LARGEST = {TEST_PREDICTIONS_FILE: MAX_ANSWERS}
+"""Bytes at most of a file that a run keeps beside its result, where that is not LIMIT."""
 BAD_LINES = 10
 """Lines of one file that are named, each in a sentence; others are counted."""
 

@@ -59,7 +59,7 @@ class AttemptLog(Callback):
         if checkpoint is None:
             return
         state = checkpoint["callbacks"][self.state_key]
-        if state["schema"] > SCHEMA:
+        if self.is_later(checkpoint):
             raise RefusedError(
                 f"run {self.run}: expected a checkpoint of schema {SCHEMA}, got one of schema {state['schema']}. "
                 "A newer fpt_bench made it: update this one."

@@ -43,7 +43,7 @@ class AtomicCheckpoints(CheckpointIO):
         self._held: dict[Path, Checkpoint] = {}
 
     def hold(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Give this to who loads `path` next: the file may be another one by then."""
+        """Give this to the next one that loads `path`: the file may be another one by then."""
         self._held[path] = checkpoint
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: str | Path, storage_options: Any = None) -> None:

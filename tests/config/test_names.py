@@ -44,6 +44,9 @@ def test_a_wrong_name_has_the_nearest_in_its_error(fields: dict[str, Any], messa
 
 def test_what_may_be_named_otherwise_passes(tmp_path: Path) -> None:
     require_task("my_task:Mine")
+    for require, unmarked in ((require_task, "my_task"), (require_body, "my_body"), (require_init, "bit-memory")):
+        with pytest.raises(ValueError, match=f"unknown .* '{unmarked}'"):
+            require(unmarked)
     for body in ("my_body:MINE", "owner/model", str(tmp_path)):
         require_body(body)
     require_init("task:bit-memory")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,7 +17,6 @@ from fpt_bench.report.tables import markdown
 from fpt_bench.results import lines
 from fpt_bench.results.folder import (
     GRID_FILE,
-    PREDICTIONS_FILE,
     TEST_PREDICTIONS_FILE,
     simple_learners_file,
     sizes_of_runs,
@@ -30,14 +28,10 @@ from fpt_bench.results.lines import line_of
 from fpt_bench.results.migration import move
 from fpt_bench.results.packed import gather, pack
 from fpt_bench.results.predictions import (
-    Answers,
     Prediction,
-    read_answers,
     read_predictions,
-    write_answers,
     write_predictions,
 )
-from fpt_bench.results.regular_files import LIMIT
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import collect_results, read_of_run, write_result
 from fpt_bench.results.simple_records import known_records, read_records, write_records
@@ -119,13 +113,6 @@ def test_predictions_travel_beside(runs: Path, tmp_path: Path) -> None:
     (file.parent / "all.predictions.zip").unlink()
     pack([file], tmp_path / "kept")
     assert read_predictions(tmp_path / "kept" / first) == SAID, "sent without them they are still here"
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 garbage", b"\xff" * 100])
-def test_a_garbled_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.predictions.zip").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.predictions\.zip: expected an archive of predictions"):
-        read_of_run(tmp_path / "run", PREDICTIONS_FILE)
 
 
 def test_each_experiment_has_a_file_and_a_shared_run_is_with_the_first(tmp_path: Path) -> None:
@@ -326,16 +313,6 @@ def test_of_a_kept_file_runs_that_lie_beside_it_count(tmp_path: Path) -> None:
     assert len(collect_results(tmp_path / "none", tmp_path / "kept" / "two.jsonl")[0]) == 9
 
 
-@pytest.mark.parametrize("name", [".x.predictions.zip", "._x.predictions.zip", ".x.predictions.zip.host.1"])
-def test_what_an_unfinished_or_foreign_archive_is_called_is_not_read(runs: Path, tmp_path: Path, name: str) -> None:
-    kept = tmp_path / "kept"
-    pack([runs], kept)
-    before = {path.name: path.read_bytes() for path in kept.glob("*.zip")}
-    (kept / name).write_bytes(b"PK half")
-    pack([kept], kept)
-    assert {path.name: path.read_bytes() for path in kept.glob("[!.]*.zip")} == before
-
-
 def test_of_two_packs_at_once_the_second_sees_what_the_first_wrote(runs: Path, tmp_path: Path) -> None:
     kept, other = tmp_path / "kept.jsonl", made_up_result("bit-xor", seed=5, accuracy=0.9)
     with ThreadPoolExecutor(1) as second:
@@ -347,15 +324,3 @@ def test_of_two_packs_at_once_the_second_sees_what_the_first_wrote(runs: Path, t
         with pytest.raises(ValueError, match="it has 1 runs that are not"):
             packing.result()
     assert kept.read_bytes() == line_of(other)
-
-
-def test_answers_to_a_large_test_set_are_read_as_they_were_written_and_packed(runs: Path, tmp_path: Path) -> None:
-    run = next(path.parent for path in sorted(runs.glob("*/result.json")))
-    labels = np.random.default_rng(0).integers(0, 200, (6_500_000, 1))
-    write_answers(Answers(labels, labels, np.random.default_rng(1).random(labels.shape, np.float32)), run)
-    assert (run / TEST_PREDICTIONS_FILE).stat().st_size > LIMIT
-    pack([runs], tmp_path / "kept")
-    for folder in (run, tmp_path / "kept" / run.name):
-        answers = read_answers(folder)
-        assert answers is not None
-        assert np.array_equal(answers.said, labels)
