@@ -21,6 +21,8 @@ from pathlib import Path
 NODES = ("n1", "n2")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 _START_SECONDS = 60
+_CREDENTIAL_SECONDS = 1.1
+"""Past the second in which a credential was revoked: Slurm dates both by whole seconds."""
 
 
 def missing_for_a_cluster() -> str | None:
@@ -122,12 +124,19 @@ class Cluster:
         return self.client("squeue", "--noheader", "--array", "--format=%F_%K %T %N").splitlines()
 
     def hurry(self) -> None:
-        """Let jobs that were requeued start at once: Slurm would keep them back for two minutes."""
+        """Let jobs that were requeued start in the next second: Slurm would keep them back for two minutes.
+
+        Not in the same second: requeueing revokes the job's credentials up to that second, and
+        Slurm kills a job for good whose new credential bears the date of the revocation.
+        """
         waiting = self.client("squeue", "--noheader", "--array", "--states=PENDING", "--format=%F_%K %r")
-        for line in waiting.splitlines():
-            job, _, reason = line.partition(" ")
-            if reason == "BeginTime":
-                self.client("scontrol", "update", f"JobId={job.removesuffix('_N/A')}", "StartTime=now", check=False)
+        kept_back = [
+            job for job, _, reason in (line.partition(" ") for line in waiting.splitlines()) if reason == "BeginTime"
+        ]
+        if kept_back:
+            time.sleep(_CREDENTIAL_SECONDS)
+        for job in kept_back:
+            self.client("scontrol", "update", f"JobId={job.removesuffix('_N/A')}", "StartTime=now", check=False)
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = _START_SECONDS) -> None:
         deadline = time.monotonic() + seconds

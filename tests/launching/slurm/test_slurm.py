@@ -162,7 +162,6 @@ def test_a_requeued_run_goes_on_from_its_checkpoint(cluster: Cluster, workspace:
     wanted = specs(1, steps=60)
     send(wanted, workspace, TEN_MINUTES, count_steps)
     cluster.wait_for(lambda: begun(workspace, wanted) != [], "a running job", PATIENCE_SECONDS)
-    time.sleep(1.2)  # Slurm dates credentials by whole seconds: begun again in the same one, the job would be refused
     (job,) = [line.split()[0] for line in cluster.queue()]
     cluster.client("scontrol", "requeue", job.removesuffix("_N/A"))
     wait_until_over(cluster, workspace, wanted)
