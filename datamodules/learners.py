@@ -43,7 +43,7 @@ def learn(learner: SimpleLearner, datamodule: TaskDataModule, steps: int) -> flo
         steps: optimizer steps of the run that it stands beside.
 
     Raises:
-        ValueError: examples of several labels lack some, which no model here can be fitted on.
+        ValueError: examples of several labels lack some, which no model here can be fitted on; or no models are given.
     """
     seen = _seen(datamodule, steps)
     features, labels = _labelled(_all_features(learner, seen), labels_of(seen))
@@ -51,10 +51,21 @@ def learn(learner: SimpleLearner, datamodule: TaskDataModule, steps: int) -> flo
     task = datamodule.task
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn: that a model could be fitted for longer
-        models = [model.fit(features, labels) for model in learner.candidates()]
+        models = [model.fit(features, labels) for model in _candidates(learner)]
     found = {place: _score(task, model, learner, asked[VALIDATION]) for place, model in enumerate(models)}
     chosen = models[best_of(found, task.measure.higher_is_better)]
     return _score(task, chosen, learner, asked[datamodule.test_splits[0]])
+
+
+def _candidates(learner: SimpleLearner) -> Sequence[Any]:
+    made: Any = learner.candidates()
+    models = made if isinstance(made, Sequence) else ()
+    if models and all(hasattr(model, "fit") and hasattr(model, "predict") for model in models):
+        return models
+    got = ", ".join(type(model).__name__ for model in models) or (type(made).__name__ if made else "none")
+    raise ValueError(
+        f"simple learner: expected `candidates` to return a list of models with `fit` and `predict`, got {got}"
+    )
 
 
 def _score(task: TaskSpec, model: Any, learner: SimpleLearner, examples: Examples) -> float:

@@ -48,7 +48,8 @@ def read_astral(path: Path) -> list[Domain]:
         ValueError: no FASTA, no records, or one with a bad header, a duplicate name or a bad sequence; names it.
     """
     try:
-        records = list(SeqIO.parse(path, "fasta"))  # type: ignore[no-untyped-call]
+        with open(path, encoding="utf-8-sig") as lines:
+            records = list(SeqIO.parse(lines, "fasta"))  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ValueError(f"{path}: expected a FASTA file ({str(error)[:80]}). Fetch it again.") from error
     if not records:

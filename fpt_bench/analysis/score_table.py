@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -114,6 +115,32 @@ def pick_pairs(scores: Sequence[Score], first: str, second: str, tasks: Sequence
                     f"task '{task}': expected scores of arm '{arm}', got none; name the tasks with `--task`"
                 )
     return pairs
+
+
+def odd_names(scores: Iterable[Score], arms: Sequence[str], tasks: Iterable[str]) -> list[str]:
+    """Say which arms and tasks of a table differ from those that are judged by capitals and spaces alone.
+
+    Example:
+        >>> table = [Score("mnist", "a", 0, 0.9), Score("mnist", "A", 1, 0.8), Score("mnist", "b", 0, 0.7)]
+        >>> odd_names(table, ("a", "b"), ["mnist"])
+        ["arm 'A' (1 score) is another than 'a', and not judged: one arm that is spelt in two ways?"]
+    """
+    whole = list(scores)
+    found = []
+    for kind, judged in (("arm", arms), ("task", tuple(tasks))):
+        spelt = {_alike(name): name for name in judged}
+        counts = Counter(getattr(score, kind) for score in whole)
+        found += [
+            f"{kind} '{name}' ({count:,} score{'s' * (count != 1)}) is another than '{spelt[_alike(name)]}', and not "
+            f"judged: one {kind} that is spelt in two ways?"
+            for name, count in counts.items()
+            if name not in judged and _alike(name) in spelt
+        ]
+    return found
+
+
+def _alike(name: str) -> str:
+    return "".join(name.split()).casefold()
 
 
 WIDE = 20.0

@@ -82,13 +82,14 @@ def judge(
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
     from fpt_bench.analysis.judge import judge as give_verdicts
-    from fpt_bench.analysis.score_table import odd_scores, pick_pairs, read_scores
+    from fpt_bench.analysis.score_table import odd_names, odd_scores, pick_pairs, read_scores
 
     rule = _rule(margin, level, assume, reached, score_range, higher)
     table = read_scores(file, tuple(name.strip() for name in columns.split(",")))
     pairs = pick_pairs(table, better, than, task or ())
     docket = give_verdicts(pairs, rule)
-    remarks = [*_remarks(docket), *odd_scores(pairs, (better, than), rule)]
+    odd = [*odd_names(table, (better, than), pairs), *odd_scores(pairs, (better, than), rule)]
+    remarks = [*_remarks(docket), *odd]
     if as_json:
         say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket), "remarks": remarks})
     else:

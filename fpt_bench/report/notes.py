@@ -236,7 +236,7 @@ def _completeness_notes(cells: Sequence[Cell], bench: Bench) -> list[str]:
             f"Low n: as few as {smallest} seeds a cell; an interval from so few runs is wide and rests on normality."
         )
     if bench.scored < bench.expected:
-        notes.append(f"Incomplete: {bench.expected - bench.scored} of {bench.expected} runs have no score yet.")
+        notes.append(f"Incomplete: {bench.expected - bench.scored} of {bench.expected} runs have no score.")
     if grid.left_out:
         notes.append(f"Left out: {', '.join(grid.left_out)}; the profile {grid.profile} has no budget for them.")
     if grid.arms_left_out:

@@ -1,11 +1,11 @@
 """Floors and simple learners of the data that a run would see, measured."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 
 from datamodules.contract import TaskDataModule
-from datamodules.learners import learn
+from datamodules.learners import SimpleLearner, learn
 from fpt_bench.config.spec import RunSpec
 from fpt_bench.results.simple_records import SimpleRecord, examples_shown
 
@@ -14,11 +14,22 @@ _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 def require_learners(spec: RunSpec, datamodule: TaskDataModule) -> None:
     """Raise a ValueError unless a task has a simple learner."""
-    if not datamodule.simple_learners():
+    if not _learners(datamodule):
         raise ValueError(
             f"task '{spec.task}': expected one with a simple learner, got one that has none: what it is to be held "
             "against is its floor, which `inspect` shows. Without --task, `learn` measures the floors of every task"
         )
+
+
+def _learners(datamodule: TaskDataModule) -> Mapping[str, SimpleLearner]:
+    """Return a task's simple learners, which may be of somebody's code."""
+    found: object = datamodule.simple_learners()
+    if isinstance(found, Mapping) and all(isinstance(each, SimpleLearner) for each in found.values()):
+        return found
+    raise ValueError(
+        f"task {type(datamodule).__name__}: expected `simple_learners` to return SimpleLearners by name, got "
+        f"{str(found)[:60]}"
+    )
 
 
 def measure_simple(
@@ -36,7 +47,7 @@ def measure_simple(
     for rule, score in floors.items():
         report(rule, score)
     learners = {}
-    for name, learner in datamodule.simple_learners().items():
+    for name, learner in _learners(datamodule).items():
         learners[name] = learn(learner, datamodule, spec.max_steps)
         report(name, learners[name])
     return SimpleRecord(

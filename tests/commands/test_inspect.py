@@ -1,5 +1,6 @@
 """`inspect`: what a task's data are, and every fault in them."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,11 @@ class Negative(MajorityDataModule):
     def examples(self, split):
         whole = super().examples(split)
         return ArrayExamples(whole.inputs, whole.labels - 1)
+
+class OneClass(MajorityDataModule):
+    def examples(self, split):
+        whole = super().examples(split)
+        return ArrayExamples(whole.inputs, whole.labels * (split == "test"))
 """
 
 
@@ -82,6 +88,19 @@ def test_a_sound_task_is_shown_and_nothing_is_wrong() -> None:
     assert ["train", "384", "9", "2", "51.3", "%", "none", "none"] in rows(done.stdout)
     assert "first example of test: " in done.stdout
     assert "sound: no fault was found" in done.stdout
+
+
+@pytest.mark.usefixtures("outside")
+def test_labels_that_are_all_alike_and_classes_that_training_lacks_are_no_fault_and_said() -> None:
+    done = inspect("faulty:OneClass", "--data-arguments", "length=9")
+    assert done.exit_code == 0, done.output
+    assert "worth knowing: train: every label is 0: nothing can be learned from it" in done.stdout
+    assert "worth knowing: validation: every label is 0: a constant answer is perfect on it" in done.stdout
+    said = re.search("test: 1 of its classes are in no training example, 1: ([0-9]+) of its 64 examples", done.stdout)
+    assert said is not None
+    assert 20 < int(said[1]) < 44
+    assert "sound: no fault was found" in done.stdout
+    assert "worth knowing" not in inspect("my_task:MajorityDataModule").stdout
 
 
 def test_records_are_counted(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Simple learners: what they see, who chooses, and their features by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from datamodules.listops.expressions import encode
 from datamodules.metrics import IGNORED
 from datamodules.proteins.kmer_learners import composition_and_length, root_3mers
 from datamodules.proteins.protein_files import encode_residues
+from fpt_bench.config.spec import RunSpec
+from fpt_bench.training.simple_measure import require_learners
 
 SEEN: list[NDArray[Any]] = []
 
@@ -145,3 +147,25 @@ def test_examples_without_a_label_teach_a_learner_nothing() -> None:
     features, labels = np.zeros((2, 1)), torch.tensor([[1, 0], [IGNORED, 1]])
     with pytest.raises(ValueError, match="all of its 2 labels for a simple learner, got 1 that are missing"):
         _labelled(features, labels)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "got"),
+    [
+        (lambda: Remembers(0), "got Remembers$"),
+        (list, "got none$"),
+        (lambda: [Remembers(0), "ridge"], "got Remembers, str$"),
+        (lambda: {"ridge": Remembers(0)}, "got dict$"),
+    ],
+)
+def test_candidates_that_are_no_list_of_models_are_a_sentence(candidates: Callable[[], Any], got: str) -> None:
+    with pytest.raises(ValueError, match=f"a list of models with `fit` and `predict`, {got}"):
+        learn(SimpleLearner(pixels, candidates), Numbers(batch_size=10), 10)
+
+
+def test_simple_learners_that_are_no_simple_learners_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = RunSpec(task="numbers:Numbers", data="real")
+    for wrong in ([SimpleLearner(pixels, nearest_centroid)], {"centroid": nearest_centroid}):
+        monkeypatch.setattr(Numbers, "simple_learners", lambda _, found=wrong: found)
+        with pytest.raises(ValueError, match="task Numbers: expected `simple_learners` to return SimpleLearners by na"):
+            require_learners(spec, Numbers(batch_size=10))

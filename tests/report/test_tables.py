@@ -286,7 +286,7 @@ def test_runs_made_with_several_releases_are_said_so() -> None:
 
 def test_tables_of_nothing_say_so(tmp_path: Path) -> None:
     write_tables(Bench.of(made_up_grid(), []), tmp_path)
-    assert "Incomplete: 12 of 12 runs have no score yet." in (tmp_path / "table.md").read_text()
+    assert "Incomplete: 12 of 12 runs have no score." in (tmp_path / "table.md").read_text()
     assert len(json.loads((tmp_path / "table.json").read_text())) == 4
     assert (tmp_path / "table.csv").read_text().count("\n") == 5
 
