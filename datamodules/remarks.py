@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+import torch
+
 from datamodules.constants import is_labelled
 from datamodules.contract import TRAIN, VALIDATION, TaskDataModule
 from datamodules.survey import SplitSurvey
@@ -20,8 +22,8 @@ def remarks(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> I
     values = {split: _values(found) for split, found in surveys.items()}
     for split in (TRAIN, VALIDATION, *datamodule.test_splits):
         if len(values.get(split, ())) == 1:
-            why = "nothing can be learned from it" if split == TRAIN else "a constant answer is perfect on it"
-            yield f"{split}: every label is {values[split].copy().pop():g}: {why}"
+            why = "nothing can be learned from it" if split == TRAIN else "no score on it says what was learned"
+            yield f"{split}: every label is {next(iter(values[split])):g}: {why}"
     if datamodule.task.label_kind != "classes" or TRAIN not in values:
         return
     for split in datamodule.test_splits:
@@ -29,7 +31,7 @@ def remarks(datamodule: TaskDataModule, surveys: Mapping[str, SplitSurvey]) -> I
             named = ", ".join(f"{value:g}" for value in unseen[:MOST_NAMED])
             more = f" and {len(unseen) - MOST_NAMED:,} more" if len(unseen) > MOST_NAMED else ""
             labels = surveys[split].all_labels
-            count = sum(int((labels == value).any(dim=1).sum()) for value in unseen)
+            count = int(torch.isin(labels, labels.new_tensor(unseen)).any(dim=1).sum())
             yield (
                 f"{split}: {len(unseen):,} of its classes are in no training example, {named}{more}: "
                 f"{count:,} of its {surveys[split].examples:,} examples"
