@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from datamodules.sources.csv_headers import require_commas
 from datamodules.sources.parquet import table_rows
 from datamodules.sources.quotes import quote, shorten
 
@@ -56,8 +57,7 @@ def _columns(found: list[str]) -> tuple[str, str]:
     if [len(each) for each in named] == [1, 1]:
         return named[0][0], named[1][0]
     is_record = len(found) == 2 and any(re.fullmatch("[0-9]+", name or "") for name in found)
-    if len(found) == 1 and (mark := next((each for each in ";\t|" if each in found[0]), None)):
-        raise ValueError(f"expected commas between its fields, got {mark!r}. Write it with commas")
+    require_commas(found)
     what_to_do = "It has no such line: put `seq,label` before it" if is_record else "Rename them"
     raise ValueError(
         f"expected the columns {SEQUENCE_COLUMNS[0]!r} and {LABEL_COLUMNS[0]!r} in its first line, "

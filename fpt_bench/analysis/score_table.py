@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from datamodules.sources.csv_headers import require_commas
 from fpt_bench.analysis.intervals import reaches
 from fpt_bench.analysis.judge import Rule
 from fpt_bench.names import require_known
@@ -42,8 +43,7 @@ def read_scores(path: Path, columns: Sequence[str] = COLUMNS) -> list[Score]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, strict=True)
             header = list(rows.fieldnames or [])
-            if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
-                raise ValueError(f"expected fields with commas between them, got {other!r}; write it with commas")
+            require_commas(header)
             for name in columns:
                 require_known("column", name, header)
                 if header.count(name) > 1:

@@ -48,6 +48,7 @@ def inspect(
     workspace = Workspace(Path(), data_root, offline)
     with notes.status("loading PyTorch"):
         from datamodules.checks import judge, survey
+        from datamodules.remarks import remarks
         from fpt_bench.training.resolve import make_datamodule, resolve_data
 
     spec, warning = resolve_data(spec, workspace)
@@ -71,7 +72,7 @@ def inspect(
         out.print(_draw(surveys))
     for line in (*(_tell(datamodule) if not faults else ()), *(_accounts(datamodule, faults) if surveys else ())):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
-    for remark in _remarks(datamodule, surveys) if not faults else ():
+    for remark in remarks(datamodule, surveys) if not faults else ():
         out.print(f"worth knowing: {remark}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not faults:
         out.print("sound: no fault was found", style="green")
@@ -144,12 +145,6 @@ def _tell(datamodule: "TaskDataModule") -> Iterator[str]:
     batch = datamodule.examples(headline).batch(np.arange(1))
     words = " ".join(datamodule.words(batch.inputs[0, batch.mask[0]]))
     yield f"first example of {headline}: {shorten(words)} -> {shorten(spell(known_labels(batch.labels[0])))}"
-
-
-def _remarks(datamodule: "TaskDataModule", surveys: Mapping[str, "SplitSurvey"]) -> Iterator[str]:
-    from datamodules.remarks import remarks
-
-    return remarks(datamodule, surveys)
 
 
 def _accounts(datamodule: "TaskDataModule", faults: Sequence[str]) -> Iterator[str]:

@@ -81,14 +81,24 @@ def judge(
             f"expected a folder of runs, or --better, --than and --margin for a table of scores, got {file} alone"
         )
     refuse_given(context, OF_RUNS, "with a table of scores: they are of runs")
+    names = tuple(name.strip() for name in columns.split(","))
+    _judge_scores(
+        file, names, (better, than), task or (), _rule(margin, level, assume, reached, score_range, higher), as_json
+    )
+
+
+def _judge_scores(
+    file: Path, columns: Sequence[str], arms: tuple[str, str], tasks: Sequence[str], rule: "Rule", as_json: bool
+) -> None:
+    """Print what the scores in a table say of two arms."""
     from fpt_bench.analysis.judge import judge as give_verdicts
     from fpt_bench.analysis.score_table import odd_names, odd_scores, pick_pairs, read_scores
 
-    rule = _rule(margin, level, assume, reached, score_range, higher)
-    table = read_scores(file, tuple(name.strip() for name in columns.split(",")))
-    pairs = pick_pairs(table, better, than, task or ())
+    table = read_scores(file, columns)
+    better, than = arms
+    pairs = pick_pairs(table, better, than, tasks)
     docket = give_verdicts(pairs, rule)
-    odd = [*odd_names(table, (better, than), pairs), *odd_scores(pairs, (better, than), rule)]
+    odd = [*odd_names(table, arms, pairs), *odd_scores(pairs, arms, rule)]
     remarks = [*_remarks(docket), *odd]
     if as_json:
         say_json({"better": better, "than": than, "rule": asdict(rule), **asdict(docket), "remarks": remarks})

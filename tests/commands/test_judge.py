@@ -118,6 +118,14 @@ def test_scores_of_two_units_are_remarked_upon(tmp_path: Path) -> None:
     assert "beside percent" not in judged(tmp_path, SOUND).stdout
 
 
+def test_an_arm_that_is_spelt_in_two_ways_is_remarked_upon(tmp_path: Path) -> None:
+    done = judged(tmp_path, [*SOUND, "copy,Ours,6,0.9", "copy,OURS ,7,0.9", "copy,other,0,0.9"])
+    for spelt in ("Ours", "OURS"):
+        assert f"arm '{spelt}' (1 score) is another than 'ours', and not judged" in done.stdout
+    assert "'other'" not in done.stdout
+    assert "is another than" not in judged(tmp_path, SOUND).stdout
+
+
 @pytest.mark.parametrize(("score", "who"), [("0.95", "no seed"), ("0.5", "all seeds")])
 def test_a_score_that_all_or_none_reach_is_remarked_upon(tmp_path: Path, score: str, who: str) -> None:
     done = judged(tmp_path, SOUND, "--reached", score, "--task", "copy")

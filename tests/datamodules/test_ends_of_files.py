@@ -76,7 +76,7 @@ JOINED: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object], str]] 
     "two tables": (text("x.csv", *["seq,label\nMK,3\n"] * 2), read_tape, "record 1: .* got 'label'"),
     "two tables, no line between": (text("x.csv", *["seq,label\nMK,3"] * 2), read_tape, "record 0: expected a field"),
     "a row of two": (text("x.csv", "seq,label\nMK,3,GG,0\n"), read_tape, "record 0: .* got more: .'GG', '0'."),
-    "semicolons": (text("x.csv", "seq;label\nMK;3\n"), read_tape, "expected commas between its fields, got ';'"),
+    "semicolons": (text("x.csv", "seq;label\nMK;3\n"), read_tape, "expected fields with commas between them, got ';'"),
     "a pickle and more": (lmdb_of([pickle.dumps(PROTEINS[0]) * 2]), read_tape, "record 0: expected the end"),
     "more records than stated": (lmdb_of(list(PROTEINS), 1), read_tape, "num_examples says, 1, got 2"),
     "values behind an array": (idx_of("x-ubyte", lambda content: content + b"0"), read_idx, "got 1,569"),
