@@ -273,3 +273,19 @@ CAUSAL_128, CAUSAL_256 = (
     )
     for width in (128, 256)
 )
+
+
+def _four_blocks(norms: str, heads: int) -> BodyEntry:
+    """Return a control of MiniLM's sizes: a BERT, whose norms come last, or a ViT, whose norms come first."""
+    shape = {"num_hidden_layers": 4, "hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": heads}
+    places = {
+        "last": {"model_type": "bert", "max_position_embeddings": 484},
+        "first": {"model_type": "vit", "image_size": 22, "patch_size": 1, "num_channels": 1},
+    }
+    return BodyEntry(
+        f"control: four blocks of MiniLM's sizes, norms {norms}, {heads} heads", architecture=places[norms] | shape
+    )
+
+
+NORMS_LAST_3, NORMS_LAST_6, NORMS_LAST_12 = (_four_blocks("last", heads) for heads in (3, 6, 12))
+NORMS_FIRST_3, NORMS_FIRST_6, NORMS_FIRST_12 = (_four_blocks("first", heads) for heads in (3, 6, 12))

@@ -38,6 +38,7 @@ BODIES: Mapping[str, str] = {
         "speech", "speech-base", "dinov2-small", "vit-base", "bert-base", "t5-encoder", "longformer", "lstm",
         "lstm-768", "none", "none-768", "attention", "attention-768", "block", "block-768",
         "causal-128", "causal-256",
+        "norms-last-3", "norms-last-6", "norms-last-12", "norms-first-3", "norms-first-6", "norms-first-12",
     )
 }  # fmt: skip
 """Every named body by the name that users type: its entry in the catalog, a constant of the same name."""

@@ -125,6 +125,7 @@ def test_runs_that_experiments_share_are_the_same_runs() -> None:
     # These have budgets, rates or random arms of their own; `execution` has the others' once `auto` is settled.
     own = {"learning-rates", "rates", "recall", "depth", "successive-groups-random", "frozen-lstm", "mimetic-causal"}
     own |= {"one-shape", "random-transformers", "small-embeddings", "real-data", "published-cell", "positions"}
+    own |= {"norm-placement"}
     for name in set(ids) - own - {"execution"}:
         assert ids[name] & ids["initializations"], f"{name} shares no run with initializations"
 
