@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import CLIPConfig, GPT2LMHeadModel, PretrainedConfig
+from transformers import CLIPConfig, GPT2LMHeadModel, PretrainedConfig, Wav2Vec2Config
 from typer.testing import CliRunner
 
 from fpt_bench.cli import app
@@ -65,3 +65,23 @@ def test_a_model_of_several_parts_is_a_sentence(tmp_path: Path) -> None:
     done = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["inspect", str(tmp_path)])
     assert done.exit_code == 2
     assert "expected one transformer, with a hidden_size, got clip, without" in done.output
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            Wav2Vec2Config(),
+            "fault: expected a model that takes inputs_embeds in place of words, Wav2Vec2Model does not",
+        ),
+        (
+            saved.bert(hidden_act="frob"),
+            "expected a config.json of bert that transformers makes a model of, got one that",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_made_or_fed_is_a_sentence(tmp_path: Path, config: PretrainedConfig, said: str) -> None:
+    config.save_pretrained(tmp_path)
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["inspect", str(tmp_path), "--offline"])
+    assert done.exit_code == 1
+    assert said in done.output, done.output

@@ -11,11 +11,22 @@ from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from fpt_bench.bodies.native.architecture import Architecture
 from fpt_bench.bodies.native.translate import Layout
 
+_NOT_AS_CONFIGURED = (LookupError, AttributeError, TypeError, ArithmeticError, AssertionError, ImportError)
+"""What the library's classes raise where a value of the configuration is none that they know."""
+
 
 def without_vocabulary(model: nn.Module) -> nn.Module:
-    """Remove what a body fed with embeddings never runs: the vocabulary table and a pooler; a control has neither."""
+    """Remove what a body fed with embeddings never runs: the vocabulary table and a pooler; a control has neither.
+
+    Raises:
+        ValueError: the library knows no table of the model's that embeddings could come in place of.
+    """
     if isinstance(model, PreTrainedModel):
-        model.set_input_embeddings(nn.Identity())
+        try:
+            model.set_input_embeddings(nn.Identity())
+        except NotImplementedError as error:
+            kind = type(model).__name__
+            raise ValueError(f"expected a model that takes inputs_embeds in place of words, {kind} does not") from error
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # type: ignore[assignment]
     return model
@@ -52,12 +63,22 @@ class Family:
         return None if self.native is None else self.native.read_architecture(config)
 
     def build_random(self, config: PretrainedConfig, attention: str | None) -> nn.Module:
-        """Build a model with the published initializer, in float32, from torch's global generator."""
+        """Build a model with the published initializer, in float32, from torch's global generator.
+
+        Raises:
+            ValueError: the library cannot make a model of what the configuration says.
+        """
         if self.control is not None:
             return self.control(config)
         chosen = self.model_class
         build: Callable[..., nn.Module] = AutoModel.from_config if chosen is AutoModel else chosen._from_config
-        model: nn.Module = build(config, attn_implementation=attention, dtype=torch.float32)
+        try:
+            model: nn.Module = build(config, attn_implementation=attention, dtype=torch.float32)
+        except _NOT_AS_CONFIGURED as error:
+            raise ValueError(
+                f"expected a config.json of {config.model_type} that transformers makes a model of, "
+                f"got one that ends in {type(error).__name__}: {error}"
+            ) from error
         if self.redraw is not None:
             self.redraw(model)
         return model
