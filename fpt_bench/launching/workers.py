@@ -1,4 +1,4 @@
-"""Where runs execute: in this process, or in pinned one-thread worker processes on this machine."""
+"""Where runs execute: in this process, or in one-thread worker processes on this machine."""
 
 import contextlib
 import gc
@@ -49,7 +49,7 @@ def hire(workers: int, workspace: Workspace) -> Iterator[Sequence[Worker]]:
 
     A process is started when there is a run for it, and kept: starting one takes as long as some runs.
     """
-    crew = [Worker(_work, index, _gpus(), workspace) for index in range(workers)]
+    crew = [Worker(_work, core, gpu, workspace) for core, gpu in _places(workers)]
     try:
         yield crew
     finally:
@@ -89,6 +89,20 @@ def run_all(specs: Iterable[RunSpec], workspace: Workspace, crew: Sequence[Worke
                 worker.job = None
 
 
+def _places(workers: int) -> Iterator[tuple[int | None, str | None]]:
+    """Yield the core and the GPU that are each worker's own, None where it has none.
+
+    As many workers as cores, or more, have a core each. Fewer are placed by the system, which knows what else runs: of
+    two benches side by side, each would pin its own to the first cores and leave the others idle.
+    """
+    gpus, ours = _gpus(), cores()
+    for index in range(workers):
+        if gpus:
+            yield None, gpus[index % len(gpus)]
+        else:
+            yield ours[index % len(ours)] if workers >= len(ours) else None, None
+
+
 def _gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
@@ -99,13 +113,13 @@ def _gpus() -> list[str]:
     return visible[:count] if torch.cuda.is_available() else []
 
 
-def _work(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -> None:
+def _work(pipe: Connection, core: int | None, gpu: str | None, workspace: Workspace) -> None:
     """Do the runs that come through the pipe until it closes.
 
     Nothing that unpickling the arguments imports may import torch: it reads the number of threads only once.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    _pin(index, gpus)
+    _pin(core, gpu)
     began = time.monotonic()
     import torch
 
@@ -148,14 +162,13 @@ def _tell(pipe: Connection, event: Event) -> None:
         raise _NobodyListensError from error
 
 
-def _pin(index: int, gpus: list[str]) -> None:
-    """Pin this process to one core and one thread, and to one GPU where there are any, before torch is imported."""
+def _pin(core: int | None, gpu: str | None) -> None:
+    """Keep this process to one thread, and to the core and GPU that are its own, before torch is imported."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
-    elif hasattr(os, "sched_setaffinity"):
-        ours = cores()
-        os.sched_setaffinity(0, {ours[index % len(ours)]})
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
 
 
 def keep_failure(spec: RunSpec, error: str, workspace: Workspace) -> RunResult:

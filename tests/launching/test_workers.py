@@ -21,6 +21,7 @@ from fpt_bench.launching.workers import (
     _gpus,
     _NobodyListensError,
     _pin,
+    _places,
     _tell,
     _work,
     default_workers,
@@ -108,9 +109,9 @@ class Fatal:
         self._pipe.send(event)
 
 
-def die_once(pipe: Connection, index: int, gpus: list[str], workspace: Workspace) -> None:
+def die_once(pipe: Connection, core: int | None, gpu: str | None, workspace: Workspace) -> None:
     workspace.runs.mkdir(parents=True, exist_ok=True)
-    _work(Fatal(pipe, workspace.runs / "killed"), index, gpus, workspace)  # type: ignore[arg-type]
+    _work(Fatal(pipe, workspace.runs / "killed"), core, gpu, workspace)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -341,13 +342,21 @@ def test_there_are_as_many_workers_as_gpus_have_room_and_cores_can_drive(
 
 
 def test_workers_take_a_gpu_each_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "THP_MEM_ALLOC_ENABLE", "CUDA_VISIBLE_DEVICES"):
+    monkeypatch.setattr("fpt_bench.launching.workers._gpus", lambda: ["3", "5"])
+    assert list(_places(3)) == [(None, "3"), (None, "5"), (None, "3")]
+    for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "")
-    taken = []
-    for index in range(4):
-        _pin(index, ["3", "5"])
-        taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
-    assert taken == ["3", "5", "3", "5"]
+    _pin(None, "5")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
+
+
+def test_workers_have_a_core_each_where_a_bench_has_one_for_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two benches of one worker on two cores both lay on the first, and the second core was idle."""
+    monkeypatch.setattr("fpt_bench.launching.workers._gpus", list)
+    monkeypatch.setattr("fpt_bench.launching.workers.cores", lambda: [4, 6])
+    assert [core for core, _ in _places(1)] == [None]
+    assert [core for core, _ in _places(2)] == [4, 6]
+    assert [core for core, _ in _places(3)] == [4, 6, 4]
 
 
 def test_gpus_that_cuda_does_not_see_are_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
