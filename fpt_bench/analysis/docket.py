@@ -36,6 +36,8 @@ class JudgedClaim:
     """All runs that it is judged by."""
     beyond: frozenset[str] = frozenset()
     """Tasks on which a difference is surely of the margin or more, as sure as one word of the family is."""
+    trained: tuple[tuple[str, float], ...] = ()
+    """Arms whose body a run of ours trained, with what it has on that task: at the floor there, it learned nothing."""
 
     @property
     def late(self) -> str:
@@ -45,6 +47,12 @@ class JudgedClaim:
         if self.registered is None:
             return f"not registered before its {self.runs} runs"
         return f"registered after {self.earlier} of its {self.runs} runs"
+
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What a reader may hold against the verdict, a phrase each."""
+        bodies = (f"the body of {arm} has {score:.3g} on the task it was trained on" for arm, score in self.trained)
+        return (*filter(None, (self.late,)), *bodies)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -84,7 +92,16 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
     beyond = _beyond(claim, enough) if enough and claim.verdict == "same" else frozenset()
     registered, runs = bench.grid.registered.get(claim.hash), list(_runs(claim, bench, enough))
     over = sum(registered is None or r.finished_at is None or r.finished_at < registered for r in runs)
-    return JudgedClaim(claim, docket, missing, registered, over, len(runs), beyond)
+    bodies = ((arm, _trained(arm, bench, enough)) for arm in (claim.better, claim.worse))
+    trained = tuple((arm, score) for arm, score in bodies if score is not None)
+    return JudgedClaim(claim, docket, missing, registered, over, len(runs), beyond, trained)
+
+
+def _trained(arm: str, bench: Bench, tasks: Iterable[str]) -> float | None:
+    """Return the lowest score that a body of the arm has on the task that a run of ours trained it on; None: no such."""
+    cells = filter(None, (bench.cell(task, arm) for task in tasks))
+    bodies = (result.body for cell in cells for result in cell.runs)
+    return min((body.trained_score for body in bodies if body and body.trained_score is not None), default=None)
 
 
 def _beyond(claim: Claim, pairs: dict[str, tuple[list[float], list[float]]]) -> frozenset[str]:

@@ -43,6 +43,7 @@ def _record(entry: Entry) -> dict[str, Any]:
         "registered": registered,
         "runs": judged.runs if judged else 0,
         "earlier_runs": judged.earlier if judged else 0,
+        "reservations": list(judged.reservations) if judged else [],
         "seeds": entry.seeds_now,
         "seeds_to_resolve": None
         if math.isnan(entry.seeds)
@@ -73,7 +74,7 @@ def docket_markdown(entries: Sequence[Entry]) -> str:
     for entry in sorted(entries, key=lambda entry: (order[entry.outcome], entry.bench is None)):
         cells = (
             f"**{for_markdown(entry.filed.name)}**: {for_markdown(entry.filed.sentence)}",
-            ", ".join(filter(None, (entry.outcome, entry.judged.late if entry.judged else ""))),
+            for_markdown(", ".join((entry.outcome, *(entry.judged.reservations if entry.judged else ())))),
             _effects(entry),
             _seeds(entry),
             _step(entry),

@@ -13,6 +13,7 @@ from fpt_bench.analysis.filed_docket import Entry, judge_filed
 from fpt_bench.config.claim_files import FiledClaim
 from fpt_bench.config.experiment import Arm
 from fpt_bench.report.docket_tables import changed_verdicts, count_line, docket_csv, docket_markdown, docket_records
+from fpt_bench.results.result import BodyRecord
 from tests.made_up_bench import HEADLINE_ARMS, made_up_bench, on_file
 
 SEEDS = tuple(range(8))
@@ -202,6 +203,20 @@ def test_a_kept_docket_is_derived_again_and_differences_are_named() -> None:
     earlier = json.loads(json.dumps(docket_records(entries)))
     del earlier[0]["tasks"][0]["says_nothing"], earlier[0]["held"]
     assert changed_verdicts(earlier, entries) == [], "an earlier form has fewer fields"
+
+
+def test_a_verdict_on_a_body_trained_here_says_what_that_body_learned() -> None:
+    """A body that has learned nothing of copying says nothing of what copying gives."""
+    grid, results = made_up_bench(("mnist",), seeds=SEEDS)
+    body = BodyRecord(source="-", fingerprint="-", execution="native", trained_by="identity", trained_score=0.0699)
+    trained = [r.model_copy(update={"body": body}) if r.spec.init == "pretrained" else r for r in results]
+    (entry,) = judge_filed([filed()], [Bench.of(grid, trained)])
+    (record,) = docket_records([entry])
+    late, said = record["reservations"]
+    assert said == "the body of language has 0.0699 on the task it was trained on"
+    assert f"| supported, {late}, {said} |" in docket_markdown([entry])
+    (plain,) = docket_records(judge_filed([filed()], [Bench.of(grid, results)]))
+    assert plain["reservations"] == [late]
 
 
 def test_the_page_has_a_row_a_claim_and_the_csv_a_row_a_task() -> None:
