@@ -98,7 +98,7 @@ def judge_claim(claim: Claim, bench: Bench) -> JudgedClaim:
 
 
 def _trained(arm: str, bench: Bench, tasks: Iterable[str]) -> float | None:
-    """Return the lowest score that a body of the arm has on the task that a run of ours trained it on; None: no such."""
+    """Return the lowest score of an arm's bodies on the task that a run of ours trained them on; None: no such body."""
     cells = filter(None, (bench.cell(task, arm) for task in tasks))
     bodies = (result.body for cell in cells for result in cell.runs)
     return min((body.trained_score for body in bodies if body and body.trained_score is not None), default=None)
