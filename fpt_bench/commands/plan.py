@@ -103,7 +103,7 @@ def show_resolution(
     from fpt_bench.commands.seeds_view import require_points, show_seeds
 
     require_points(points)
-    grids = {name: named_grid(name, profile, seeds, picks) for name in experiments}
+    grids = dict(zip(experiments, _grids(experiments, profile, seeds, picks), strict=True))
     results = read_results(runs, notes, kept)
     return Group(
         *(
@@ -139,7 +139,7 @@ def show_experiments(
     """
     from fpt_bench.analysis.sweep import given_up_runs
 
-    grids = [named_grid(name, profile, seeds, picks) for name in experiments]
+    grids = _grids(experiments, profile, seeds, picks)
     results = read_results(runs, notes, kept)
     own = results if kept is None else collect_results(runs)[0]
     over = over_in(results)
@@ -177,6 +177,17 @@ def show_experiments(
 def kept_results(places: Sequence[Path] = KEPT) -> list[RunResult]:
     """Return the results that came with this checkout, set-aside ones too; none where it came without them."""
     return [result for place in places if place.is_dir() for result in collect_results(place)[0]]
+
+
+def _grids(experiments: Sequence[str], profile: str, seeds: tuple[int, ...] | None, picks: Picks) -> list[Grid]:
+    """Return the grids that a bench would run; a data argument that was typed is one that its tasks take."""
+    grids = [named_grid(name, profile, seeds, picks) for name in experiments]
+    if "data_arguments" in picks.fields:
+        from fpt_bench.training.resolve import checked_arguments  # which imports the tasks' classes, and so torch
+
+        for run in {run.spec.task: run for grid in grids for run in grid.runs}.values():
+            checked_arguments(run.spec.task, run.spec.data_arguments)
+    return grids
 
 
 def _settled(grid: Grid, runs: Path, results: Sequence[RunResult]) -> Grid:

@@ -36,7 +36,7 @@ def make_datamodule(spec: RunSpec, workspace: Workspace) -> TaskDataModule:
     """
     build = find_task(spec.task)
     assert spec.data != "auto", "`resolve` decides which data a run uses"
-    arguments = _checked_arguments(spec.task, spec.data_arguments)
+    arguments = checked_arguments(spec.task, spec.data_arguments)
     shuffled = arguments.pop("shuffled", False)
     with _named(spec.task):
         own = build(
@@ -106,7 +106,7 @@ def _type_of(task: str, parameter: inspect.Parameter) -> Any:
     return type(parameter.default)
 
 
-def _checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
+def checked_arguments(task: str, arguments: dict[str, Argument]) -> dict[str, Argument]:
     """Return a task's data arguments in the types that its datamodule declares; a number written as text becomes one.
 
     Raises:
@@ -150,7 +150,7 @@ def resolve_data(spec: RunSpec, workspace: Workspace) -> tuple[RunSpec, str | No
         ValueError: a task or data argument that is wrong.
         FileNotFoundError: data that are not available.
     """
-    arguments = _checked_arguments(spec.task, spec.data_arguments)
+    arguments = checked_arguments(spec.task, spec.data_arguments)
     kind, warning = find_task(spec.task).choose_kind(spec.data, workspace.data_root, workspace.offline, arguments)
     return spec.model_copy(update={"data": kind, "data_arguments": arguments}), warning
 

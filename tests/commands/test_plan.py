@@ -248,6 +248,14 @@ def test_options_that_a_view_does_not_know_are_refused() -> None:
         assert f"expected no {named} with {options[0]}" in done.stderr
 
 
+@pytest.mark.parametrize("view", [[], ["--resolve", "5"]])
+def test_a_data_argument_that_no_task_takes_is_refused_as_the_bench_would(view: list[str]) -> None:
+    options = ["--tasks", "bit-xor", "--set", "data_arguments.lenght=3"]
+    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["plan", "headline", *options, *view])
+    assert done.exit_code == 2
+    assert "unknown data argument of bit-xor 'lenght'. Known: shuffled, string_bits" in done.stderr
+
+
 def test_what_is_kept_elsewhere_is_done(tmp_path: Path) -> None:
     plan(tmp_path, *STATED)
     grid = named_grid(str(tmp_path / "mine.yaml"), str(tmp_path / "tiny.yaml"))
