@@ -102,13 +102,14 @@ def test_the_readme_answers_what_the_kept_headline_does() -> None:
     ("folder", "bench", "name"),
     [
         (HEADLINE, "headline-embedded", "forest"),
+        (MEASURED, "one-shape-embedded", "forest"),
         (MEASURED, "ladder-embedded", "bytes"),
         (MEASURED, "lasting-settled", "curves"),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else value,
 )
 def test_the_pictures_are_of_the_kept_results(folder: Path, bench: str, name: str) -> None:
-    picture = f"docs/pictures/{bench.split('-')[0]}-{name}.png"
+    picture = f"docs/pictures/{bench.rpartition('-')[0]}-{name}.png"
     assert picture in (ROOT / "README.md").read_text()
     again = f"front_page {folder.relative_to(ROOT)} {bench} --figure {name} --picture {picture}"
     with Image.open(ROOT / picture) as shown:
