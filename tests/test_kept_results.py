@@ -22,9 +22,9 @@ from fpt_bench.report.front_page import blocks, figure, kept_bench
 from fpt_bench.results.folder import GRID_FILE
 from fpt_bench.results.grids import find_grids, read_grid
 from fpt_bench.results.result_files import collect_results
-from tests.paths import HEADLINE, KEPT_RESULTS, MEASURED, ROOT
+from tests.paths import DROWNED, HEADLINE, KEPT_RESULTS, MEASURED, ROOT
 
-PLACES = {"before": KEPT_RESULTS, "today": MEASURED, "headline": HEADLINE}
+PLACES = {"before": KEPT_RESULTS, "today": MEASURED, "headline": HEADLINE, "drowned-positions": DROWNED}
 
 
 @pytest.fixture(scope="module", params=list(PLACES))
@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest) -> Path:
 def rendered(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the kept results whose tables were rendered again."""
     copy = tmp_path_factory.mktemp("kept") / "results"
-    others = [KEPT_RESULTS.name, HEADLINE.name]
+    others = [KEPT_RESULTS.name, HEADLINE.name, DROWNED.name]
     shutil.copytree(place, copy, ignore=shutil.ignore_patterns("table.md", "table.csv", *others))
     results, _ = collect_results(copy)
     for path in find_grids(copy):
