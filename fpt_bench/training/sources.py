@@ -47,8 +47,8 @@ class Sources:
             if then is not None and now is not None and then != now:
                 raise RefusedError(
                     f"run {run} {did_what} with other {kind}: expected {what} {_short(then)}, got {_short(now)}: "
-                    "files, or the code that makes them, have changed since. Bring them back, take another --runs "
-                    "folder, or remove the run's folder and ask for it again."
+                    "files, or the code that makes them, have changed since. Bring them back, or do without that "
+                    "result: take another --runs folder or remove the run's, and where --kept has it, leave that out."
                 )
 
 
