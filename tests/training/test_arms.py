@@ -16,6 +16,7 @@ from fpt_bench.config.spec import RunSpec
 from fpt_bench.config.yaml_files import read_yaml
 from fpt_bench.results.folder import BODIES
 from fpt_bench.results.workspace import Workspace
+from fpt_bench.training.module import FPTModule
 from fpt_bench.training.one_run import run_one, trained_body
 from fpt_bench.training.resolve import make_datamodule, resolve
 
@@ -168,6 +169,21 @@ def test_every_row_of_the_pretrainings_is_a_run(name: str) -> None:
     assert spec.init == "random"
     assert len(spec.train) == 6
     assert (spec.seed, spec.body) == (0, "minilm")
+
+
+def on_tokens(name: str) -> bool:
+    spec, workspace = pretraining_spec(random_spec("minilm", init=f"task:{name}")), Workspace(offline=True)
+    return make_datamodule(resolve(spec, workspace)[0], workspace).task.input_kind == "tokens"
+
+
+@pytest.mark.parametrize("name", sorted(filter(on_tokens, read_yaml(PRETRAINING))))
+def test_tokens_that_train_a_body_are_drawn_at_the_scale_of_its_positions(name: str) -> None:
+    """At another they drown its positions, or it hears nothing else."""
+    workspace = Workspace(offline=True)
+    spec, _ = resolve(pretraining_spec(random_spec("minilm", init=f"task:{name}", layers=1)), workspace)
+    module = FPTModule.from_spec(spec, make_datamodule(spec, workspace).task, offline=True)
+    positions = next(table for at, table in module.body.named_parameters() if at.endswith("position"))
+    assert float(module.input.weight.std()) == pytest.approx(float(positions.std()), rel=0.1)
 
 
 def test_an_unknown_pretraining_gets_the_nearest_name() -> None:
