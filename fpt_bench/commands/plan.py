@@ -30,7 +30,7 @@ from fpt_bench.config.command_line import seeds_of
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.grid_of import named_grid
 from fpt_bench.config.picks import WHOLE, Picks, picks_from_options
-from fpt_bench.config.yaml_files import CONFIGS, listed_experiments
+from fpt_bench.config.yaml_files import CONFIGS, is_a_path, listed_experiments
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, existing, folder_of, tables_folder
 from fpt_bench.results.grids import read_grid
 from fpt_bench.results.regular_files import why_unread
@@ -180,13 +180,14 @@ def kept_results(places: Sequence[Path] = KEPT) -> list[RunResult]:
 
 
 def _grids(experiments: Sequence[str], profile: str, seeds: tuple[int, ...] | None, picks: Picks) -> list[Grid]:
-    """Return the grids that a bench would run; a data argument that was typed is one that its tasks take."""
+    """Return the grids that a bench would run; tasks take the data arguments that are typed, or in files of one's own."""
     grids = [named_grid(name, profile, seeds, picks) for name in experiments]
-    if "data_arguments" in picks.fields:
+    if "data_arguments" in picks.fields or any(is_a_path(name) for name in (profile, *experiments)):
         from fpt_bench.training.resolve import checked_arguments  # which imports the tasks' classes, and so torch
 
-        for run in {run.spec.task: run for grid in grids for run in grid.runs}.values():
-            checked_arguments(run.spec.task, run.spec.data_arguments)
+        said = {(run.spec.task, tuple(run.spec.data_arguments.items())) for grid in grids for run in grid.runs}
+        for task, arguments in sorted(said, key=str):
+            checked_arguments(task, dict(arguments))
     return grids
 
 

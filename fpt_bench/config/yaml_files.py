@@ -184,9 +184,14 @@ def listed_experiments(names: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
+def is_a_path(name: str) -> bool:
+    """Return whether a name is that of somebody's own YAML file, not of one in `configs/`."""
+    return name.endswith((".yaml", ".yml"))
+
+
 def find_config(kind: str, name: str, configs: Path = CONFIGS) -> Path:
     """Return the file that `name` means: a path to a YAML file, or a name in `configs/<kind>/`."""
-    if name.endswith((".yaml", ".yml")):
+    if is_a_path(name):
         return expanded(name)
     require_known(kind.removesuffix("s"), name, config_names(kind, configs))
     return configs / kind / f"{name}.yaml"

@@ -15,6 +15,7 @@ from fpt_bench.commands.costs import OTHER_FILES, Cost, plan_costs, settled
 from fpt_bench.commands.plan import kept_results, show_plan, unknown_of
 from fpt_bench.config.grid import Grid
 from fpt_bench.config.grid_of import named_grid
+from fpt_bench.config.yaml_files import find_config
 from fpt_bench.results.folder import GRID_FILE, RESULT_FILE, tables_folder
 from fpt_bench.results.result import RunResult
 from fpt_bench.results.result_files import write_result
@@ -254,6 +255,15 @@ def test_a_data_argument_that_no_task_takes_is_refused_as_the_bench_would(view: 
     done = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["plan", "headline", *options, *view])
     assert done.exit_code == 2
     assert "unknown data argument of bit-xor 'lenght'. Known: shuffled, string_bits" in done.stderr
+
+
+def test_a_data_argument_of_ones_own_profile_that_no_task_takes_is_refused(tmp_path: Path) -> None:
+    ours = find_config("profiles", "embedded").read_text()
+    assert "pattern_bits: 250" in ours
+    (tmp_path / "mine.yaml").write_text(ours.replace("pattern_bits: 250", "pattern_bitz: 250"))
+    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["plan", "headline", "--profile", str(tmp_path / "mine.yaml")])
+    assert done.exit_code == 2
+    assert "unknown data argument of bit-memory 'pattern_bitz'. Did you mean 'pattern_bits'?" in done.stderr
 
 
 def test_what_is_kept_elsewhere_is_done(tmp_path: Path) -> None:
