@@ -180,7 +180,7 @@ def kept_results(places: Sequence[Path] = KEPT) -> list[RunResult]:
 
 
 def _grids(experiments: Sequence[str], profile: str, seeds: tuple[int, ...] | None, picks: Picks) -> list[Grid]:
-    """Return the grids that a bench would run; tasks take the data arguments that are typed, or in files of one's own."""
+    """Return the grids that a bench would run; tasks take the data arguments that are typed or in one's own files."""
     grids = [named_grid(name, profile, seeds, picks) for name in experiments]
     if "data_arguments" in picks.fields or any(is_a_path(name) for name in (profile, *experiments)):
         from fpt_bench.training.resolve import checked_arguments  # which imports the tasks' classes, and so torch
