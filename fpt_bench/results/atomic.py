@@ -40,6 +40,11 @@ def replaced_when_whole(
         raise
 
 
+def half_written(path: Path) -> Iterator[Path]:
+    """Give what writers of a file that were killed left beside it, and what living ones are at."""
+    return path.parent.glob(f".{path.name}.*")
+
+
 def write_atomically(path: Path, content: str | bytes, require_owner: Callable[[], None] = lambda: None) -> None:
     """Write a file so that a reader finds the old content or the new, never a part; as `replaced_when_whole`."""
     path.parent.mkdir(parents=True, exist_ok=True)

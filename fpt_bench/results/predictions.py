@@ -3,6 +3,7 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -127,14 +128,17 @@ def spell(labels: tuple[float | None, ...]) -> str:
     return ("" if all(len(word) == 1 for word in words) else " ").join(words)
 
 
-def write_predictions(predictions: tuple[Prediction, ...], folder: Path) -> None:
-    """Put predictions into a run's folder, atomically."""
-    write_atomically(folder / PREDICTIONS_FILE, _Predictions.dump_json(predictions).decode() + "\n")
+def write_predictions(
+    predictions: tuple[Prediction, ...], folder: Path, require_owner: Callable[[], None] = lambda: None
+) -> None:
+    """Put predictions into a run's folder, atomically; `require_owner` as in `replaced_when_whole`."""
+    write_atomically(folder / PREDICTIONS_FILE, _Predictions.dump_json(predictions).decode() + "\n", require_owner)
 
 
-def write_answers(said: Answers, folder: Path) -> None:
+def write_answers(said: Answers, folder: Path, require_owner: Callable[[], None] = lambda: None) -> None:
     """Put what a model says to the whole test set into a run's folder, atomically: about two bytes a label.
 
+    `require_owner` as in `replaced_when_whole`.
     Answers of classes and of multi-label tasks are called `classes` there and have `confidence`, numbers are `numbers`.
     """
     there = ~np.isnan(said.labels) if said.confidence is None else said.labels != IGNORED
@@ -151,7 +155,7 @@ def write_answers(said: Answers, folder: Path) -> None:
         arrays = {"labels": said.labels.astype(kind), "classes": classes.astype(kind), "confidence": confidence}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # of arrays
-    write_atomically(folder / TEST_PREDICTIONS_FILE, content.getvalue())
+    write_atomically(folder / TEST_PREDICTIONS_FILE, content.getvalue(), require_owner)
 
 
 def read_answers(folder: Path) -> Answers | None:

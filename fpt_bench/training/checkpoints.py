@@ -8,6 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,16 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
 from datamodules.metrics import Metric, best_of
-from fpt_bench.results.atomic import replaced_when_whole
-from fpt_bench.results.folder import BEST, CHECKPOINTS, LAST, checkpoint_file
+from fpt_bench.results.atomic import half_written, replaced_when_whole
+from fpt_bench.results.folder import (
+    BEST,
+    CHECKPOINTS,
+    LAST,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    TEST_PREDICTIONS_FILE,
+    checkpoint_file,
+)
 from fpt_bench.training.attempts import AttemptLog
 from fpt_bench.training.callbacks import RunRecorder
 from fpt_bench.training.hearing import HearingTest
@@ -85,8 +94,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def remove_unfinished(run: Path) -> None:
-    """Remove what processes that are gone left half-written; the run's lease is ours."""
-    for path in (run / CHECKPOINTS).glob(f"{_UNFINISHED}*"):
+    """Remove what dead processes left half-written; the lease of the run is ours, and nobody else may write there."""
+    checkpoints = (run / CHECKPOINTS).glob(f"{_UNFINISHED}*")
+    files = (half_written(run / name) for name in (RESULT_FILE, PREDICTIONS_FILE, TEST_PREDICTIONS_FILE))
+    for path in chain(checkpoints, *files):
         path.unlink(missing_ok=True)
 
 

@@ -255,9 +255,8 @@ def _train_and_test(
             error = f"diverged: {overflow}"
     if error is None:
         with clock.phase("writing"):
-            lease.require()
-            write_predictions(predict(run.module, datamodule, run.shown), run.folder)
-            write_answers(said, run.folder)
+            write_predictions(predict(run.module, datamodule, run.shown), run.folder, lease.require)
+            write_answers(said, run.folder, lease.require)
     headline = datamodule.test_splits[0]
     result = RunResult(
         spec=spec,

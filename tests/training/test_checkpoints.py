@@ -288,10 +288,13 @@ def test_a_process_that_lost_its_lease_writes_nothing_and_waits(
 
 
 def test_what_a_dead_process_left_half_written_is_removed(whole: RunResult, begun: Workspace) -> None:
-    folder = begun.runs / SPEC.run_id / "checkpoints"
-    (folder / ".unfinished-elsewhere-17-last.ckpt").write_bytes(b"half")
+    run = begun.runs / SPEC.run_id
+    (run / "checkpoints" / ".unfinished-elsewhere-17-last.ckpt").write_bytes(b"half")
+    for name in ("result.json", "predictions.json", "test_predictions.npz"):
+        (run / f".{name}.elsewhere.17").write_bytes(b"half")
     assert run_one(SPEC, begun).numbers() == whole.numbers()
-    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert not list(run.glob(".*"))
 
 
 def test_two_processes_never_share_an_unfinished_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
