@@ -26,7 +26,7 @@ def replaced_when_whole(
         OSError: it could not be written; of a full disk the message says what to do.
     """
     # The host too: process ids of two machines on one file system may be equal.
-    unfinished = unfinished or path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    unfinished = unfinished or path.with_name(f"{_hidden(path)}{socket.gethostname()}.{os.getpid()}")
     try:
         with unfinished.open("wb") as stream:
             yield stream
@@ -42,7 +42,12 @@ def replaced_when_whole(
 
 def half_written(path: Path) -> Iterator[Path]:
     """Give what writers of a file that were killed left beside it, and what living ones are at."""
-    return path.parent.glob(f".{path.name}.*")
+    return path.parent.glob(f"{_hidden(path)}*")
+
+
+def _hidden(path: Path) -> str:
+    """Return how the names of a file's unfinished forms begin."""
+    return f".{path.name}."
 
 
 def write_atomically(path: Path, content: str | bytes, require_owner: Callable[[], None] = lambda: None) -> None:
